@@ -1,0 +1,15 @@
+"""city-brain: observations in, one explained incident per real event out.
+
+The street, in travelling order (each package imports only from those before it):
+
+    city          the map: cameras, lanes, signals, sensors
+    observations  what a source said
+    ticks         when it happened
+    fusion        what is really there
+    incidents     what it means
+    feeds         what subscribers are told
+    pipeline      the journey as one literal
+
+Around it: `sources` (we read), `synth` (a city of our own), `scoring` (how good was it), `wire` (bytes between
+programs), `servers` (they call us), `cli` (people call us).
+"""

@@ -1,0 +1,1 @@
+"""The city map: where cameras, lanes, signals and sensors stand."""

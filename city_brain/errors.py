@@ -1,0 +1,45 @@
+"""The errors of city-brain, named for who must act.
+
+CityBrainError
+├── MapError           the city map is wrong: whoever keeps the map
+├── ObservationError   bytes that a source or gateway sent are wrong: whoever runs the source
+├── RuleError          an incident type file is wrong: whoever wrote the rule
+├── SettingsError      a setting is wrong: whoever runs the site
+├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
+├── StateError         a snapshot does not fit this code: whoever upgrades
+└── ServiceError       a service was asked for something it does not do: the caller
+
+Every message says the place, what was wanted and what was found.
+"""
+
+
+class CityBrainError(Exception):
+    """The root; a message reads `place: wanted …, got …`."""
+
+
+class MapError(CityBrainError):
+    """A feature of the city map is missing, malformed or out of range."""
+
+
+class ObservationError(CityBrainError):
+    """An envelope or a line cannot be read as observations."""
+
+
+class RuleError(CityBrainError):
+    """An incident type file is malformed, or names what does not exist."""
+
+
+class SettingsError(CityBrainError):
+    """A setting is unknown, of the wrong kind, or out of range."""
+
+
+class RecordingError(CityBrainError):
+    """A file cannot be read as a recording."""
+
+
+class StateError(CityBrainError):
+    """A snapshot is damaged, or was taken by other code."""
+
+
+class ServiceError(CityBrainError):
+    """A request asks for an unknown name or an impossible range."""

@@ -1,0 +1,1 @@
+"""What is really there: tracks joined across cameras into objects, signals, sensors and queues."""

@@ -1,0 +1,1 @@
+"""The primitives that incident types are made of, one file each."""

@@ -1,0 +1,1 @@
+"""What a source said: columns, codecs and admission."""

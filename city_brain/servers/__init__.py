@@ -1,0 +1,1 @@
+"""They call us: the incident feed over gRPC."""

@@ -1,0 +1,1 @@
+"""We read: recordings and field formats as sources of observations."""

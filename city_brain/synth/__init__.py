@@ -1,0 +1,1 @@
+"""A seeded synthetic city: map, observations, truth, hard negatives and faults, streamed."""

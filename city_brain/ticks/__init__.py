@@ -1,0 +1,1 @@
+"""When it happened: marks, log time, clock skew, duplicates, and ticks of event time."""
