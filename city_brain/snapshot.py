@@ -42,7 +42,7 @@ def _encode(value: Any) -> Any:
 def _decode(kind: type, plain: Any) -> Any:
     if kind is Table:
         columns = {name: _array_from_plain(column) for name, column in plain}
-        table = Table({name: column.dtype for name, column in columns.items()})
+        table = Table({name: (column.dtype, column.shape[1:]) for name, column in columns.items()})
         table.append(len(next(iter(columns.values()), ())), **columns)
         return table
     if getattr(kind, "__origin__", kind) is np.ndarray:

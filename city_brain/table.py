@@ -14,7 +14,7 @@ _SMALLEST = 16
 class Table:
     """Named columns of equal length `n`, appended to and thinned in place.
 
-    `table["x"]` is a view of the live rows (writing into it writes the table) and is good until the next `append` or
+    A schema entry is a dtype, or a dtype with a shape for a column of short vectors (n, k). `table["x"]` is a view of the live rows (writing into it writes the table) and is good until the next `append` or
     `keep`. Capacity doubles, so appending is cheap on average; memory is capacity × row width and falls when a `keep`
     leaves less than a quarter in use.
     """
@@ -67,6 +67,6 @@ class Table:
 
     def _resize(self, capacity: int) -> None:
         for name, column in self._columns.items():
-            grown = np.empty(max(capacity, _SMALLEST), column.dtype)
+            grown = np.empty(max(capacity, _SMALLEST), self.schema[name])
             grown[: self.n] = column[: self.n]
             self._columns[name] = grown

@@ -1,0 +1,116 @@
+"""The ticker: rows and marks of several raw logs in, closed ticks out.
+
+Input: admitted rows of raw partitions, and marks. State: rows not yet taken, what duplicates and skews were learnt. Output:
+every tick in order, empty ones included, each the same whoever reads the logs in whatever interleaving and grouping.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from city_brain.observations.counters import Counters
+from city_brain.observations.rows import Rows
+from city_brain.ticks.arrival import NEVER, LogTime
+from city_brain.ticks.duplicates import SeenRows
+from city_brain.ticks.skew import SourceClocks
+from city_brain.ticks.tick import Tick, TickSettings
+
+CLOCK_REASON = "clock"
+
+
+class TickerState(msgspec.Struct):
+    """All that the ticker remembers."""
+
+    log_time: LogTime
+    next_tick: int | None
+    waiting: list[Rows]
+    pending: Rows
+    seen: SeenRows
+    clocks: SourceClocks
+    counters: Counters
+
+
+class Ticker:
+    """Cuts admitted rows into ticks of corrected event time (see the module)."""
+
+    def __init__(self, settings: TickSettings, raw_partitions: int) -> None:
+        self.settings = settings
+        self.state = TickerState(
+            log_time=LogTime.of_partitions(raw_partitions),
+            next_tick=None,
+            waiting=[],
+            pending=Rows.empty(),
+            seen=SeenRows.within(settings.duplicate_horizon_ms),
+            clocks=SourceClocks.unknown(),
+            counters=Counters(),
+        )
+
+    def read(self, raw_partition: int, rows: Rows) -> None:
+        """Takes rows that follow the last mark of their raw partition."""
+        if len(rows):
+            rows = rows.with_arrival(self.state.log_time.arrival(raw_partition, rows.arrival_ms))
+            self.state.waiting.append(rows)
+
+    def mark(self, raw_partition: int, mark_ms: int) -> None:
+        """Takes a mark; ticks may have become due."""
+        self.state.log_time.mark(raw_partition, mark_ms)
+
+    def closed(self) -> Iterator[Tick]:
+        """The ticks that are due by now, in order; each must be used before the next is asked for."""
+        while (index := self._due()) is not None:
+            self.state.next_tick = index + 1
+            yield self._close(index)
+
+    def _due(self) -> int | None:
+        state, now_ms = self.state, self.state.log_time.now_ms
+        if now_ms == NEVER:
+            return None
+        index = state.next_tick
+        if index is None:
+            if not state.waiting:
+                return None
+            index = self.settings.index_at(min(int(rows.arrival_ms.min()) for rows in state.waiting))
+        return index if now_ms >= self.settings.due_ms(index) else None
+
+    def _close(self, index: int) -> Tick:
+        state, settings = self.state, self.settings
+        start_ms, due_ms = settings.start_ms(index), settings.due_ms(index)
+        state.clocks.drift(settings.tick_ms)
+        fresh = self._take_waiting(due_ms)
+        state.counters.read += len(fresh)
+        first = state.seen.first_seen(fresh, due_ms)
+        state.counters.duplicate += int(np.count_nonzero(~first))
+        fresh = fresh.take(np.flatnonzero(first))
+        plausible = state.clocks.learn(fresh)
+        state.counters.quarantine(CLOCK_REASON, int(np.count_nonzero(~plausible)))
+        rows = Rows.concat([state.pending, fresh.take(np.flatnonzero(plausible))])
+        time_ms = state.clocks.corrected_ms(rows)
+        taken = time_ms < start_ms + settings.tick_ms
+        state.pending = rows.take(np.flatnonzero(~taken))
+        return self._tick(index, rows.take(np.flatnonzero(taken)), time_ms[taken])
+
+    def _take_waiting(self, due_ms: int) -> Rows:
+        """The waiting rows that arrived before `due_ms`; the others go on waiting."""
+        here, later = [], []
+        for rows in self.state.waiting:
+            arrived = rows.arrival_ms < due_ms
+            if arrived.all():
+                here.append(rows)
+            elif arrived.any():
+                here.append(rows.take(np.flatnonzero(arrived)))
+                later.append(rows.take(np.flatnonzero(~arrived)))
+            else:
+                later.append(rows)
+        self.state.waiting = later
+        return Rows.concat(here)
+
+    def _tick(self, index: int, rows: Rows, time_ms: np.ndarray) -> Tick:
+        order = np.lexsort((rows.event_ms, rows.seq, rows.source, time_ms))
+        rows, time_ms = rows.take(order), time_ms[order]
+        start_ms = self.settings.start_ms(index)
+        late = time_ms < start_ms
+        counters = self.state.counters
+        counters.used += len(rows)
+        counters.late += int(np.count_nonzero(late))
+        return Tick(index, start_ms, start_ms + self.settings.tick_ms, self.settings.due_ms(index), rows, time_ms, late)
