@@ -1,0 +1,193 @@
+"""Tracks: what one camera follows under one id, from its first row to a few seconds after its last.
+
+Input: the detections of a tick. State: one table row per live track. Output: the same table, with bias-corrected position,
+motion, lane, class by vote, and how it came to stand. A camera that loses an object and finds it again gives it a new id,
+so an object has many tracks; an id is not taken to mean two objects.
+"""
+
+import msgspec
+import numpy as np
+
+from city_brain.city.roads import LaneMatch, Roads
+from city_brain.city.views import Views
+from city_brain.fusion.bias import CameraBias
+from city_brain.numerics import find_sorted, sin_cos_deg
+from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import CLASSES, Kind
+from city_brain.table import Table
+from city_brain.ticks.tick import Tick
+from city_brain.types import Floats, Ints
+
+FORGET_AFTER_MS = 6_000
+MOVING_MPS = 2.0
+STANDING_MPS = 0.7
+BIAS_SPEED_MPS = 3.0
+VELOCITY_GAIN = 0.6
+"""Share of a new row's velocity in the smoothed one; cameras report speed to about 0.3 m/s and heading to 3-5° when moving."""
+
+ARRIVAL_WITHIN_MS = 6_000
+ARRIVAL_WITHIN_M = 7.0
+"""A track was seen arriving if it stood within this time and distance of where it last moved."""
+
+_SCHEMA: dict[str, object] = {
+    "key": np.int64, "source": np.int64, "track": np.int64, "camera": np.int64, "cls": np.int64,
+    "votes": (np.float64, (len(CLASSES),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64,
+    "raw_x": np.float64, "raw_y": np.float64, "x": np.float64, "y": np.float64, "vx": np.float64, "vy": np.float64,
+    "speed": np.float64, "top_speed": np.float64, "hx": np.float64, "hy": np.float64, "sigma_m": np.float64,
+    "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64, "uy": np.float64,
+    "last_moving_ms": np.int64, "moving_x": np.float64, "moving_y": np.float64, "arrived": np.bool_,
+    "standing_since_ms": np.int64, "stand_n": np.int64, "stand_x": np.float64, "stand_y": np.float64,
+    "fresh": np.bool_, "born": np.bool_, "object_id": np.int64, "row": np.int64, "brake": np.float64,
+}  # fmt: skip
+
+
+def range_sigma_m(distance_m: Floats) -> Floats:
+    """Usual 1 σ (n,) of a camera's ground position at a distance (n,), per axis: .5 m near, 1.1 m at 120 m."""
+    return 0.5 + 0.005 * np.maximum(distance_m - 30.0, 0.0)
+
+
+class TrackBook(msgspec.Struct):
+    """All live tracks in order of birth. Columns (units in the name; angles as unit vectors):
+
+    `key` content hash of (source, track) · `camera` index, -1 unmapped · `cls` · `conf_sum` over `n_rows` · `x`, `y` corrected ·
+    `vx`, `vy`, `speed`, `top_speed` m/s · `brake` m/s² of the last second · `lane` -1 off the road, with signed `offset_m`,
+    `along_m`, `to_stop_m` and its direction `ux`, `uy` · `standing_since_ms` -1 when moving, `stand_x`, `stand_y` the mean place
+    standing · `arrived` seen moving, then standing, by this one track · `fresh` has a row in this tick · `born` in this tick ·
+    `row` its row in the tick, -1 when not fresh · `object_id` the fused object, -1 until joined.
+    """
+
+    table: Table
+    bias: CameraBias
+
+    @classmethod
+    def empty(cls, cameras: int) -> "TrackBook":
+        """No track, and no bias known of `cameras` cameras."""
+        return cls(Table(_SCHEMA), CameraBias.none(cameras))
+
+    def step(self, tick: Tick, views: Views, roads: Roads) -> None:
+        """Takes the detections of a tick."""
+        table = self.table
+        table.keep(table["last_ms"] >= tick.start_ms - FORGET_AFTER_MS)
+        table["fresh"], table["born"], table["row"] = False, False, -1
+        at = np.flatnonzero(tick.rows.kind == Kind.DETECTION)
+        if len(at) == 0:
+            return
+        rows, time_ms = tick.rows.take(at), tick.time_ms[at]
+        key = _track_key(rows)
+        index = self._index(key, rows, time_ms, views)
+        self._vote(index, rows)
+        newest = _newest_per_track(index, time_ms)
+        newest = newest[time_ms[newest] > table["last_ms"][index[newest]]]
+        self._move(index[newest], rows.take(newest), time_ms[newest], at[newest], views)
+        self._on_lane(index[newest], roads)
+        self._stand(index[newest], tick)
+
+    def _index(self, key: Ints, rows: Rows, time_ms: Ints, views: Views) -> Ints:
+        """Table index (n,) of each row's track; unseen keys are born, in the rows' order."""
+        table = self.table
+        order = np.argsort(table["key"], kind="stable")
+        found = find_sorted(table["key"][order], key)
+        unseen = np.flatnonzero(found < 0)
+        if len(unseen):
+            _, first = np.unique(key[unseen], return_index=True)
+            birth = unseen[np.sort(first)]
+            self._bear(key[birth], rows.take(birth), time_ms[birth], views)
+            order = np.argsort(table["key"], kind="stable")
+            found = find_sorted(table["key"][order], key)
+        index: Ints = order[found]
+        return index
+
+    def _bear(self, key: Ints, rows: Rows, time_ms: Ints, views: Views) -> None:
+        self.table.append(
+            len(key), key=key, source=rows.source, track=rows.track, camera=views.camera_index(rows.source), cls=rows.code,
+            votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1, raw_x=rows.x, raw_y=rows.y, x=rows.x, y=rows.y,
+            vx=0.0, vy=0.0, speed=0.0, top_speed=0.0, hx=0.0, hy=0.0, sigma_m=1.0, lane=-1, offset_m=0.0, along_m=0.0,
+            to_stop_m=0.0, ux=0.0, uy=0.0, last_moving_ms=-1, moving_x=0.0, moving_y=0.0, arrived=False, standing_since_ms=-1,
+            stand_n=0, stand_x=0.0, stand_y=0.0, fresh=False, born=True, object_id=-1, row=-1, brake=0.0,
+        )  # fmt: skip
+
+    def _vote(self, index: Ints, rows: Rows) -> None:
+        table = self.table
+        confidence, n = rows.value, table.n
+        table["conf_sum"] += np.bincount(index, weights=confidence, minlength=n)
+        table["n_rows"] += np.bincount(index, minlength=n)
+        flat = index * len(CLASSES) + rows.code
+        seen = np.unique(index)
+        votes = np.bincount(flat, weights=confidence, minlength=n * len(CLASSES)).reshape(n, len(CLASSES))
+        table["votes"][seen] += votes[seen]
+        table["cls"][seen] = np.argmax(table["votes"][seen], axis=1)
+
+    def _move(self, index: Ints, rows: Rows, time_ms: Ints, row: Ints, views: Views) -> None:
+        table = self.table
+        hx, hy = sin_cos_deg(rows.heading)
+        speed = np.where(np.isfinite(rows.speed), rows.speed, 0.0)
+        born = table["born"][index]
+        gain = np.where(born, 1.0, VELOCITY_GAIN)
+        elapsed_s = np.where(born, 1.0, np.maximum((time_ms - table["last_ms"][index]) / 1000.0, 0.2))
+        table["brake"][index] = np.where(born, 0.0, (table["speed"][index] - speed) / elapsed_s)
+        table["vx"][index] += gain * (speed * hx - table["vx"][index])
+        table["vy"][index] += gain * (speed * hy - table["vy"][index])
+        table["speed"][index] = speed
+        table["top_speed"][index] = np.maximum(table["top_speed"][index], speed)
+        turn = np.where(born, 1.0, np.where(speed > 1.0, 0.6, 0.1))
+        mx, my = table["hx"][index] + turn * (hx - table["hx"][index]), table["hy"][index] + turn * (hy - table["hy"][index])
+        norm = np.maximum(np.sqrt(mx * mx + my * my), 1e-9)
+        table["hx"][index], table["hy"][index] = mx / norm, my / norm
+        camera = table["camera"][index]
+        table["raw_x"][index], table["raw_y"][index] = rows.x, rows.y
+        table["x"][index], table["y"][index] = self.bias.correct(camera, rows.x, rows.y)
+        stated = np.isfinite(rows.sigma)
+        table["sigma_m"][index] = np.where(stated, rows.sigma, range_sigma_m(views.camera_distance(camera, rows.x, rows.y)))
+        table["last_ms"][index], table["fresh"][index], table["row"][index] = time_ms, True, row
+
+    def _on_lane(self, index: Ints, roads: Roads) -> None:
+        table = self.table
+        match: LaneMatch = roads.match(table["x"][index], table["y"][index])
+        for name in ("lane", "offset_m", "along_m", "to_stop_m", "ux", "uy"):
+            table[name][index] = getattr(match, name)
+        along = match.ux * table["hx"][index] + match.uy * table["hy"][index]
+        steady = (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0) & (table["n_rows"][index] > 2)
+        self.bias.learn(table["camera"][index], match.ux, match.uy, match.offset_m, steady)
+
+    def _stand(self, index: Ints, tick: Tick) -> None:
+        table = self.table
+        speed, now_ms = table["speed"][index], table["last_ms"][index]
+        moving, standing = speed > MOVING_MPS, speed < STANDING_MPS
+        x, y = table["x"][index], table["y"][index]
+        for name, values in (("last_moving_ms", now_ms), ("moving_x", x), ("moving_y", y)):
+            table[name][index] = np.where(moving, values, table[name][index])
+        begins = standing & (table["standing_since_ms"][index] < 0)
+        reach = np.sqrt((x - table["moving_x"][index]) ** 2 + (y - table["moving_y"][index]) ** 2)
+        last_moving = table["last_moving_ms"][index]
+        witnessed = begins & (last_moving >= 0) & (now_ms - last_moving <= ARRIVAL_WITHIN_MS) & (reach <= ARRIVAL_WITHIN_M)
+        table["arrived"][index] = (table["arrived"][index] | witnessed) & ~moving
+        since = np.where(begins, now_ms, table["standing_since_ms"][index])
+        since = np.where(speed > 1.5, -1, since)
+        table["standing_since_ms"][index] = since
+        n = np.where(since < 0, 0, np.where(standing, table["stand_n"][index] + 1, table["stand_n"][index]))
+        share = np.where(standing & (n > 0), 1.0 / np.maximum(n, 1), 0.0)
+        for name, values in (("stand_x", x), ("stand_y", y)):
+            mean = np.where(begins, values, table[name][index])
+            table[name][index] = mean + share * (values - mean)
+        table["stand_n"][index] = n
+
+
+def _track_key(rows: Rows) -> Ints:
+    """A content hash (n,) of (source, track); 63 bits."""
+    bits = rows.source.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ rows.track.astype(np.uint64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    key: Ints = ((bits ^ (bits >> np.uint64(31))) >> np.uint64(1)).astype(np.int64)
+    return key
+
+
+def _newest_per_track(index: Ints, time_ms: Ints) -> Ints:
+    """Row numbers of the newest row of each track, in order of track."""
+    order = np.lexsort((time_ms, index))
+    ordered = index[order]
+    last = np.ones(len(order), dtype=np.bool_)
+    last[:-1] = ordered[1:] != ordered[:-1]
+    newest: Ints = order[last]
+    return newest
+
+
