@@ -37,7 +37,7 @@ _SCHEMA: dict[str, object] = {
     "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64, "uy": np.float64,
     "last_moving_ms": np.int64, "moving_x": np.float64, "moving_y": np.float64, "arrived": np.bool_,
     "standing_since_ms": np.int64, "stand_n": np.int64, "stand_x": np.float64, "stand_y": np.float64,
-    "fresh": np.bool_, "born": np.bool_, "object_id": np.int64, "row": np.int64, "brake": np.float64,
+    "fresh": np.bool_, "born": np.bool_, "object_id": np.int64, "row": np.int64, "brake": np.float64, "strain": np.int64,
 }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ class TrackBook(msgspec.Struct):
             votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1, raw_x=rows.x, raw_y=rows.y, x=rows.x, y=rows.y,
             vx=0.0, vy=0.0, speed=0.0, top_speed=0.0, hx=0.0, hy=0.0, sigma_m=1.0, lane=-1, offset_m=0.0, along_m=0.0,
             to_stop_m=0.0, ux=0.0, uy=0.0, last_moving_ms=-1, moving_x=0.0, moving_y=0.0, arrived=False, standing_since_ms=-1,
-            stand_n=0, stand_x=0.0, stand_y=0.0, fresh=False, born=True, object_id=-1, row=-1, brake=0.0,
+            stand_n=0, stand_x=0.0, stand_y=0.0, fresh=False, born=True, object_id=-1, row=-1, brake=0.0, strain=0,
         )  # fmt: skip
 
     def _vote(self, index: Ints, rows: Rows) -> None:

@@ -1,0 +1,204 @@
+"""Objects on the ground: tracks of several cameras joined into the one thing that they see.
+
+Input: the tracks after a tick. State: one table row per object, kept 12 s beyond its last row so that a track that begins
+where a predicted object must be takes it over; pairs of objects that keep together; which tracks were which object. Output:
+the object table, each observation counted once.
+"""
+
+import msgspec
+import numpy as np
+
+from city_brain.city.roads import Roads
+from city_brain.fusion.joining import PairMemory, attach, merge_pairs, strained
+from city_brain.fusion.tracks import MOVING_MPS, STANDING_MPS, TrackBook
+from city_brain.numerics import find_sorted
+from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import CLASSES
+from city_brain.table import Table
+from city_brain.ticks.tick import Tick
+from city_brain.types import Bools, Floats, Ints
+
+MEMORY_MS = 12_000
+"""Hand-over between cameras: an object is predicted for this long after its last row."""
+
+POSITION_GAIN = 0.7
+"""Share of this tick's mean of cameras in an object's position; the rest is its prediction."""
+
+_SCHEMA: dict[str, object] = {
+    "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(CLASSES),)), "conf_sum": np.float64,
+    "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64, "time_ms": np.int64, "x": np.float64, "y": np.float64,
+    "sigma_m": np.float64, "vx": np.float64, "vy": np.float64, "speed": np.float64, "top_speed": np.float64, "hx": np.float64,
+    "hy": np.float64, "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64,
+    "uy": np.float64, "n_cameras": np.int64, "fresh": np.bool_, "arrived": np.bool_, "standing_since_ms": np.int64,
+    "stand_n": np.int64, "stand_x": np.float64, "stand_y": np.float64, "brake": np.float64,
+}  # fmt: skip
+_MEMBER_SCHEMA = {"key": np.int64, "source": np.int64, "track": np.int64, "object_id": np.int64}
+
+
+class ObjectBook(msgspec.Struct):
+    """All objects in order of `id`. Columns as of tracks, and: `birth_key` the key of the first track · `time_ms` what `x`, `y` refer
+    to · `n_cameras` that saw it in this tick · `fresh` seen in this tick · `arrived` one of its tracks saw it come and stand.
+    """
+
+    table: Table
+    members: Table
+    pairs: PairMemory
+    next_id: int
+
+    @classmethod
+    def empty(cls) -> "ObjectBook":
+        """No object yet."""
+        return cls(Table(_SCHEMA), Table(_MEMBER_SCHEMA), PairMemory.empty(), 1)
+
+    def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> Table:
+        """Takes the tracks after a tick; answers the members (source, track, object_id) of the objects that ended."""
+        now_ms = tick.end_ms
+        ended = self._forget(now_ms)
+        self.table["fresh"], self.table["n_cameras"] = False, 0
+        self._fuse(tracks.table, now_ms)
+        seekers = np.flatnonzero(tracks.table["fresh"] & (tracks.table["object_id"] < 0))
+        tracks.table["object_id"][seekers] = attach(tracks.table, seekers, self.table, now_ms)
+        alone = seekers[tracks.table["object_id"][seekers] < 0]
+        self._bear(tracks.table, alone)
+        self._remember(tracks.table, seekers)
+        self._merge(tracks.table)
+        self._split(tracks.table, now_ms)
+        self._fuse(tracks.table, now_ms)
+        self._count(tracks.table, tick.rows)
+        self._place(roads)
+        return ended
+
+    def index_of(self, object_id: Ints) -> Ints:
+        """Table index (n,) of objects by id (n,), -1 where there is none."""
+        return find_sorted(self.table["id"], object_id)
+
+    def _forget(self, now_ms: int) -> Table:
+        keep = self.table["last_ms"] >= now_ms - MEMORY_MS
+        ended = Table(_MEMBER_SCHEMA)
+        if not keep.all():
+            self.table.keep(keep)
+            alive = find_sorted(self.table["id"], self.members["object_id"]) >= 0
+            gone = {name: column[~alive] for name, column in self.members.columns().items()}
+            ended.append(len(gone["key"]), **gone)
+            self.members.keep(alive)
+        return ended
+
+    def _bear(self, tracks: Table, at: Ints) -> None:
+        count = len(at)
+        if count == 0:
+            return
+        ids = self.next_id + np.arange(count, dtype=np.int64)
+        self.next_id += count
+        tracks["object_id"][at] = ids
+        same = ("cls", "x", "y", "sigma_m", "vx", "vy", "speed", "hx", "hy", "lane", "offset_m", "along_m", "to_stop_m", "ux", "uy")
+        self.table.append(
+            count, id=ids, birth_key=tracks["key"][at], votes=0.0, conf_sum=0.0, n_rows=0, first_ms=tracks["first_ms"][at],
+            last_ms=tracks["last_ms"][at], time_ms=tracks["last_ms"][at], top_speed=0.0, n_cameras=0, fresh=False, arrived=False,
+            standing_since_ms=-1, stand_n=0, stand_x=0.0, stand_y=0.0, brake=0.0, **{name: tracks[name][at] for name in same},
+        )  # fmt: skip
+
+    def _remember(self, tracks: Table, at: Ints) -> None:
+        self.members.append(len(at), **{name: tracks[name][at] for name in _MEMBER_SCHEMA})
+
+    def _fuse(self, tracks: Table, now_ms: int) -> None:
+        """Moves every object to the mean of the tracks that saw it in this tick, weighted by 1/σ²."""
+        at = np.flatnonzero(tracks["fresh"] & (tracks["object_id"] >= 0))
+        if len(at) == 0:
+            return
+        n, table = self.table.n, self.table
+        of = self.index_of(tracks["object_id"][at])
+        ahead_s = (now_ms - tracks["last_ms"][at]) / 1000.0
+        weight = 1.0 / (tracks["sigma_m"][at] * tracks["sigma_m"][at])
+        total = np.bincount(of, weights=weight, minlength=n)
+        seen = np.flatnonzero(total > 0)
+
+        def mean(values: Floats) -> Floats:
+            result: Floats = np.bincount(of, weights=weight * values, minlength=n)[seen] / total[seen]
+            return result
+
+        x, y = mean(tracks["x"][at] + tracks["vx"][at] * ahead_s), mean(tracks["y"][at] + tracks["vy"][at] * ahead_s)
+        gap_s = (now_ms - table["time_ms"][seen]) / 1000.0
+        gain = np.where(table["n_rows"][seen] == 0, 1.0, np.where(gap_s < 1.5, POSITION_GAIN, 1.0))
+        for name, velocity, measured in (("x", "vx", x), ("y", "vy", y)):
+            predicted = table[name][seen] + table[velocity][seen] * gap_s
+            table[name][seen] = predicted + gain * (measured - predicted)
+        for name in ("vx", "vy", "speed", "brake"):
+            table[name][seen] = mean(tracks[name][at])
+        hx, hy = mean(tracks["hx"][at]), mean(tracks["hy"][at])
+        norm = np.maximum(np.sqrt(hx * hx + hy * hy), 1e-9)
+        table["hx"][seen], table["hy"][seen] = hx / norm, hy / norm
+        table["sigma_m"][seen] = np.sqrt(1.0 / total[seen])
+        table["time_ms"][seen] = now_ms
+        table["n_cameras"][seen] = np.bincount(of, minlength=n)[seen]
+        table["fresh"][seen] = True
+
+    def _merge(self, tracks: Table) -> None:
+        older, younger = merge_pairs(tracks, self.table, self.pairs)
+        if len(older) == 0:
+            return
+        table = self.table
+        into, gone = self.index_of(older), self.index_of(younger)
+        for name in ("votes", "conf_sum", "n_rows"):
+            table[name][into] += table[name][gone]
+        table["first_ms"][into] = np.minimum(table["first_ms"][into], table["first_ms"][gone])
+        table["top_speed"][into] = np.maximum(table["top_speed"][into], table["top_speed"][gone])
+        table["arrived"][into] |= table["arrived"][gone]
+        order = np.argsort(younger, kind="stable")
+        for owner in (tracks, self.members):
+            at = find_sorted(younger[order], owner["object_id"])
+            owner["object_id"] = np.where(at >= 0, older[order][at], owner["object_id"])
+        keep = np.ones(table.n, dtype=np.bool_)
+        keep[gone] = False
+        table.keep(keep)
+
+    def _split(self, tracks: Table, now_ms: int) -> None:
+        """Gives tracks that no longer fit their object an object of their own."""
+        apart = strained(tracks, self.table, now_ms)
+        if len(apart) == 0:
+            return
+        self._bear(tracks, apart)
+        order = np.argsort(tracks["key"][apart], kind="stable")
+        at = find_sorted(tracks["key"][apart][order], self.members["key"])
+        self.members["object_id"] = np.where(at >= 0, tracks["object_id"][apart][order][at], self.members["object_id"])
+
+    def _count(self, tracks: Table, rows: Rows) -> None:
+        """Adds this tick's rows to their objects, each once."""
+        at = np.flatnonzero(tracks["fresh"])
+        if len(at) == 0:
+            return
+        n, table = self.table.n, self.table
+        of, row = self.index_of(tracks["object_id"][at]), tracks["row"][at]
+        seen = np.flatnonzero(np.bincount(of, minlength=n))
+        table["conf_sum"] += np.bincount(of, weights=rows.value[row], minlength=n)
+        table["n_rows"] += np.bincount(of, minlength=n)
+        flat = of * len(CLASSES) + rows.code[row]
+        votes = np.bincount(flat, weights=rows.value[row], minlength=n * len(CLASSES)).reshape(n, len(CLASSES))
+        table["votes"][seen] += votes[seen]
+        table["cls"][seen] = np.argmax(table["votes"][seen], axis=1)
+        last = np.full(n, -1, dtype=np.int64)
+        np.maximum.at(last, of, tracks["last_ms"][at])
+        table["last_ms"][seen] = np.maximum(table["last_ms"][seen], last[seen])
+        table["top_speed"][seen] = np.maximum(table["top_speed"][seen], table["speed"][seen])
+        witnessed = np.bincount(of, weights=tracks["arrived"][at], minlength=n) > 0
+        self._stand(seen, witnessed[seen])
+
+    def _stand(self, seen: Ints, witnessed: Bools) -> None:
+        table = self.table
+        speed = table["speed"][seen]
+        table["arrived"][seen] = (table["arrived"][seen] | witnessed) & (speed <= MOVING_MPS)
+        standing = speed < STANDING_MPS
+        since = table["standing_since_ms"][seen]
+        begins = standing & (since < 0)
+        since = np.where(begins, table["last_ms"][seen], np.where(speed > 1.5, -1, since))
+        count = np.where(since < 0, 0, np.where(begins, 1, table["stand_n"][seen] + standing))
+        for name, place in (("stand_x", "x"), ("stand_y", "y")):
+            mean, here = table[name][seen], table[place][seen]
+            table[name][seen] = np.where(begins, here, np.where(standing, mean + (here - mean) / np.maximum(count, 1), mean))
+        table["standing_since_ms"][seen], table["stand_n"][seen] = since, count
+
+    def _place(self, roads: Roads) -> None:
+        """Matches the objects seen in this tick to lanes."""
+        seen = np.flatnonzero(self.table["fresh"])
+        match = roads.match(self.table["x"][seen], self.table["y"][seen])
+        for name in ("lane", "offset_m", "along_m", "to_stop_m", "ux", "uy"):
+            self.table[name][seen] = getattr(match, name)
