@@ -13,7 +13,7 @@ from city_brain.fusion.joining import PairMemory, attach, merge_pairs, strained
 from city_brain.fusion.tracks import MOVING_MPS, STANDING_MPS, TrackBook
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import Rows
-from city_brain.observations.vocabulary import CLASSES
+from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
@@ -25,7 +25,7 @@ POSITION_GAIN = 0.7
 """Share of this tick's mean of cameras in an object's position; the rest is its prediction."""
 
 _SCHEMA: dict[str, object] = {
-    "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(CLASSES),)), "conf_sum": np.float64,
+    "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64,
     "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64, "time_ms": np.int64, "x": np.float64, "y": np.float64,
     "sigma_m": np.float64, "vx": np.float64, "vy": np.float64, "speed": np.float64, "top_speed": np.float64, "hx": np.float64,
     "hy": np.float64, "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64,
@@ -171,8 +171,8 @@ class ObjectBook(msgspec.Struct):
         seen = np.flatnonzero(np.bincount(of, minlength=n))
         table["conf_sum"] += np.bincount(of, weights=rows.value[row], minlength=n)
         table["n_rows"] += np.bincount(of, minlength=n)
-        flat = of * len(CLASSES) + rows.code[row]
-        votes = np.bincount(flat, weights=rows.value[row], minlength=n * len(CLASSES)).reshape(n, len(CLASSES))
+        flat = of * len(ObjectClass) + rows.code[row]
+        votes = np.bincount(flat, weights=rows.value[row], minlength=n * len(ObjectClass)).reshape(n, len(ObjectClass))
         table["votes"][seen] += votes[seen]
         table["cls"][seen] = np.argmax(table["votes"][seen], axis=1)
         last = np.full(n, -1, dtype=np.int64)

@@ -65,7 +65,7 @@ class SourceClocks(msgspec.Struct):
 
     def learn(self, rows: Rows) -> Bools:
         """Learns from fresh rows (n,); answers which are plausible (n,): the others ran ahead of their source's clock."""
-        if len(rows) == 0:
+        if rows.n == 0:
             return np.zeros(0, dtype=np.bool_)
         order = np.lexsort((rows.event_ms, rows.seq, rows.source))
         source = rows.source[order]

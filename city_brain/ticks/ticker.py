@@ -48,8 +48,9 @@ class Ticker:
 
     def read(self, raw_partition: int, rows: Rows) -> None:
         """Takes rows that follow the last mark of their raw partition."""
-        if len(rows):
-            rows = rows.with_arrival(self.state.log_time.arrival(raw_partition, rows.arrival_ms))
+        if rows.n:
+            arrival_ms = self.state.log_time.arrival(raw_partition, rows.arrival_ms)
+            rows = msgspec.structs.replace(rows, arrival_ms=arrival_ms)
             self.state.waiting.append(rows)
 
     def mark(self, raw_partition: int, mark_ms: int) -> None:
@@ -78,7 +79,7 @@ class Ticker:
         start_ms, due_ms = settings.start_ms(index), settings.due_ms(index)
         state.clocks.drift(settings.tick_ms)
         fresh = self._take_waiting(due_ms)
-        state.counters.read += len(fresh)
+        state.counters.read += fresh.n
         first = state.seen.first_seen(fresh, due_ms)
         state.counters.duplicate += int(np.count_nonzero(~first))
         fresh = fresh.take(np.flatnonzero(first))
@@ -87,7 +88,7 @@ class Ticker:
         rows = Rows.concat([state.pending, fresh.take(np.flatnonzero(plausible))])
         time_ms = state.clocks.corrected_ms(rows)
         taken = time_ms < start_ms + settings.tick_ms
-        state.pending = rows.take(np.flatnonzero(~taken))
+        state.pending = _without_old_notes(rows.take(np.flatnonzero(~taken)))
         return self._tick(index, rows.take(np.flatnonzero(taken)), time_ms[taken])
 
     def _take_waiting(self, due_ms: int) -> Rows:
@@ -111,6 +112,17 @@ class Ticker:
         start_ms = self.settings.start_ms(index)
         late = time_ms < start_ms
         counters = self.state.counters
-        counters.used += len(rows)
+        counters.used += rows.n
         counters.late += int(np.count_nonzero(late))
         return Tick(index, start_ms, start_ms + self.settings.tick_ms, self.settings.due_ms(index), rows, time_ms, late)
+
+
+def _without_old_notes(rows: Rows) -> Rows:
+    """The same rows with only the texts that they use, so that what waits does not grow."""
+    used = rows.note >= 0
+    if not used.any():
+        return msgspec.structs.replace(rows, notes=())
+    kept, at = np.unique(rows.note[used], return_inverse=True)
+    note = rows.note.copy()
+    note[used] = at
+    return msgspec.structs.replace(rows, note=note, notes=tuple(rows.notes[k] for k in kept))
