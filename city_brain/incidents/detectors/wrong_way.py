@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
+from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources
 from city_brain.numerics import find_sorted
@@ -83,16 +84,10 @@ class WrongWay:
         match = scene.ground.roads.match_same_direction(columns["x"], columns["y"], columns["hx"], columns["hy"])
         same: Floats = np.where(match.lane >= 0, np.abs(match.offset_m), self.parameters.unlaned_m)
         same = np.minimum(same, self.parameters.unlaned_m)
-        new = find_sorted(runs["object_id"], columns["id"]) < 0
-        if new.any():
-            runs.append(
-                int(np.count_nonzero(new)), object_id=columns["id"][new], first_ms=now_ms, last_ms=now_ms, n=0, cameras=0.0,
-                nearest_m=0.0, same_m=0.0, start_x=columns["x"][new], start_y=columns["y"][new], confidence=0.0,
-            )  # fmt: skip
-            order = np.argsort(runs["object_id"], kind="stable")
-            for name in runs:
-                runs[name] = runs[name][order]
-        run = find_sorted(runs["object_id"], columns["id"])
+        run = follow(
+            runs, columns["id"], first_ms=now_ms, last_ms=now_ms, n=0, cameras=0.0, nearest_m=0.0, same_m=0.0,
+            start_x=columns["x"], start_y=columns["y"], confidence=0.0,
+        )  # fmt: skip
         runs["n"][run] += 1
         runs["last_ms"][run] = now_ms
         share = 1.0 / runs["n"][run]
