@@ -13,12 +13,12 @@ import numpy as np
 
 from city_brain.city.routing import Routing
 from city_brain.errors import StateError
-from city_brain.fusion.objects import ObjectBook
+from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.queues import QueueBook
 from city_brain.fusion.scene import Ground, Scene
 from city_brain.fusion.sensors import SensorBook
 from city_brain.fusion.signals import SignalBook
-from city_brain.fusion.tracks import TrackBook
+from city_brain.fusion.tracking.tracks import TrackBook
 from city_brain.incidents.detectors import DETECTORS, Detector
 from city_brain.incidents.hypothesis import Finding
 from city_brain.incidents.incident_type import IncidentTypes

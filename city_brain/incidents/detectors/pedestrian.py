@@ -8,9 +8,9 @@ look. Waiting people drift slowly at the kerb, people who walk along it stay bes
 import msgspec
 import numpy as np
 
-from city_brain.fusion.gate import near_pairs
+from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.tracks import range_sigma_m
+from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources

@@ -10,7 +10,7 @@ import numpy as np
 
 from city_brain.city.roads import LaneMatch, Roads
 from city_brain.city.views import Views
-from city_brain.fusion.bias import CameraBias
+from city_brain.fusion.tracking.bias import CameraBias
 from city_brain.numerics import find_sorted, sin_cos_deg
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Kind, ObjectClass
