@@ -80,7 +80,10 @@ class WrongWay:
 
     def _follow(self, scene: Scene, at: Ints) -> None:
         objects, runs, now_ms = scene.objects.table, self.state.runs, scene.now_ms
-        columns = {name: objects[name][at] for name in ("x", "y", "hx", "hy", "id", "n_cameras", "conf_sum", "n_rows", "offset_m")}
+        columns = {
+            name: objects[name][at]
+            for name in ("x", "y", "hx", "hy", "id", "n_cameras", "conf_sum", "n_rows", "offset_m")
+        }
         match = scene.ground.roads.match_same_direction(columns["x"], columns["y"], columns["hx"], columns["hy"])
         same: Floats = np.where(match.lane >= 0, np.abs(match.offset_m), self.parameters.unlaned_m)
         same = np.minimum(same, self.parameters.unlaned_m)
@@ -91,7 +94,11 @@ class WrongWay:
         runs["n"][run] += 1
         runs["last_ms"][run] = now_ms
         share = 1.0 / runs["n"][run]
-        for name, value in (("nearest_m", np.abs(columns["offset_m"])), ("same_m", same), ("cameras", columns["n_cameras"])):
+        for name, value in (
+            ("nearest_m", np.abs(columns["offset_m"])),
+            ("same_m", same),
+            ("cameras", columns["n_cameras"]),
+        ):
             runs[name][run] += share * (value - runs[name][run])
         runs["confidence"][run] = columns["conf_sum"] / np.maximum(columns["n_rows"], 1)
 
@@ -117,7 +124,10 @@ class WrongWay:
             last_ms=int(runs["last_ms"][run]),
             distance_m=float(runs["nearest_m"][run]),
             rows=log_rows(scene, object_id),
-            note={"speed_mps": round(float(objects["speed"][index]), 1), "own_lane_m": round(float(runs["same_m"][run]), 1)},
+            note={
+                "speed_mps": round(float(objects["speed"][index]), 1),
+                "own_lane_m": round(float(runs["same_m"][run]), 1),
+            },
         )
         return Finding(
             type=self.type_name,
