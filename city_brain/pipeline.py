@@ -14,6 +14,7 @@ import numpy as np
 from city_brain.city.routing import Routing
 from city_brain.errors import StateError
 from city_brain.fusion.tracking.objects import ObjectBook
+from city_brain.fusion.crossings import CrossingBook
 from city_brain.fusion.queues import QueueBook
 from city_brain.fusion.scene import Ground, Scene
 from city_brain.fusion.sensors import SensorBook
@@ -36,6 +37,7 @@ class Books(msgspec.Struct):
     objects: ObjectBook
     signals: SignalBook
     sensors: SensorBook
+    crossings: CrossingBook
     queues: QueueBook
 
     @classmethod
@@ -46,6 +48,7 @@ class Books(msgspec.Struct):
             ObjectBook.empty(),
             SignalBook.empty(ground),
             SensorBook.empty(ground),
+            CrossingBook.empty(),
             QueueBook.empty(ground),
         )
 
@@ -55,6 +58,7 @@ STAGES: tuple[tuple[str, Callable[[Books, Tick, Ground], object]], ...] = (
     ("objects", lambda books, tick, ground: books.objects.step(tick, books.tracks, ground.roads)),
     ("signals", lambda books, tick, ground: books.signals.step(tick, ground)),
     ("sensors", lambda books, tick, ground: books.sensors.step(tick, ground)),
+    ("crossings", lambda books, tick, ground: books.crossings.step(tick, ground, books.tracks)),
     ("queues", lambda books, tick, ground: books.queues.step(tick, ground, books.tracks, books.objects, books.signals)),
 )
 """Fusion in travelling order; behind it stand the detectors, one per incident type, each reading the scene."""
@@ -124,7 +128,8 @@ class Engine:
             self.profile(name)
         books = self.books
         scene = Scene(
-            self.ground, tick, self.ticker.state.clocks, books.tracks, books.objects, books.signals, books.sensors, books.queues
+            self.ground, tick, self.ticker.state.clocks, books.tracks, books.objects, books.signals, books.sensors, books.crossings,
+            books.queues,
         )
         findings: list[Finding] = []
         for name, detector in self.detectors.items():
