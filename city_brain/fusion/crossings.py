@@ -61,7 +61,7 @@ class CrossingBook(msgspec.Struct):
             return
         road = np.where(table["lane"][at] >= 0, ground.roads.road[table["lane"][at]], -1)
         along = table["ux"][at] * table["hx"][at] + table["uy"][at] * table["hy"][at] > ALONG_COS
-        junction = ground.junctions.in_intersection(table["x"][at], table["y"][at])
+        junction = ground.views.in_intersection(table["x"][at], table["y"][at])
         self._leave(tick, ground, table, at, road, along & (junction < 0) & (road >= 0))
         self._begin(tick, ground, table, at, road, junction)
         self._approach(ground, table, at, road, junction, along)
@@ -88,7 +88,7 @@ class CrossingBook(msgspec.Struct):
             return
         intersection, side = ground.junctions.approach_of(known["road"][before])
         inside = junction == intersection
-        leaving = (road >= 0) & (road != known["road"][before]) & (ground.junctions.exit_of(np.maximum(road, 0)) == intersection)
+        leaving = (road >= 0) & (road != known["road"][before]) & (ground.junctions.exit_of(road)[0] == intersection)
         passed = (found >= 0) & (inside | leaving)
         if not passed.any():
             return
@@ -117,7 +117,7 @@ class CrossingBook(msgspec.Struct):
         speed: Floats = table["speed"][at][here]
         crossings["least_speed"] = np.where(seen, np.minimum(crossings["least_speed"], speed), crossings["least_speed"])
         out = seen & driving[here] & (road[here] != crossings["in_road"])
-        out &= ground.junctions.exit_of(np.maximum(road[here], 0)) == crossings["intersection"]
+        out &= ground.junctions.exit_of(road[here])[0] == crossings["intersection"]
         if not out.any():
             return
         at, road = at[here[out]], road[here[out]]

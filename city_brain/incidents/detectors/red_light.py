@@ -100,8 +100,8 @@ class RedLightRunning:
         return Finding(
             type=self.type_name,
             key=junction.id,
-            x=float(junction.position[0]),
-            y=float(junction.position[1]),
+            x=junction.x,
+            y=junction.y,
             position_error_m=0.0,
             first_seen_ms=int(violations["cross_ms"][mine].min()),
             log_odds=self.parameters.prior_log_odds + weight,

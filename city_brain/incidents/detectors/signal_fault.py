@@ -211,8 +211,8 @@ class SignalFault:
         return Finding(
             type=self.type_name,
             key=junction.id,
-            x=float(junction.position[0]),
-            y=float(junction.position[1]),
+            x=junction.x,
+            y=junction.y,
             position_error_m=0.0,
             first_seen_ms=min(item.first_ms for item in items),
             log_odds=self.parameters.prior_log_odds + float(weights.sum()),
