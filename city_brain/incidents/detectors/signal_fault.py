@@ -10,6 +10,7 @@ import math
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.cells import ragged
 from city_brain.fusion.scene import Scene
 from city_brain.fusion.signals import DEPTH, NO_TIME
 from city_brain.incidents.hypothesis import Evidence, Finding
@@ -17,6 +18,9 @@ from city_brain.observations.rows import unpack_lamps
 from city_brain.observations.vocabulary import Colour, Mode
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
+
+_SPAN_MS = 1 << 40
+"""Room for a moment beside a signal in one sortable code."""
 
 _FAULTY_MODES = (Mode.DARK, Mode.FLASHING, Mode.ALL_RED, Mode.FAULT)
 _HEALTHY_MODES = (Mode.AUTO, Mode.MANUAL, Mode.PREEMPTION)
@@ -166,14 +170,17 @@ class SignalFault:
 
     def _quick(self, news: dict[str, np.ndarray]) -> Bools:
         """Marks (n,) new crossings within `quick_change_s` of an earlier or a new one of an arm across."""
-        known, limit_ms = self.state.crossings, 1000 * self.parameters.quick_change_s
+        known, limit_ms = self.state.crossings, int(1000 * self.parameters.quick_change_s)
         side = np.append(known["side"], news["side"])
-        signal = np.append(known["signal"], news["signal"])
-        moment = np.append(known["cross_ms"], news["cross_ms"])
-        turn = (news["side"][:, None] - side[None, :]) % 8
+        code = np.append(known["signal"], news["signal"]) * _SPAN_MS + np.append(known["cross_ms"], news["cross_ms"]) % _SPAN_MS
+        order = np.argsort(code, kind="stable")
+        code, side = code[order], side[order]
+        mine = news["signal"] * _SPAN_MS + news["cross_ms"] % _SPAN_MS
+        start = np.searchsorted(code, mine - limit_ms, side="right")
+        new, within = ragged(np.searchsorted(code, mine + limit_ms) - start)
+        turn = (news["side"][new] - side[start[new] + within]) % 8
         across = (turn == 2) | (turn == 6) | (turn == 3) | (turn == 5)
-        near = np.abs(news["cross_ms"][:, None] - moment[None, :]) < limit_ms
-        quick: Bools = np.any(across & near & (news["signal"][:, None] == signal[None, :]), axis=1)
+        quick: Bools = np.bincount(new[across], minlength=len(mine)) > 0
         return quick
 
     def _by_traffic(self, scene: Scene, evidence: dict[int, list[Evidence]]) -> None:
