@@ -185,14 +185,25 @@ def test_nothing_of_ours_is_mocked() -> None:
     assert not found, report(found)
 
 
+MACHINE_OR_REGISTRY = re.compile(
+    r"(?<![\w.-])/(?:work|root|home)/|/tmp/(?:bash|pytest)"
+    r"|\b(?:pypi|pythonhosted|npmjs|crates|golang|debian|maven)\.(?:org|com|io)\b|index-url[= ]+http"
+)
+
+
 def test_no_text_depends_on_one_machine_or_registry() -> None:
     """No tracked text names a folder of somebody's machine or the host of a package registry."""
-    place = re.compile(
-        r"(?<![\w.-])/(?:work|root|home)/|/tmp/(?:bash|pytest)"
-    """A test asserts, expects an error, or calls what checks; else it only proves that code runs."""
-    )
-    found = [f"{name}:{line} {why}" for name, line, why in _lines_with(place)]
+    found = [f"{name}:{line} {why}" for name, line, why in _lines_with(MACHINE_OR_REGISTRY)]
     assert not found, report(found)
+
+
+@pytest.mark.parametrize(
+    "words", [("", "work", "x"), ("see ", "home", "me"), ("", "tmp", "bash.1"), ("files.python", "org")]
+)
+def test_a_machine_or_registry_is_seen(words: tuple[str, ...]) -> None:
+    """The rule above sees a folder of a machine and the host of a registry."""
+    text = "/".join(words) if len(words) > 2 else "hosted.".join(words)
+    assert MACHINE_OR_REGISTRY.search(text)
 
 
 def _lines_with(pattern: re.Pattern[str]) -> list[tuple[str, int, str]]:
