@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from city_brain.city.routing import Routing
 from city_brain.errors import StateError
 from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.crossings import CrossingBook
@@ -93,7 +92,7 @@ class Engine:
         types: IncidentTypes,
         settings: TickSettings,
         raw_partitions: int = 1,
-        routing: Routing | None = None,
+        routing: "Routing | None" = None,
         partition: int = 0,
     ) -> None:
         self.ground, self.types = ground, types

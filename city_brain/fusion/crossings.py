@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from city_brain.city.junctions import NO_MOVEMENT
 from city_brain.fusion.tracking.tracks import TrackBook
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import LAMPS_PER_SIDE
@@ -125,7 +126,7 @@ class CrossingBook(msgspec.Struct):
         done |= {"out_road": road, "last_row": _places(tick, table, at), "object_id": table["object_id"][at]}
         done["movement"] = ground.junctions.movement(done["in_road"], road)
         self.completed.append(len(at), **done)
-        self.completed.keep(self.completed["movement"] >= 0)
+        self.completed.keep(self.completed["movement"] != NO_MOVEMENT)
         crossings.keep(~out)
 
     def slot(self) -> Ints:
