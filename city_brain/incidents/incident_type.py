@@ -25,12 +25,12 @@ LevelName = Literal["I", "II", "III", "IV"]
 LEVELS: tuple[LevelName, ...] = ("I", "II", "III", "IV")
 """The four levels of Chinese emergency plans, from gravest (I, red) to lightest (IV, blue)."""
 
-PLACEHOLDERS = ("place", "road", "intersection", "magnitude", "number")
+PLACEHOLDERS = ("place", "road", "intersection", "number")
 """What a headline may name in braces."""
 
 
-class Headline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One line for people, in Chinese and in English, with placeholders in braces."""
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Text for people, in Chinese and in English."""
 
     zh: str
     en: str
@@ -48,7 +48,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     before_s: Seconds
     after_s: Seconds
     weight: LogOdds = 0.0
-    """Log-odds that the explained finding lends to the cause; findings of one type lend once."""
+    """Log-odds that an explained finding lends to the cause, once for each set of sources."""
+    most: LogOdds | None = None
+    """The most that findings of this type lend together; absent: `weight`, so that they lend once."""
     about: tuple[str, ...] = ()
     """Only findings about one of these (for people's reports); empty: all."""
     needs: Literal["active", "suspected"] = "active"
@@ -103,7 +105,10 @@ class IncidentType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Unit of the findings' magnitude, as people read it."""
     levels: tuple[Level, ...] = ()
     calibration: Calibration = Calibration()
-    headline: Headline
+    headline: Words
+    """With placeholders in braces: see `PLACEHOLDERS`."""
+    phrases: dict[str, Words] = {}
+    """How evidence codes read, as `stopped_in_lane: {zh: …, en: …}`; one without a phrase stays a code."""
     explained_by: tuple[Explanation, ...] = ()
 
 

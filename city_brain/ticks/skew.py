@@ -146,5 +146,7 @@ class SourceClocks(msgspec.Struct):
         earliest = np.minimum.reduceat(arrival, run.start)
         first = table["first_arrival_ms"][slot]
         table["first_arrival_ms"][slot] = np.where(first < 0, earliest, first)
-        table["last_arrival_ms"][slot] = np.maximum(table["last_arrival_ms"][slot], np.maximum.reduceat(arrival, run.start))
+        table["last_arrival_ms"][slot] = np.maximum(
+            table["last_arrival_ms"][slot], np.maximum.reduceat(arrival, run.start)
+        )
         table["rows"][slot] += length

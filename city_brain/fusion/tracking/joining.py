@@ -3,8 +3,8 @@
 import msgspec
 import numpy as np
 
-from city_brain.fusion.associate import assign
-from city_brain.fusion.gate import GATE_CHI2, REACH_SAME_TIME_M, Motions, cost_chi2, near_pairs, reach_m
+from city_brain.fusion.tracking.associate import assign
+from city_brain.fusion.tracking.gate import GATE_CHI2, REACH_SAME_TIME_M, Motions, cost_chi2, near_pairs, reach_m
 from city_brain.numerics import find_sorted
 from city_brain.table import Table
 from city_brain.types import Bools, Column, Floats, Ints

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from city_brain.city.roads import Roads
-from city_brain.fusion.joining import PairMemory, attach, merge_pairs, strained
-from city_brain.fusion.tracks import MOVING_MPS, STANDING_MPS, TrackBook
+from city_brain.fusion.tracking.joining import PairMemory, attach, merge_pairs, strained
+from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import ObjectClass
