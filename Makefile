@@ -27,8 +27,8 @@ test: $(INSTALLED) ## Runs every test; make test ARGS="tests/test_house.py -k lo
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a reviewer should never have to say.
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/ruff check --quiet --output-format concise .
+	@$(BIN)/ruff format --check --quiet --output-format concise .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 	@echo "check: lint, format, types and imports are in order"

@@ -129,6 +129,9 @@ def test_the_street_depends_on_nothing_but_its_input() -> None:
         "for x in set(a): pass",
         "y = [x for x in {k for k in a}]",
         "s = set(a)\nfor x in s: pass",
+        "s = {1}\ns |= {2}\nfor x in s: pass",
+        "KINDS = frozenset(a)\ndef f(): return [k for k in KINDS]",
+        "def f(s: set[int]): return list(s)",
         "y = list(set(a) | b)",
         "y = ','.join({'a', 'b'})",
         "for x in a.keys() - b.keys(): pass",
@@ -164,6 +167,9 @@ def test_an_offence_against_the_street_is_seen(code: str) -> None:
         "y = np.argsort(a, kind='stable')",
         "@decorator\ndef f(): pass",
         "s = set(a)\ns = sorted(s)\nfor x in s: pass",
+        "def f():\n    s = set(a)\ndef g(s):\n    return list(s)",
+        "def f():\n    s = set(a)\ndef g():\n    n, s = 1, (1, 2)\n    return list(s)",
+        "n = 0\nn -= 1\ny = list(range(n))",
     ],
 )
 def test_what_is_lawful_is_left_alone(code: str) -> None:
