@@ -69,15 +69,22 @@ class Ticker:
             yield self._close(index)
 
     def _due(self) -> int | None:
-        state, now_ms = self.state, self.state.log_time.now_ms
-        if now_ms == NEVER:
+        now_ms = self.state.log_time.now_ms
+        index = self.first_tick if self.state.next_tick is None else self.state.next_tick
+        if now_ms == NEVER or index is None:
             return None
-        index = state.next_tick
-        if index is None:
-            if not state.waiting:
-                return None
-            index = self.settings.index_at(min(int(rows.arrival_ms.min()) for rows in state.waiting))
         return index if now_ms >= self.settings.due_ms(index) else None
+
+    @property
+    def first_tick(self) -> int | None:
+        """The tick to begin with, that of the earliest arrival; None while there are no rows."""
+        arrivals = [int(rows.arrival_ms.min()) for rows in self.state.waiting]
+        return self.settings.index_at(min(arrivals)) if arrivals else None
+
+    def begin_at(self, index: int) -> None:
+        """Begins with tick `index`, so that partitions that share a city begin together."""
+        if self.state.next_tick is None:
+            self.state.next_tick = index
 
     def _close(self, index: int) -> Tick:
         state, settings = self.state, self.settings
