@@ -5,6 +5,8 @@ Each test names every place that breaks its rule, so that a failure reads as a l
 
 import ast
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -109,6 +111,13 @@ def test_packages_are_small() -> None:
         f"{package} has {n} modules" for package, n in modules.items() if n > limits.get(package, MODULES_PER_PACKAGE)
     ]
     assert not found, report(found)
+
+
+def test_imports_go_one_way() -> None:
+    """The import contracts of pyproject.toml hold: one straight street, no I/O, neither clock nor chance in it."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    told = subprocess.run([linter, "--no-logo"], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout
 
 
 def test_the_street_depends_on_nothing_but_its_input() -> None:
