@@ -66,12 +66,16 @@ class Runner:
         self.door = Counters()
 
     def read(self, raw_partition: int, observations: Observations, offset: int | Ints) -> None:
-        """Admits a batch that follows the last mark of its raw partition; `offset` as in `admit`."""
+        """Takes a batch that follows the last mark of its raw partition; `offset` as in `admit`."""
+        self.read_rows(raw_partition, self.admit(raw_partition, observations, offset))
+
+    def admit(self, raw_partition: int, observations: Observations, offset: int | Ints) -> Rows:
+        """The rows of a batch that are believed; the others are counted."""
         rows, refused = admit(observations, raw_partition, offset, self.admission)
         self.door.read += observations.n - rows.n
         for reason, count in refused.counts().items():
             self.door.quarantine(reason, count)
-        self.read_rows(raw_partition, rows)
+        return rows
 
     def dead_letter(self, reason: str, rows: int = 1) -> None:
         """Counts what could not be read as observations."""

@@ -33,7 +33,6 @@ class Answer:
     first_tick: int | None = None
     counters: Counters = field(default_factory=Counters)
     restores: int = 0
-    state_bytes: int = 0
 
     def take(self, closed: ClosedTick) -> None:
         """Adds the record of a tick."""
@@ -50,18 +49,25 @@ class Answer:
 
 
 def run(recording: Recording, plan: Plan, make: MakeRunner, restore_after: frozenset[int] = frozenset()) -> Iterator[ClosedTick]:
-    """The closed ticks of a recording read by a plan; a new runner takes over from bytes after the pieces `restore_after`."""
+    """The closed ticks of a recording read by a plan.
+
+    In the middle of the pieces `restore_after` a new runner takes over from the bytes of the one before.
+    """
     runner = make(plan.raw_partitions)
     arrival_ms = recording.observations.common.arrival_ms
     offset = [0] * plan.raw_partitions
     for number, piece in enumerate(pieces(plan, arrival_ms)):
         batch = from_envelope(to_envelope(recording.observations.take(piece.row)))
-        runner.read(piece.raw_partition, batch, offset[piece.raw_partition])
+        rows = runner.admit(piece.raw_partition, batch, offset[piece.raw_partition])
         offset[piece.raw_partition] += 1
         if number in restore_after:
+            middle = rows.n // 2
+            runner.read_rows(piece.raw_partition, rows.take(np.arange(middle)))
             memory = runner.to_bytes()
             runner = make(plan.raw_partitions)
             runner.restore(memory)
+            rows = rows.take(np.arange(middle, rows.n))
+        runner.read_rows(piece.raw_partition, rows)
         runner.mark(piece.raw_partition, piece.mark_ms)
         yield from runner.closed()
     for partition in range(plan.raw_partitions):
