@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from city_brain.errors import ObservationError
 from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES, Kind
 from city_brain.types import Bools, Codes, Column, Floats, Indices, Ints
 
@@ -35,6 +34,13 @@ class Spec:
     def shape(self, n: int) -> tuple[int, ...]:
         """The shape of the column over n rows."""
         return (n,) if self.width == 1 else (n, self.width)
+
+    def allows(self, column: Column, texts: int) -> bool:
+        """Whether every value is allowed, with a dictionary of so many `texts`."""
+        if column.size == 0:
+            return True
+        high = texts - 1 if self.text else self.high
+        return bool((self.low is None or column.min() >= self.low) and (high is None or column.max() <= high))
 
 
 TEXT: Final = Spec(np.dtype("<i4"), -1, low=-1, text=True)
@@ -61,8 +67,10 @@ class Group:
     @classmethod
     def absent(cls, n: int, **given: Column) -> Self:
         """n rows with the `given` columns; the others hold their absent value."""
-        columns = {name: np.full(spec.shape(n), spec.absent, spec.kind) for name, spec in cls.specs.items()}
-        return cls(**(columns | given))
+        for name, spec in cls.specs.items():
+            if name not in given:
+                given[name] = np.full(spec.shape(n), spec.absent, spec.kind)
+        return cls(**given)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -195,19 +203,6 @@ class Observations:
         """The tables by name."""
         return {name: getattr(self, name) for name in GROUPS}
 
-    def check(self) -> None:
-        """Raises ObservationError unless lengths, dictionary indices and codes fit together, as decoders must prove."""
-        counts = np.bincount(self.common.kind, minlength=len(Kind))
-        for name, (kind, group) in GROUPS.items():
-            table, rows = getattr(self, name), self.n if kind is None else int(counts[kind])
-            for column, spec in group.specs.items():
-                values = getattr(table, column)
-                if values.shape != spec.shape(rows):
-                    raise ObservationError(f"{name}.{column}: wanted shape {spec.shape(rows)}, got {values.shape}")
-                high = len(self.strings) - 1 if spec.text else spec.high
-                if not _within(values, spec.low, high):
-                    raise ObservationError(f"{name}.{column}: wanted values from {spec.low} to {high}, got others")
-
     def take(self, which: Column) -> "Observations":
         """The rows at the (ascending) positions, or where the mask is true; strings no longer used are dropped."""
         keep: Bools = np.zeros(self.n, dtype=np.bool_)
@@ -231,12 +226,6 @@ class Observations:
             name: group.concat(moved[name]) if parts else group.absent(0) for name, (_, group) in GROUPS.items()
         }
         return Observations(tuple(index), **joined)
-
-
-def _within(values: Column, low: int | None, high: int | None) -> bool:
-    if values.size == 0:
-        return True
-    return bool((low is None or values.min() >= low) and (high is None or values.max() <= high))
 
 
 def _renumbered(group: Group, fresh: Indices) -> Group:

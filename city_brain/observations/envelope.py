@@ -13,6 +13,7 @@ import numpy as np
 
 from city_brain.errors import ObservationError
 from city_brain.observations.columns import GROUPS, Group, Observations, Spec
+from city_brain.observations.vocabulary import Kind
 from city_brain.observations.wire_format import (
     Field,
     bytes_field,
@@ -87,14 +88,12 @@ def _read_batch(batch: memoryview, count: int) -> Observations:
     kinds = _bytes(messages["common"], 1)
     if len(kinds) != count:
         raise ObservationError(f"common.kind: wanted {count} rows, got {len(kinds)}")
-    counts = np.bincount(np.frombuffer(kinds, np.uint8), minlength=len(GROUPS))
+    counts = np.bincount(np.frombuffer(kinds, np.uint8), minlength=len(Kind))
     groups: dict[str, Any] = {}
     for name, (kind, group) in GROUPS.items():
         rows = count if kind is None else int(counts[kind])
-        groups[name] = _read_group(group, messages[name], rows, name)
-    observations = Observations(strings, **groups)
-    observations.check()
-    return observations
+        groups[name] = _read_group(group, messages[name], rows, len(strings), name)
+    return Observations(strings, **groups)
 
 
 def _columns_of(group: Group) -> list[bytes]:
@@ -111,7 +110,7 @@ def _is_absent(column: Column, spec: Spec) -> bool:
     return bool(np.isnan(column).all() if spec.kind.kind == "f" else (column == spec.absent).all())
 
 
-def _read_group(group: type[Group], fields: dict[int, Field], rows: int, place: str) -> Group:
+def _read_group(group: type[Group], fields: dict[int, Field], rows: int, texts: int, place: str) -> Group:
     columns = {}
     for number, (name, spec) in enumerate(group.specs.items(), 1):
         if number in fields:
@@ -119,7 +118,11 @@ def _read_group(group: type[Group], fields: dict[int, Field], rows: int, place: 
             wanted = rows * spec.width * spec.kind.itemsize
             if len(data) != wanted:
                 raise ObservationError(f"{place}.{name}: wanted {wanted} bytes, got {len(data)}")
-            columns[name] = np.frombuffer(data, spec.kind).reshape(spec.shape(rows))
+            columns[name] = column = np.frombuffer(data, spec.kind).reshape(spec.shape(rows))
+            if not spec.allows(column, texts):
+                raise ObservationError(f"{place}.{name}: wanted indices and codes in range, got others")
+        elif rows and spec.low == 0 and spec.absent < 0:
+            raise ObservationError(f"{place}.{name}: wanted a column, got none")
     return group.absent(rows, **columns)
 
 

@@ -74,6 +74,8 @@ def _varint(value: int) -> bytes:
 
 def _read_varint(message: memoryview, at: int, place: str) -> tuple[int, int]:
     """The number that starts at `at`, and the position behind it."""
+    if at < len(message) and message[at] < 0x80:  # most are of one byte
+        return message[at], at + 1
     value = 0
     for shift, byte in enumerate(message[at : at + 10]):
         value |= (byte & 0x7F) << 7 * shift

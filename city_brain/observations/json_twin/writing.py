@@ -20,7 +20,7 @@ from city_brain.observations.json_twin.lines import (
     Signal,
     SignalRow,
 )
-from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES, Kind
+from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES
 from city_brain.types import Floats, Indices, Ints
 
 _encode = msgspec.json.Encoder().encode
