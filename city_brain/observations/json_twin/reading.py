@@ -40,7 +40,7 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A line that is no observation: its position among the lines given, the reason, its bytes."""
+    """A line that is no observation: its number, the reason, its bytes."""
 
     line: int
     reason: DeadLetter
@@ -49,7 +49,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What lines held. `line` (n,) is the position of each row among the lines given.
+    """What lines held. `line` (n,) is the number of each row's line.
 
     `marks` (m, 2): how many rows of the batch stand before the mark, and its time in epoch ms.
     `unknown_keys`: how many keys were left out because they are not ours.
@@ -62,8 +62,8 @@ class Parsed:
     unknown_keys: int
 
 
-def from_lines(lines: Sequence[bytes]) -> Parsed:
-    """Reads lines (without their line ends); empty ones are passed over. Never raises."""
+def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
+    """Reads lines (without their line ends), numbered from `first`; empty ones are passed over. Never raises."""
     read = _decode(lines)
     marks: list[tuple[int, int]] = []
     rejected: list[Rejected] = []
@@ -78,12 +78,12 @@ def from_lines(lines: Sequence[bytes]) -> Parsed:
         if isinstance(found, Mark):
             marks.append((number - len(no_rows), epoch_ms(found.arrival_time_ms)))
         elif isinstance(found, DeadLetter):
-            rejected.append(Rejected(number, found, lines[number][:LINE_BYTES_MAX]))
+            rejected.append(Rejected(first + number, found, lines[number][:LINE_BYTES_MAX]))
         no_rows.append(number)
     rows = [row for row in read if type(row) in ROW_TYPES] if no_rows else read
     return Parsed(
         columns_of(rows),
-        np.delete(np.arange(len(lines), dtype=np.int64), no_rows),
+        np.delete(np.arange(first, first + len(lines), dtype=np.int64), no_rows),
         tuple(rejected),
         np.array(marks, dtype=np.int64).reshape(-1, 2),
         unknown_keys,
@@ -136,7 +136,7 @@ def _second_reading(line: bytes) -> tuple[Line | DeadLetter | None, int]:
 
 def _drop_unknown(plain: dict[str, Any], known: set[str]) -> int:
     unknown = plain.keys() - known
-    for key in unknown:
+    for key in sorted(unknown):
         del plain[key]
     return len(unknown)
 
