@@ -74,5 +74,3 @@ def _contains(seen: np.ndarray, wanted: np.ndarray) -> Bools:
     at[at == len(seen)] = 0
     found: Bools = seen[at] == wanted
     return found
-
-

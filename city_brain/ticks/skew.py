@@ -65,7 +65,7 @@ class SourceClocks(msgspec.Struct):
 
     def learn(self, rows: Rows) -> Bools:
         """Learns from fresh rows (n,); answers which are plausible (n,): the others ran ahead of their source's clock."""
-        if len(rows) == 0:
+        if rows.n == 0:
             return np.zeros(0, dtype=np.bool_)
         order = np.lexsort((rows.event_ms, rows.seq, rows.source))
         source = rows.source[order]
@@ -146,5 +146,7 @@ class SourceClocks(msgspec.Struct):
         earliest = np.minimum.reduceat(arrival, run.start)
         first = table["first_arrival_ms"][slot]
         table["first_arrival_ms"][slot] = np.where(first < 0, earliest, first)
-        table["last_arrival_ms"][slot] = np.maximum(table["last_arrival_ms"][slot], np.maximum.reduceat(arrival, run.start))
+        table["last_arrival_ms"][slot] = np.maximum(
+            table["last_arrival_ms"][slot], np.maximum.reduceat(arrival, run.start)
+        )
         table["rows"][slot] += length

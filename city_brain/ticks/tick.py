@@ -19,7 +19,9 @@ class TickSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             if getattr(self, name) <= 0:
-                raise SettingsError(f"ticks.{name}: wanted a positive number of milliseconds, got {getattr(self, name)}")
+                raise SettingsError(
+                    f"ticks.{name}: wanted a positive number of milliseconds, got {getattr(self, name)}"
+                )
 
     def index_at(self, time_ms: int) -> int:
         """The tick that `time_ms` falls in, counted from the epoch."""

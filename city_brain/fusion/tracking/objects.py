@@ -9,11 +9,11 @@ import msgspec
 import numpy as np
 
 from city_brain.city.roads import Roads
-from city_brain.fusion.joining import PairMemory, attach, merge_pairs, strained
-from city_brain.fusion.tracks import MOVING_MPS, STANDING_MPS, TrackBook
+from city_brain.fusion.tracking.joining import PairMemory, attach, merge_pairs, strained
+from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import Rows
-from city_brain.observations.vocabulary import CLASSES
+from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
@@ -25,7 +25,7 @@ POSITION_GAIN = 0.7
 """Share of this tick's mean of cameras in an object's position; the rest is its prediction."""
 
 _SCHEMA: dict[str, object] = {
-    "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(CLASSES),)), "conf_sum": np.float64,
+    "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64,
     "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64, "time_ms": np.int64, "x": np.float64, "y": np.float64,
     "sigma_m": np.float64, "vx": np.float64, "vy": np.float64, "speed": np.float64, "top_speed": np.float64, "hx": np.float64,
     "hy": np.float64, "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64,
@@ -38,22 +38,25 @@ _MEMBER_SCHEMA = {"key": np.int64, "source": np.int64, "track": np.int64, "objec
 class ObjectBook(msgspec.Struct):
     """All objects in order of `id`. Columns as of tracks, and: `birth_key` the key of the first track · `time_ms` what `x`, `y` refer
     to · `n_cameras` that saw it in this tick · `fresh` seen in this tick · `arrived` one of its tracks saw it come and stand.
+
+    `members` tells which tracks (key, source, track) are which object; `ended` those of the objects that ended in this tick.
     """
 
     table: Table
     members: Table
+    ended: Table
     pairs: PairMemory
     next_id: int
 
     @classmethod
     def empty(cls) -> "ObjectBook":
         """No object yet."""
-        return cls(Table(_SCHEMA), Table(_MEMBER_SCHEMA), PairMemory.empty(), 1)
+        return cls(Table(_SCHEMA), Table(_MEMBER_SCHEMA), Table(_MEMBER_SCHEMA), PairMemory.empty(), 1)
 
-    def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> Table:
-        """Takes the tracks after a tick; answers the members (source, track, object_id) of the objects that ended."""
+    def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> None:
+        """Takes the tracks after a tick."""
         now_ms = tick.end_ms
-        ended = self._forget(now_ms)
+        self._forget(now_ms)
         self.table["fresh"], self.table["n_cameras"] = False, 0
         self._fuse(tracks.table, now_ms)
         seekers = np.flatnonzero(tracks.table["fresh"] & (tracks.table["object_id"] < 0))
@@ -66,22 +69,20 @@ class ObjectBook(msgspec.Struct):
         self._fuse(tracks.table, now_ms)
         self._count(tracks.table, tick.rows)
         self._place(roads)
-        return ended
 
     def index_of(self, object_id: Ints) -> Ints:
         """Table index (n,) of objects by id (n,), -1 where there is none."""
         return find_sorted(self.table["id"], object_id)
 
-    def _forget(self, now_ms: int) -> Table:
+    def _forget(self, now_ms: int) -> None:
         keep = self.table["last_ms"] >= now_ms - MEMORY_MS
-        ended = Table(_MEMBER_SCHEMA)
+        self.ended = Table(_MEMBER_SCHEMA)
         if not keep.all():
             self.table.keep(keep)
             alive = find_sorted(self.table["id"], self.members["object_id"]) >= 0
             gone = {name: column[~alive] for name, column in self.members.columns().items()}
-            ended.append(len(gone["key"]), **gone)
+            self.ended.append(len(gone["key"]), **gone)
             self.members.keep(alive)
-        return ended
 
     def _bear(self, tracks: Table, at: Ints) -> None:
         count = len(at)
@@ -171,8 +172,8 @@ class ObjectBook(msgspec.Struct):
         seen = np.flatnonzero(np.bincount(of, minlength=n))
         table["conf_sum"] += np.bincount(of, weights=rows.value[row], minlength=n)
         table["n_rows"] += np.bincount(of, minlength=n)
-        flat = of * len(CLASSES) + rows.code[row]
-        votes = np.bincount(flat, weights=rows.value[row], minlength=n * len(CLASSES)).reshape(n, len(CLASSES))
+        flat = of * len(ObjectClass) + rows.code[row]
+        votes = np.bincount(flat, weights=rows.value[row], minlength=n * len(ObjectClass)).reshape(n, len(ObjectClass))
         table["votes"][seen] += votes[seen]
         table["cls"][seen] = np.argmax(table["votes"][seen], axis=1)
         last = np.full(n, -1, dtype=np.int64)

@@ -10,10 +10,10 @@ import numpy as np
 
 from city_brain.city.roads import LaneMatch, Roads
 from city_brain.city.views import Views
-from city_brain.fusion.bias import CameraBias
+from city_brain.fusion.tracking.bias import CameraBias
 from city_brain.numerics import find_sorted, sin_cos_deg
 from city_brain.observations.rows import Rows
-from city_brain.observations.vocabulary import CLASSES, Kind
+from city_brain.observations.vocabulary import Kind, ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Floats, Ints
@@ -31,7 +31,7 @@ ARRIVAL_WITHIN_M = 7.0
 
 _SCHEMA: dict[str, object] = {
     "key": np.int64, "source": np.int64, "track": np.int64, "camera": np.int64, "cls": np.int64,
-    "votes": (np.float64, (len(CLASSES),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64,
+    "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64,
     "raw_x": np.float64, "raw_y": np.float64, "x": np.float64, "y": np.float64, "vx": np.float64, "vy": np.float64,
     "speed": np.float64, "top_speed": np.float64, "hx": np.float64, "hy": np.float64, "sigma_m": np.float64,
     "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64, "uy": np.float64,
@@ -111,9 +111,9 @@ class TrackBook(msgspec.Struct):
         confidence, n = rows.value, table.n
         table["conf_sum"] += np.bincount(index, weights=confidence, minlength=n)
         table["n_rows"] += np.bincount(index, minlength=n)
-        flat = index * len(CLASSES) + rows.code
+        flat = index * len(ObjectClass) + rows.code
         seen = np.unique(index)
-        votes = np.bincount(flat, weights=confidence, minlength=n * len(CLASSES)).reshape(n, len(CLASSES))
+        votes = np.bincount(flat, weights=confidence, minlength=n * len(ObjectClass)).reshape(n, len(ObjectClass))
         table["votes"][seen] += votes[seen]
         table["cls"][seen] = np.argmax(table["votes"][seen], axis=1)
 
@@ -137,7 +137,7 @@ class TrackBook(msgspec.Struct):
         table["raw_x"][index], table["raw_y"][index] = rows.x, rows.y
         table["x"][index], table["y"][index] = self.bias.correct(camera, rows.x, rows.y)
         stated = np.isfinite(rows.sigma)
-        table["sigma_m"][index] = np.where(stated, rows.sigma, range_sigma_m(views.camera_distance(camera, rows.x, rows.y)))
+        table["sigma_m"][index] = np.where(stated, rows.sigma, range_sigma_m(views.distance_m(camera, rows.x, rows.y)))
         table["last_ms"][index], table["fresh"][index], table["row"][index] = time_ms, True, row
 
     def _on_lane(self, index: Ints, roads: Roads) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from city_brain.observations.vocabulary import CLASSES
+from city_brain.observations.vocabulary import ObjectClass
 from city_brain.types import Column, Floats, Ints
 
 GATE_CHI2 = 18.0
@@ -22,7 +22,8 @@ REACH_LIMIT_M = 45.0
 SAME_CLASS_CHI2 = 6.0
 SAME_CARRIAGEWAY_CHI2 = 7.0
 
-_FAMILY = np.array([{"person": 1, "smoke": 2, "fire": 2, "animal": 3}.get(name, 0) for name in CLASSES])
+_FAMILIES = {ObjectClass.PERSON: 1, ObjectClass.SMOKE: 2, ObjectClass.FIRE: 2, ObjectClass.ANIMAL: 3, ObjectClass.WATER: 4}
+_FAMILY = np.array([_FAMILIES.get(cls, 0) for cls in ObjectClass])
 
 
 @dataclass(frozen=True, slots=True)

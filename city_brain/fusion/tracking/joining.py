@@ -3,8 +3,8 @@
 import msgspec
 import numpy as np
 
-from city_brain.fusion.associate import assign
-from city_brain.fusion.gate import GATE_CHI2, REACH_SAME_TIME_M, Motions, cost_chi2, near_pairs, reach_m
+from city_brain.fusion.tracking.associate import assign
+from city_brain.fusion.tracking.gate import GATE_CHI2, REACH_SAME_TIME_M, Motions, cost_chi2, near_pairs, reach_m
 from city_brain.numerics import find_sorted
 from city_brain.table import Table
 from city_brain.types import Bools, Column, Floats, Ints
@@ -118,7 +118,7 @@ def merge_pairs(tracks: Table, objects: Table, memory: PairMemory) -> tuple[Ints
     i, j, cost = i[good], j[good], cost[good]
     ticks, mean = memory.together(objects["id"][i] * _ID_LIMIT + objects["id"][j], cost)
     both_ways = assign(np.append(i, j), np.append(j, i), np.tile(np.where(ticks >= MERGE_AFTER_TICKS, mean, np.inf), 2))
-    taken = both_ways[both_ways < len(i)]
+    taken = np.intersect1d(both_ways, both_ways - len(i), assume_unique=True)
     return objects["id"][i[taken]], objects["id"][j[taken]]
 
 

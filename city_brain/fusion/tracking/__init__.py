@@ -1,0 +1,1 @@
+"""Tracks of single cameras, and the objects on the ground that they are joined into."""

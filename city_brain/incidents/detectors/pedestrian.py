@@ -1,0 +1,153 @@
+"""Pedestrian on the carriageway: a person who stands or walks in a lane, away from any crosswalk.
+
+Per look the log-likelihood of "inside the lane" against "beside it" grows with z² / 2σ², z being how far the person is inside
+the lane's edge and σ how well the camera can tell. Camera noise lasts about ten seconds, so a tick counts as a quarter of a
+look. Waiting people drift slowly at the kerb, people who walk along it stay beside it: both weigh less than they seem to.
+"""
+
+import msgspec
+import numpy as np
+
+from city_brain.fusion.tracking.gate import near_pairs
+from city_brain.fusion.scene import Scene
+from city_brain.fusion.tracking.tracks import range_sigma_m
+from city_brain.incidents.following import follow
+from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.incidents.members import log_rows, object_sources
+from city_brain.numerics import find_sorted
+from city_brain.observations.vocabulary import ObjectClass
+from city_brain.table import Table
+from city_brain.types import Floats, Ints
+
+_SCHEMA = {
+    "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "weight": np.float64, "n": np.int64, "depth_m": np.float64,
+}  # fmt: skip
+
+
+class PedestrianParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds and weights of `PedestrianOnCarriageway`."""
+
+    edge_m: float
+    """Half of a lane and what a person's feet may be off: a person nearer to the centre is inside."""
+    sigma_near_m: float
+    sigma_per_m: float
+    share_of_look: float
+    outside_weight: float
+    """Taken from every tick's weight: people are beside the lane far more often than in it."""
+    standing_mps: float
+    standing_factor: float
+    walking_mps: float
+    walking_factor: float
+    unseen_factor: float
+    """For each other camera that should see the person and does not."""
+    company_m: float
+    company: int
+    company_factor: float
+    crosswalk_m: float
+    prior_log_odds: float
+    confidence_min: float
+    weight_max: float
+    forget_s: float
+
+
+class PedestrianState(msgspec.Struct):
+    """People near lanes, in order of object id; `weight` is the sum of log-likelihoods."""
+
+    people: Table
+
+
+class PedestrianOnCarriageway:
+    """Follows people at lanes (see the module)."""
+
+    def __init__(self, type_name: str, parameters: PedestrianParameters) -> None:
+        self.type_name, self.parameters = type_name, parameters
+        self.state = PedestrianState(Table(_SCHEMA))
+
+    def step(self, scene: Scene) -> list[Finding]:
+        """Findings of people who have been inside a lane long enough to be suspected."""
+        people, limits, now_ms = self.state.people, self.parameters, scene.now_ms
+        people.keep(people["last_ms"] >= now_ms - 1000 * limits.forget_s)
+        objects = scene.objects.table
+        at = np.flatnonzero(objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (objects["lane"] >= 0))
+        if len(at):
+            crosswalk = scene.ground.views.near_crosswalk(objects["x"][at], objects["y"][at])
+            inside = scene.ground.views.in_intersection(objects["x"][at], objects["y"][at]) >= 0
+            at = at[(crosswalk > limits.crosswalk_m) & ~inside]
+        if len(at):
+            self._weigh(scene, at)
+        people.keep(people["weight"] > -1.0)
+        index = find_sorted(objects["id"], people["object_id"])
+        confidence = objects["conf_sum"][index] / np.maximum(objects["n_rows"][index], 1)
+        good = (index >= 0) & (people["weight"] > 0.5) & (confidence >= limits.confidence_min)
+        return [self._finding(scene, int(k), int(index[k])) for k in np.flatnonzero(good)]
+
+    def _weigh(self, scene: Scene, at: Ints) -> None:
+        limits, objects, now_ms = self.parameters, scene.objects.table, scene.now_ms
+        depth = limits.edge_m - np.abs(objects["offset_m"][at])
+        weight = self._look(scene, at, depth)
+        known = find_sorted(self.state.people["object_id"], objects["id"][at]) >= 0
+        at, depth, weight = (column[known | (depth > 0)] for column in (at, depth, weight))
+        person = follow(
+            self.state.people, objects["id"][at], first_ms=now_ms, last_ms=now_ms, weight=0.0, n=0, depth_m=0.0,
+        )  # fmt: skip
+        people = self.state.people
+        people["weight"][person] = np.minimum(people["weight"][person] + weight, limits.weight_max)
+        people["n"][person] += 1
+        people["depth_m"][person] += (depth - people["depth_m"][person]) / people["n"][person]
+        people["last_ms"][person] = now_ms
+
+    def _look(self, scene: Scene, at: Ints, depth: Floats) -> Floats:
+        """The weight (n,) of one tick's look at people inside the lane by `depth` (n,) metres."""
+        limits, objects = self.parameters, scene.objects.table
+        speed = objects["speed"][at]
+        sigma = limits.sigma_near_m + limits.sigma_per_m * self._range_m(scene, at)
+        strength = 0.5 * (depth / sigma) ** 2
+        weight = np.where(depth > 0, np.minimum(strength, 6.0), -np.minimum(strength, 6.0)) - limits.outside_weight
+        factor = np.where(speed < limits.standing_mps, limits.standing_factor, 1.0)
+        factor = np.where(speed > limits.walking_mps, limits.walking_factor, factor)
+        factor = factor * limits.unseen_factor ** self._missed_by(scene, at)
+        factor = np.where(self._company(scene, at) >= limits.company, limits.company_factor, factor)
+        return limits.share_of_look * np.where(weight > 0, weight * factor, weight)
+
+    def _range_m(self, scene: Scene, at: Ints) -> Floats:
+        """Distance (n,) at which the nearest camera sees each, read back from its usual spread."""
+        sigma = scene.objects.table["sigma_m"][at] * np.sqrt(np.maximum(scene.objects.table["n_cameras"][at], 1))
+        return 30.0 + np.maximum(sigma - range_sigma_m(np.zeros(1))[0], 0.0) / 0.005
+
+    def _missed_by(self, scene: Scene, at: Ints) -> Floats:
+        """How many further cameras (n,) have the place in view and did not report the person."""
+        objects = scene.objects.table
+        seeing = scene.ground.views.cameras_seeing(objects["x"][at], objects["y"][at])
+        return np.clip(np.sum(seeing >= 0, axis=1) - objects["n_cameras"][at], 0, 2).astype(np.float64)
+
+    def _company(self, scene: Scene, at: Ints) -> Ints:
+        """How many other people (n,) are near each."""
+        objects = scene.objects.table
+        all_people = np.flatnonzero(objects["fresh"] & (objects["cls"] == ObjectClass.PERSON))
+        x, y = objects["x"], objects["y"]
+        i, _ = near_pairs(x[at], y[at], x[all_people], y[all_people], self.parameters.company_m)
+        return np.bincount(i, minlength=len(at)) - 1
+
+    def _finding(self, scene: Scene, person: int, index: int) -> Finding:
+        people, objects = self.state.people, scene.objects.table
+        object_id, weight = int(people["object_id"][person]), float(people["weight"][person])
+        evidence = Evidence(
+            what="person_in_lane",
+            sources=object_sources(scene, object_id),
+            weight=weight,
+            first_ms=int(people["first_ms"][person]),
+            last_ms=int(people["last_ms"][person]),
+            distance_m=round(max(self.parameters.edge_m - float(people["depth_m"][person]), 0.0), 2),
+            rows=log_rows(scene, object_id),
+            note={"depth_m": round(float(people["depth_m"][person]), 2), "ticks": int(people["n"][person])},
+        )
+        return Finding(
+            type=self.type_name,
+            key=f"{int(objects['birth_key'][index]):016x}",
+            x=float(objects["x"][index]),
+            y=float(objects["y"][index]),
+            position_error_m=float(objects["sigma_m"][index]),
+            first_seen_ms=int(people["first_ms"][person]),
+            log_odds=self.parameters.prior_log_odds + weight,
+            evidence=(evidence,),
+        )

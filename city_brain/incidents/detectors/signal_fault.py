@@ -1,0 +1,213 @@
+"""Signal fault: a controller that says so, shows only red, is stuck, or is dark although only its link seems lost.
+
+A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme that the
+controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each crossing since is a
+draw of which a share passes on red: a small one under lamps, a large one without.
+"""
+
+import math
+
+import msgspec
+import numpy as np
+
+from city_brain.fusion.scene import Scene
+from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle
+from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
+from city_brain.observations.vocabulary import Colour, Mode
+from city_brain.table import Table
+from city_brain.types import Bools, Floats, Ints
+
+_FAULTY_MODES = (Mode.DARK, Mode.FLASHING, Mode.ALL_RED, Mode.FAULT)
+_HEALTHY_MODES = (Mode.AUTO, Mode.MANUAL, Mode.PREEMPTION)
+
+
+class SignalFaultParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds and weights of `SignalFault`."""
+
+    mode_for_s: float
+    mode_weight: float
+    all_red_unknown_s: float
+    all_red_margin_s: float
+    all_red_weight: float
+    stuck_margin_s: float
+    stuck_factor: float
+    stuck_weight: float
+    known_runs_min: int
+    silent_s: float
+    red_before_s: float
+    red_after_s: float
+    window_s: float
+    arms_min: int
+    share_on_red_lit: float
+    share_on_red_dark: float
+    dark_weight_max: float
+    prior_log_odds: float
+
+
+class SignalFaultState(msgspec.Struct):
+    """Per signal (S,): longest runs seen in ms and how many; the programmes of silent signals, and the crossings there."""
+
+    longest_all_red_ms: np.ndarray
+    longest_run_ms: np.ndarray
+    runs: np.ndarray
+    run_since_ms: np.ndarray
+    run_last_ms: np.ndarray
+    run_all_red: np.ndarray
+    cycles: dict[int, Cycle | None]
+    crossings: Table
+
+
+_CROSSINGS = {"signal": np.int64, "side": np.int64, "slot": np.int64, "cross_ms": np.int64, "source": np.int64, "row": (np.int64, (3,))}
+
+
+def _fresh(signals: int) -> SignalFaultState:
+    zeros = [np.zeros(signals, dtype=np.int64) for _ in range(6)]
+    never = [np.full(signals, NO_TIME) for _ in range(2)]
+    return SignalFaultState(*zeros[:3], *never, zeros[3], {}, Table(_CROSSINGS))
+
+
+class SignalFault:
+    """Watches the controllers and, when they are silent, the traffic (see the module)."""
+
+    def __init__(self, type_name: str, parameters: SignalFaultParameters) -> None:
+        self.type_name, self.parameters = type_name, parameters
+        self.state = _fresh(0)
+
+    def step(self, scene: Scene) -> list[Finding]:
+        """A finding for each signal that has some sign of a fault."""
+        signals = len(scene.signals.key)
+        if len(self.state.runs) != signals:
+            self.state = _fresh(signals)
+        if signals == 0:
+            return []
+        self._take_crossings(scene)
+        evidence: dict[int, list[Evidence]] = {}
+        self._by_message(scene, evidence)
+        self._by_traffic(scene, evidence)
+        return [self._finding(scene, signal, items) for signal, items in sorted(evidence.items())]
+
+    def _by_message(self, scene: Scene, evidence: dict[int, list[Evidence]]) -> None:
+        """What the lamps and modes that controllers report say."""
+        book, limits, state = scene.signals, self.parameters, self.state
+        since, unbroken = book.showing_since()
+        last, mode = book.last_ms, book.mode[:, -1]
+        lamps = unpack_lamps(book.lamps[:, -1])
+        lit = lamps != Colour.ABSENT
+        all_red = np.any(lit, axis=1) & np.all(~lit | (lamps == Colour.RED), axis=1)
+        all_off = np.any(lit, axis=1) & np.all(~lit | (lamps == Colour.OFF) | (lamps == Colour.FLASHING), axis=1)
+        shown_ms = np.where(last == NO_TIME, 0, last - since)
+        self._learn_runs(since, last, all_red, unbroken)
+        automatic = mode == Mode.AUTO
+        says_so = (np.isin(mode, _FAULTY_MODES) | all_off) & (self._mode_ms(scene, last) >= 1000 * limits.mode_for_s)
+        red_limit = np.where(
+            state.runs >= limits.known_runs_min,
+            state.longest_all_red_ms + 1000 * limits.all_red_margin_s,
+            1000 * limits.all_red_unknown_s,
+        )
+        red = all_red & ~says_so & (mode != Mode.MANUAL) & (shown_ms > red_limit)
+        long = np.maximum(state.longest_run_ms * limits.stuck_factor, state.longest_run_ms + 1000 * limits.stuck_margin_s)
+        stuck = automatic & ~all_red & unbroken & (state.runs >= limits.known_runs_min) & (shown_ms > long)
+        for what, mask, weight in (
+            ("controller_reports", says_so, limits.mode_weight),
+            ("all_red", red, limits.all_red_weight),
+            ("stuck", stuck, limits.stuck_weight),
+        ):
+            for signal in np.flatnonzero(mask & (last >= scene.now_ms - 30_000)).tolist():
+                note = {"shown_s": round(float(shown_ms[signal]) / 1000, 1), "mode": Mode(int(mode[signal])).name.lower()}
+                item = Evidence(
+                    what=what, sources=(int(book.key[signal]),), weight=weight, first_ms=int(since[signal]),
+                    last_ms=int(last[signal]), note=note,
+                )  # fmt: skip
+                evidence.setdefault(signal, []).append(item)
+
+    def _mode_ms(self, scene: Scene, last: Ints) -> Ints:
+        """For how long (S,) each controller has reported the kind of mode that it reports now."""
+        book = scene.signals
+        healthy = np.isin(book.mode, _HEALTHY_MODES)
+        same = (healthy == healthy[:, -1:]) & (book.time_ms != NO_TIME)
+        first = DEPTH - np.sum(np.logical_and.accumulate(same[:, ::-1], axis=1), axis=1)
+        return last - book.time_ms[np.arange(len(last)), np.minimum(first, DEPTH - 1)]
+
+    def _learn_runs(self, since: Ints, last: Ints, all_red: Bools, unbroken: Bools) -> None:
+        """When the lamps change, the run that ended becomes known."""
+        state = self.state
+        ended = (since != state.run_since_ms) & (state.run_since_ms != NO_TIME) & unbroken
+        length = since - state.run_since_ms
+        usual = ended & (length < 240_000) & (length > 0)
+        red = state.run_all_red > 0
+        short = usual & red & (length < 1000 * self.parameters.all_red_unknown_s)
+        state.longest_all_red_ms = np.where(short, np.maximum(state.longest_all_red_ms, length), state.longest_all_red_ms)
+        state.longest_run_ms = np.where(usual & ~red, np.maximum(state.longest_run_ms, length), state.longest_run_ms)
+        state.runs = state.runs + (usual & ~red)
+        state.run_since_ms, state.run_last_ms, state.run_all_red = since.copy(), last.copy(), all_red.astype(np.int64)
+
+    def _take_crossings(self, scene: Scene) -> None:
+        """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks again."""
+        state, limits, book, done = self.state, self.parameters, scene.signals, scene.crossings.completed
+        state.crossings.keep(state.crossings["cross_ms"] >= scene.now_ms - 1000 * limits.window_s)
+        silent = (book.last_ms != NO_TIME) & (book.last_ms < scene.now_ms - 1000 * limits.silent_s)
+        for signal in np.flatnonzero(silent).tolist():
+            if signal not in state.cycles:
+                state.cycles[signal] = book.learn_cycle(signal)
+        for signal in [signal for signal in state.cycles if not silent[signal]]:
+            del state.cycles[signal]
+        if done.n == 0:
+            return
+        signal = book.of_intersection[done["intersection"]]
+        good = (signal >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
+        good &= done["cross_ms"] > np.where(signal >= 0, book.last_ms[signal], 0)
+        news = {"signal": signal, "slot": scene.crossings.slot(), "row": done["last_row"]}
+        news |= {name: done[name] for name in ("side", "cross_ms", "source")}
+        state.crossings.append(int(np.count_nonzero(good)), **{name: column[good] for name, column in news.items()})
+
+    def _by_traffic(self, scene: Scene, evidence: dict[int, list[Evidence]]) -> None:
+        """What traffic says of controllers that have fallen silent."""
+        crossings, limits = self.state.crossings, self.parameters
+        for signal, cycle in self.state.cycles.items():
+            last_ms = int(scene.signals.last_ms[signal])
+            mine = np.flatnonzero((crossings["signal"] == signal) & (crossings["cross_ms"] > last_ms))
+            if cycle is None or len(mine) == 0:
+                continue
+            on_red = mine[self._on_red(cycle, mine)]
+            arms = len(np.unique(crossings["side"][on_red]))
+            if len(on_red) == 0:
+                continue
+            weight = self._binomial(len(on_red), len(mine)) if arms >= limits.arms_min else 0.0
+            item = Evidence(
+                what="passes_on_expected_red", sources=tuple(np.unique(crossings["source"][on_red]).tolist()), weight=weight,
+                first_ms=int(crossings["cross_ms"][on_red].min()), last_ms=int(crossings["cross_ms"][on_red].max()),
+                rows=tuple((int(p), int(o), int(s)) for p, o, s in crossings["row"][on_red[:8]]),
+                note={"on_red": len(on_red), "crossings": len(mine), "arms": arms, "silent_s": (scene.now_ms - last_ms) // 1000},
+            )  # fmt: skip
+            evidence.setdefault(signal, []).append(item)
+
+    def _on_red(self, cycle: Cycle, mine: Ints) -> Bools:
+        """Which crossings (n,) the programme forbids before, at and after the line."""
+        crossings, limits = self.state.crossings, self.parameters
+        slot, moment = crossings["slot"][mine], crossings["cross_ms"][mine]
+        red: Bools = cycle.colour(slot, moment) == Colour.RED
+        for shift in (-int(1000 * limits.red_before_s), int(1000 * limits.red_after_s)):
+            red &= cycle.colour(slot, moment + shift) == Colour.RED
+        return red
+
+    def _binomial(self, on_red: int, crossings: int) -> float:
+        """Log-likelihood ratio of `on_red` of `crossings` without lamps against with them."""
+        lit, dark = self.parameters.share_on_red_lit, self.parameters.share_on_red_dark
+        weight = on_red * math.log(dark / lit) + (crossings - on_red) * math.log((1.0 - dark) / (1.0 - lit))
+        return max(min(weight, self.parameters.dark_weight_max), -self.parameters.dark_weight_max)
+
+    def _finding(self, scene: Scene, signal: int, items: list[Evidence]) -> Finding:
+        junction = scene.ground.city.intersections[int(scene.signals.intersection[signal])]
+        weights: Floats = np.array([item.weight for item in items])
+        return Finding(
+            type=self.type_name,
+            key=junction.id,
+            x=junction.x,
+            y=junction.y,
+            position_error_m=0.0,
+            first_seen_ms=min(item.first_ms for item in items),
+            log_odds=self.parameters.prior_log_odds + float(weights.sum()),
+            evidence=tuple(items),
+            intersection=junction.id,
+        )

@@ -1,0 +1,141 @@
+"""Wrong way: a vehicle that keeps to a lane of the oncoming carriageway.
+
+Two hypotheses for a moving vehicle: it is in the lane that lies nearest, whose direction it opposes (mean distance d_n), or in the
+nearest lane of its own direction (d_c) and badly located. With position variance v of one independent look,
+log-odds = prior + n (d_c² - d_n²) / 2v. Looks of one camera are not independent for about ten seconds, so n counts cameras and
+spells of twelve seconds, not rows.
+"""
+
+import msgspec
+import numpy as np
+
+from city_brain.fusion.scene import Scene
+from city_brain.incidents.following import follow
+from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.incidents.members import log_rows, object_sources
+from city_brain.numerics import find_sorted
+from city_brain.observations.vocabulary import ObjectClass
+from city_brain.table import Table
+from city_brain.types import Bools, Floats, Ints
+
+_VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE)
+_SCHEMA = {
+    "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "n": np.int64, "cameras": np.float64, "nearest_m": np.float64,
+    "same_m": np.float64, "start_x": np.float64, "start_y": np.float64, "confidence": np.float64,
+}  # fmt: skip
+
+
+class WrongWayParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds and weights of `WrongWay`."""
+
+    speed_min_mps: float
+    opposes_cos: float
+    """Heading and lane oppose where their cosine is below the negative of this."""
+    fixes_min: int
+    travelled_min_m: float
+    centre_max_m: float
+    """Mean distance from the oncoming lane's centre; beyond it the vehicle rides beside the lane."""
+    unlaned_m: float
+    """d_c where no lane of its own direction is near."""
+    variance_m2: float
+    spell_s: float
+    prior_log_odds: float
+    confidence_min: float
+    forget_s: float
+
+
+class WrongWayState(msgspec.Struct):
+    """Vehicles that oppose their nearest lane, in order of object id; sums over their fixes."""
+
+    runs: Table
+
+
+class WrongWay:
+    """Follows vehicles against the direction of their lane (see the module)."""
+
+    def __init__(self, type_name: str, parameters: WrongWayParameters) -> None:
+        self.type_name, self.parameters = type_name, parameters
+        self.state = WrongWayState(Table(_SCHEMA))
+
+    def step(self, scene: Scene) -> list[Finding]:
+        """Findings of the vehicles followed long and far enough."""
+        runs, now_ms = self.state.runs, scene.now_ms
+        runs.keep(runs["last_ms"] >= now_ms - 1000 * self.parameters.forget_s)
+        objects = scene.objects.table
+        at = np.flatnonzero(self._opposing(scene))
+        if len(at):
+            self._follow(scene, at)
+        index = find_sorted(objects["id"], runs["object_id"])
+        turned = (index >= 0) & objects["fresh"][index] & (objects["speed"][index] > self.parameters.speed_min_mps)
+        runs.keep(~turned | (runs["last_ms"] == now_ms))
+        return self._findings(scene)
+
+    def _opposing(self, scene: Scene) -> Bools:
+        objects, limits = scene.objects.table, self.parameters
+        along = objects["ux"] * objects["hx"] + objects["uy"] * objects["hy"]
+        mask: Bools = objects["fresh"] & (objects["speed"] >= limits.speed_min_mps) & (objects["lane"] >= 0)
+        mask &= (along < -limits.opposes_cos) & np.isin(objects["cls"], _VEHICLES)
+        mask[mask] &= scene.ground.views.in_intersection(objects["x"][mask], objects["y"][mask]) < 0
+        return mask
+
+    def _follow(self, scene: Scene, at: Ints) -> None:
+        objects, runs, now_ms = scene.objects.table, self.state.runs, scene.now_ms
+        columns = {
+            name: objects[name][at]
+            for name in ("x", "y", "hx", "hy", "id", "n_cameras", "conf_sum", "n_rows", "offset_m")
+        }
+        match = scene.ground.roads.match_same_direction(columns["x"], columns["y"], columns["hx"], columns["hy"])
+        same: Floats = np.where(match.lane >= 0, np.abs(match.offset_m), self.parameters.unlaned_m)
+        same = np.minimum(same, self.parameters.unlaned_m)
+        run = follow(
+            runs, columns["id"], first_ms=now_ms, last_ms=now_ms, n=0, cameras=0.0, nearest_m=0.0, same_m=0.0,
+            start_x=columns["x"], start_y=columns["y"], confidence=0.0,
+        )  # fmt: skip
+        runs["n"][run] += 1
+        runs["last_ms"][run] = now_ms
+        share = 1.0 / runs["n"][run]
+        for name, value in (
+            ("nearest_m", np.abs(columns["offset_m"])),
+            ("same_m", same),
+            ("cameras", columns["n_cameras"]),
+        ):
+            runs[name][run] += share * (value - runs[name][run])
+        runs["confidence"][run] = columns["conf_sum"] / np.maximum(columns["n_rows"], 1)
+
+    def _findings(self, scene: Scene) -> list[Finding]:
+        limits, runs, objects = self.parameters, self.state.runs, scene.objects.table
+        index = find_sorted(objects["id"], runs["object_id"])
+        travelled = np.sqrt((objects["x"][index] - runs["start_x"]) ** 2 + (objects["y"][index] - runs["start_y"]) ** 2)
+        good = (index >= 0) & (runs["n"] >= limits.fixes_min) & (travelled >= limits.travelled_min_m)
+        good &= (runs["nearest_m"] <= limits.centre_max_m) & (runs["confidence"] >= limits.confidence_min)
+        looks = 1.0 + 0.5 * (runs["cameras"] - 1.0) + (runs["last_ms"] - runs["first_ms"]) / 1000.0 / limits.spell_s
+        weight = looks * (runs["same_m"] ** 2 - runs["nearest_m"] ** 2) / (2.0 * limits.variance_m2)
+        good &= weight > 0
+        return [self._finding(scene, int(k), int(index[k]), float(weight[k])) for k in np.flatnonzero(good)]
+
+    def _finding(self, scene: Scene, run: int, index: int, weight: float) -> Finding:
+        runs, objects = self.state.runs, scene.objects.table
+        object_id = int(runs["object_id"][run])
+        evidence = Evidence(
+            what="against_lane",
+            sources=object_sources(scene, object_id),
+            weight=weight,
+            first_ms=int(runs["first_ms"][run]),
+            last_ms=int(runs["last_ms"][run]),
+            distance_m=float(runs["nearest_m"][run]),
+            rows=log_rows(scene, object_id),
+            note={
+                "speed_mps": round(float(objects["speed"][index]), 1),
+                "own_lane_m": round(float(runs["same_m"][run]), 1),
+            },
+        )
+        return Finding(
+            type=self.type_name,
+            key=f"{int(objects['birth_key'][index]):016x}",
+            x=float(objects["x"][index]),
+            y=float(objects["y"][index]),
+            position_error_m=float(objects["sigma_m"][index]),
+            first_seen_ms=int(runs["first_ms"][run]),
+            log_odds=self.parameters.prior_log_odds + weight,
+            evidence=(evidence,),
+        )
