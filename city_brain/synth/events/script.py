@@ -19,6 +19,8 @@ from city_brain.types import Column
 
 Play = Callable[[Stage, Event, float], Course]
 _LEAST_SIGHTINGS = 3
+_IDLE_REPORTS = 0.12
+"""Reports about nothing, per hard negative."""
 COVERAGE_LOST = "coverage_lost"
 
 
@@ -37,7 +39,7 @@ class Script:
         self._turn = 0
         self._wake: list[tuple[float, int, Course]] = []
         self._decks: dict[bool, list[str]] = {False: [], True: []}
-        self._plays: dict[bool, dict[str, Play]] = {False: {**INCIDENTS, **SURROUNDINGS}, True: DISTRACTORS}
+        self._plays: dict[bool, dict[str, Play]] = {False: {**INCIDENTS, **SURROUNDINGS}, True: {**DISTRACTORS}}
         settings = stage.settings
         hundreds = stage.cameras.count / 100 / 3600
         self._rates = {
@@ -51,6 +53,8 @@ class Script:
             for distractor, rate in self._rates.items():
                 for _ in range(int(self.stage.chance.poisson(rate))):
                     self._open(distractor, second)
+            if self.stage.chance.random() < self._rates[True] * _IDLE_REPORTS:
+                self._idle_report(second)
         while self._wake and self._wake[0][0] <= second:
             _, _, course = heapq.heappop(self._wake)
             self._advance(course)
@@ -60,7 +64,9 @@ class Script:
     def sightings(self, seen: Seen, touched: list[tuple[int, int]], lamps: Column) -> None:
         """Counts which messages show which event."""
         first_sensor = self.stage.roster.cameras + self.stage.roster.signals
-        counted: Counter[tuple[int, int]] = Counter((number, first_sensor + sensor) for sensor, number in touched if number >= 0)
+        counted: Counter[tuple[int, int]] = Counter(
+            (number, first_sensor + sensor) for sensor, number in touched if number >= 0
+        )
         for junction, number in self.stage.lamps_watched.items():
             if junction in lamps:
                 counted[number, self.stage.roster.cameras + junction] += 1
@@ -107,6 +113,12 @@ class Script:
         self.open[event.number] = event
         self._advance(self._course(self._plays[distractor][name], event, second + self.stage.uniform(0, 1)))
 
+    def _idle_report(self, second: int) -> None:
+        road = int(self.stage.chance.integers(0, self.stage.streets.roads))
+        place = self.stage.at(road, float(self.stage.streets.length[road]) * self.stage.uniform(0.1, 0.9), 5.0)
+        file = self.reporter.drill if self.stage.chance.random() < 0.25 else self.reporter.nothing
+        file(second + self.stage.uniform(0, 1), *place)
+
     def _course(self, play: Play, event: Event, second: float) -> Course:
         """The play, with its end: the record is kept and the reports are written."""
         reported = False
@@ -127,7 +139,11 @@ class Script:
         self.open.pop(event.number, None)
         self.stage.unwatch(event)
         if event.happened and event.start_s < self.stage.settings.seconds:
-            event.end_s = min(event.end_s, float(self.stage.settings.seconds)) if event.end_s >= 0 else float(self.stage.settings.seconds)
+            event.end_s = (
+                min(event.end_s, float(self.stage.settings.seconds))
+                if event.end_s >= 0
+                else float(self.stage.settings.seconds)
+            )
             self.records.append(event)
 
 
@@ -169,4 +185,10 @@ class TruthWriter:
     def distractor(self, event: Event) -> dict[str, Any]:
         """A hard negative."""
         lon, lat = self._degrees(event.x, event.y)
-        return {"kind": event.type, "start": self._ms(event.start_s), "end": self._ms(event.end_s), "lon": lon, "lat": lat}
+        return {
+            "kind": event.type,
+            "start": self._ms(event.start_s),
+            "end": self._ms(event.end_s),
+            "lon": lon,
+            "lat": lat,
+        }

@@ -1,4 +1,4 @@
-"""The stage of events: everything that an event may touch, where it may take place, and the record that it leaves."""
+"""The stage of events: everything that an event may touch, where it may take place, and the record it leaves."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from city_brain.synth.life.traffic import Traffic
 from city_brain.synth.life.weather import Weather
 from city_brain.synth.senses.channel import Channel, Roster
 from city_brain.synth.senses.tracking import Tracker
-from city_brain.synth.settings import SynthSettings, Traits
+from city_brain.synth.settings import SynthSettings
 from city_brain.types import Column, Ints
 
 Course = Iterator[float]
@@ -24,7 +24,7 @@ Course = Iterator[float]
 
 @dataclass(slots=True, kw_only=True)
 class Event:
-    """An incident or a hard negative. Times are seconds after the world's start; `x`, `y` metres in the city's frame."""
+    """An incident or a hard negative. Times are seconds after the start; `x`, `y` metres in the city's frame."""
 
     number: int
     type: str
@@ -57,7 +57,6 @@ class Stage:
     """The city as events see it."""
 
     settings: SynthSettings
-    traits: Traits
     streets: Streets
     cameras: Cameras
     sensors: Sensors
@@ -69,6 +68,7 @@ class Stage:
     channel: Channel
     roster: Roster
     chance: np.random.Generator
+    source_ids: tuple[str, ...]
     watched: dict[int, int] = field(default_factory=dict)
     """Event number by the object that shows it."""
     lamps_watched: dict[int, int] = field(default_factory=dict)
@@ -89,14 +89,16 @@ class Stage:
                 hits[:, k] += (camera >= 0) & self.cameras.sees(np.maximum(camera, 0), at[:, 0], at[:, 1])
         self.covered = np.flatnonzero(hits.sum(axis=1) > 0)
 
-    def watch(self, oids: Column, event: Event) -> None:
+    def watch(self, oids: Column | int, event: Event) -> None:
         """Detections of these objects count as sightings of the event."""
         self.watched.update((int(oid), event.number) for oid in np.atleast_1d(oids))
 
     def unwatch(self, event: Event) -> None:
         """The event is over."""
         self.watched = {oid: number for oid, number in self.watched.items() if number != event.number}
-        self.lamps_watched = {junction: number for junction, number in self.lamps_watched.items() if number != event.number}
+        self.lamps_watched = {
+            junction: number for junction, number in self.lamps_watched.items() if number != event.number
+        }
 
     def claim(self, place: int) -> bool:
         """Takes a place for an event, so that another does not begin on top of it."""
@@ -139,7 +141,13 @@ class Stage:
         t, streets = self.traffic.fleet.table, self.streets
         on = self.traffic.fleet.on_road(t["link"]) & (t["link"] % 5 != STRIP)
         road = self.traffic.fleet.road(t["link"])
-        fit = on & (t["v"] > least_v) & (t["s"] > 25) & (t["span"] - t["s"] > margin_m) & (streets.lanes[road] >= least_lanes)
+        fit = (
+            on
+            & (t["v"] > least_v)
+            & (t["s"] > 25)
+            & (t["span"] - t["s"] > margin_m)
+            & (streets.lanes[road] >= least_lanes)
+        )
         fit &= (t["hold_until"] < 0) & np.isnan(t["stop_at"]) & np.isin(road, self.covered)
         rows = np.flatnonzero(fit)
         if self.busy:

@@ -19,7 +19,7 @@ _CHUNK = 4096
 class Cameras:
     """C cameras as columns, with the table of places they may see.
 
-    Places are roads 0..R-1, then junctions R..R+J-1; `candidates` (R + J, k) lists the cameras of each place, -1 padded.
+    Places are roads 0..R-1, then junctions R..R+J-1; `candidates` (R + J, k) lists the cameras of each, -1 padded.
     """
 
     kind: Codes
@@ -71,7 +71,9 @@ def _sites(streets: Streets, wanted: int, chance: np.random.Generator) -> _Sites
     middle = np.where(chance.random(len(middle)) < 0.5, middle, middle ^ 1).astype(np.int32)
     some_road = streets.arm_out.max(axis=1)
     all_sites = _Sites(
-        np.concatenate([np.full(arm.sum(), ARM), np.full(streets.junctions, ROUND), np.full(len(middle), MIDDLE)]).astype(np.uint8),
+        np.concatenate(
+            [np.full(arm.sum(), ARM), np.full(streets.junctions, ROUND), np.full(len(middle), MIDDLE)]
+        ).astype(np.uint8),
         np.concatenate([outgoing[arm], some_road, middle]).astype(np.int32),
         np.concatenate([junction[arm], np.arange(streets.junctions), np.full(len(middle), -1)]).astype(np.int32),
     )
@@ -92,7 +94,9 @@ def _candidates(streets: Streets, sites: _Sites, half_built: Cameras) -> Indices
     mine = sites.kind == MIDDLE
     at_road[sites.road[mine], 0] = number[mine]
     at_road[sites.road[mine] ^ 1, 0] = number[mine]
-    near = [np.where((ends >= 0)[:, None], at_junction[np.maximum(ends, 0)], -1) for ends in (streets.start, streets.end)]
+    near = [
+        np.where((ends >= 0)[:, None], at_junction[np.maximum(ends, 0)], -1) for ends in (streets.start, streets.end)
+    ]
     of_roads = np.concatenate([*near, at_road], axis=1)
     for first in range(0, streets.roads, _CHUNK):
         part = slice(first, first + _CHUNK)
@@ -139,18 +143,26 @@ def build_cameras(settings: SynthSettings, streets: Streets) -> Cameras:
     chance = settings.chance(3)
     sites = _sites(streets, settings.camera_count, chance)
     count = len(sites.kind)
-    arm, round_, middle = (sites.kind == kind for kind in (ARM, ROUND, MIDDLE))
+    arm, round_ = sites.kind == ARM, sites.kind == ROUND
     road_length = streets.length[sites.road]
     radius = streets.junction_radius[np.maximum(sites.junction, 0)]
     # An arm camera stands across the junction, or on the arm's own corner, and looks out along its arm.
-    along = np.where(arm, -radius * chance.choice([2.0, 1.0, 0.1], count, p=[0.35, 0.35, 0.3]), road_length * chance.uniform(0.3, 0.6, count))
+    along = np.where(
+        arm,
+        -radius * chance.choice([2.0, 1.0, 0.1], count, p=[0.35, 0.35, 0.3]),
+        road_length * chance.uniform(0.3, 0.6, count),
+    )
     lateral = np.where(arm, chance.uniform(-7, 7, count), chance.uniform(5, 11, count))
     x, y, ux, uy = streets.point(sites.road, along, lateral)
     centre = np.maximum(sites.junction, 0)
     x = np.where(round_, streets.junction_x[centre] + chance.uniform(-9, 9, count), x)
     y = np.where(round_, streets.junction_y[centre] + chance.uniform(-9, 9, count), y)
     heading = np.mod(np.degrees(np.arctan2(ux, uy)) + chance.normal(0, 2.5, count), 360)
-    reach = np.where(arm, chance.uniform(80, 135, count), np.where(round_, chance.uniform(40, 65, count), chance.uniform(70, 110, count)))
+    reach = np.where(
+        arm,
+        chance.uniform(80, 135, count),
+        np.where(round_, chance.uniform(40, 65, count), chance.uniform(70, 110, count)),
+    )
     reach = np.minimum(reach, np.where(round_, reach, road_length - along + 5))
     half_built = Cameras(
         kind=sites.kind,

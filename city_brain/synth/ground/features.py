@@ -37,7 +37,12 @@ class MapWriter:
     def _feature(self, name: str, shape: str, points: Floats, properties: dict[str, Any]) -> Feature:
         placed = self._place(points)
         coordinates: Any = {"Point": placed[0], "LineString": placed, "Polygon": [[*placed, placed[0]]]}[shape]
-        return {"type": "Feature", "id": name, "geometry": {"type": shape, "coordinates": coordinates}, "properties": properties}
+        return {
+            "type": "Feature",
+            "id": name,
+            "geometry": {"type": shape, "coordinates": coordinates},
+            "properties": properties,
+        }
 
     def _junctions(self) -> Iterator[Feature]:
         s = self._streets
@@ -80,7 +85,12 @@ class MapWriter:
         s = self._sensors
         for k in range(s.count):
             quantity = Quantity(int(s.quantity[k])).name.lower()
-            properties = {"kind": "sensor", "quantity": quantity, "unit": s.unit_name(k), "period_s": int(s.period_s[k])}
+            properties = {
+                "kind": "sensor",
+                "quantity": quantity,
+                "unit": s.unit_name(k),
+                "period_s": int(s.period_s[k]),
+            }
             yield self._feature(s.ids[k], "Point", np.array([[s.x[k], s.y[k]]]), properties)
 
     def _lanes(self) -> Iterator[Feature]:
@@ -110,7 +120,9 @@ class MapWriter:
             for arm in range(4):
                 if s.arm_out[j, arm] >= 0:
                     ends = np.stack(crosswalk(s, int(s.arm_out[j, arm])), axis=0)
-                    yield self._feature(f"{junction_name(s, j)}-walk-{arm}", "LineString", ends, {"kind": "crosswalk", "width_m": 4.0})
+                    yield self._feature(
+                        f"{junction_name(s, j)}-walk-{arm}", "LineString", ends, {"kind": "crosswalk", "width_m": 4.0}
+                    )
 
 
 def crosswalk(streets: Streets, outgoing: int) -> tuple[Floats, Floats]:

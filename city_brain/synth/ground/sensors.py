@@ -7,7 +7,7 @@ import numpy as np
 from city_brain.observations.vocabulary import Quantity
 from city_brain.synth.ground.streets import Streets
 from city_brain.synth.settings import SynthSettings
-from city_brain.types import Codes, Floats, Indices
+from city_brain.types import Codes, Column, Floats, Indices
 
 UNITS: dict[int, tuple[tuple[str, float, float], ...]] = {
     Quantity.PM2_5: (("ug/m3", 1.0, 0.0), ("mg/m3", 0.001, 0.0)),
@@ -67,7 +67,12 @@ def build_sensors(settings: SynthSettings, streets: Streets) -> Sensors:
     stations: list[tuple[tuple[Quantity, ...], Indices, Floats, Floats, Indices]] = []
     wanted = settings.sensor_count
     scale = 1.0 if wanted is None else max(0.02, wanted / (8.0 * count))
-    for quantities, per_junction, least in ((_AIR, 2.1, 4), ((Quantity.NOISE,), 1.0, 5), ((Quantity.WATER_LEVEL,), 0.5, 2), (_WEATHER, 0.12, 1)):
+    for quantities, per_junction, least in (
+        (_AIR, 2.1, 4),
+        ((Quantity.NOISE,), 1.0, 5),
+        ((Quantity.WATER_LEVEL,), 0.5, 2),
+        (_WEATHER, 0.12, 1),
+    ):
         number = max(1 if wanted is not None else least, round(per_junction * count * scale))
         road = chance.choice(inner if len(inner) else np.arange(streets.roads, dtype=np.int32), number)
         lateral = chance.uniform(8, 18, number) if quantities[0] != Quantity.WATER_LEVEL else np.zeros(number)
@@ -80,31 +85,43 @@ def build_sensors(settings: SynthSettings, streets: Streets) -> Sensors:
     return Sensors(**columns, ids=_names(columns["quantity"], station))
 
 
-def _spread(stations: list[tuple[tuple[Quantity, ...], Indices, Floats, Floats, Indices]], chance: np.random.Generator) -> dict[str, np.ndarray]:
+def _spread(
+    stations: list[tuple[tuple[Quantity, ...], Indices, Floats, Floats, Indices]], chance: np.random.Generator
+) -> dict[str, Column]:
     """One row per sensor from stations that carry several, in an order that mixes stations of all sorts."""
     kinds, where = [], []
     for quantities, number, x, y, road in stations:
-        for quantity in quantities:
-            kinds.append(np.full(len(number), int(quantity)))
-            where.append((number, x, y, np.where(int(quantity) == Quantity.WATER_LEVEL, road, -1)))
+        for carried in quantities:
+            kinds.append(np.full(len(number), int(carried)))
+            where.append((number, x, y, np.where(carried == Quantity.WATER_LEVEL, road, -1)))
     quantity = np.concatenate(kinds).astype(np.uint8)
     number, x, y, road = (np.concatenate([w[k] for w in where]) for k in range(4))
     # Truncating to a wished number of sensors must keep some of every sort: order by station number, scaled per sort.
     total = np.concatenate([np.full(len(w[0]), len(w[0])) for w in where])
     order = np.argsort(number / total, kind="stable")
-    period = np.select([quantity == Quantity.NOISE, (quantity >= Quantity.WIND_SPEED) & (quantity <= Quantity.RAIN)], [5, 20], 10)
+    period = np.select(
+        [quantity == Quantity.NOISE, (quantity >= Quantity.WIND_SPEED) & (quantity <= Quantity.RAIN)], [5, 20], 10
+    )
     period = np.where(quantity == Quantity.HUMIDITY, 20, period)
-    columns = dict(quantity=quantity, unit=(chance.random(len(x)) < _ODD_UNIT).astype(np.uint8), x=x, y=y,
-                   period_s=period.astype(np.int32), road=road.astype(np.int32), station=number)  # fmt: skip
+    columns: dict[str, Column] = {
+        "quantity": quantity,
+        "unit": (chance.random(len(x)) < _ODD_UNIT).astype(np.uint8),
+        "x": x,
+        "y": y,
+        "period_s": period.astype(np.int32),
+        "road": road.astype(np.int32),
+        "station": number,
+    }
     columns["phase_s"] = chance.integers(0, period).astype(np.int32)
     return {name: values[order] for name, values in columns.items()}
 
 
 def _names(quantity: Codes, station: Indices) -> tuple[str, ...]:
-    air = set(map(int, _AIR))
-    weather = set(map(int, _WEATHER))
-    group = lambda q: "air" if q in air else "met" if q in weather else _SHORT[Quantity(q)]  # noqa: E731
-    return tuple(
-        f"{group(q)}-{s:05d}" + (f"-{_SHORT[Quantity(q)]}" if q in air or q in weather else "")
-        for q, s in zip(quantity.tolist(), station.tolist(), strict=True)
-    )
+    return tuple(_name(Quantity(q), s) for q, s in zip(quantity.tolist(), station.tolist(), strict=True))
+
+
+def _name(quantity: Quantity, station: int) -> str:
+    for group, quantities in (("air", _AIR), ("met", _WEATHER)):
+        if quantity in quantities:
+            return f"{group}-{station:05d}-{_SHORT[quantity]}"
+    return f"{_SHORT[quantity]}-{station:05d}"

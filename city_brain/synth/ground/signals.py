@@ -148,7 +148,10 @@ def build_signals(settings: SynthSettings, traits: Traits, streets: Streets) -> 
     green = chance.integers(22, 41, (count, 2)).astype(np.float64)
     left = chance.integers(7, 14, (count, 2)).astype(np.float64)
     clear = chance.integers(1, 3, count).astype(np.float64)
-    exists = streets.movements(np.maximum(streets.arm_in, 0).reshape(-1)).reshape(count, 4, 3) & (streets.arm_in >= 0)[:, :, None]
+    exists = (
+        streets.movements(np.maximum(streets.arm_in, 0).reshape(-1)).reshape(count, 4, 3)
+        & (streets.arm_in >= 0)[:, :, None]
+    )
     windows = _Windows.none(count)
     clock = np.zeros(count)
     for axis, arms in ((0, (0, 2)), (1, (1, 3))):
@@ -169,7 +172,16 @@ def build_signals(settings: SynthSettings, traits: Traits, streets: Streets) -> 
     )
 
 
-def _axis_phases(windows: _Windows, plan: Ints, axis: int, arms: tuple[int, int], start: Floats, green: Floats, left: Floats, clear: Floats) -> Floats:
+def _axis_phases(
+    windows: _Windows,
+    plan: Ints,
+    axis: int,
+    arms: tuple[int, int],
+    start: Floats,
+    green: Floats,
+    left: Floats,
+    clear: Floats,
+) -> Floats:
     """Puts the green windows of one axis from `start` on; gives the time at which the other axis may begin."""
     everyone, gap = plan >= 0, _YELLOW_S + clear
     body, turn = (THROUGH, RIGHT), (LEFT,)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from city_brain.synth.settings import SynthSettings, Traits
-from city_brain.types import Bools, Floats, Indices, Ints
+from city_brain.types import Bools, Column, Floats, Indices, Ints
 
 MOST_LANES = 3
 POCKET, STRIP, SLOTS = 3, 4, 5
@@ -82,7 +82,7 @@ class Streets:
         return np.asarray(self.lateral[road, 0])
 
     def point(self, road: Indices, along: Floats, lateral: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """(x, y, direction x, direction y) of places on roads; `along` may lie outside the road, then it is extended."""
+        """(x, y, direction x, direction y) of places on roads; outside its ends a road goes straight on."""
         second = along > self.first_length[road]
         way = np.where(second[:, None], self.last_way[road], self.first_way[road])
         foot = np.where(second[:, None], self.m[road], self.a[road])
@@ -148,7 +148,16 @@ def _lay_grid(settings: SynthSettings, traits: Traits, chance: np.random.Generat
     limits = tuple(np.where(few == 1, 11.11, chance.choice([13.89, 13.89, 16.67], len(few))) for few in lanes)
     pockets = tuple((few == 2) & (chance.random(len(few)) < 0.5) for few in lanes)
     widths = tuple(chance.uniform(3.0, 3.6, n).round(2) for n in counts)
-    return _Grid(column, row, x, y, (lanes[0], lanes[1]), (limits[0], limits[1]), (pockets[0], pockets[1]), (widths[0], widths[1]))
+    return _Grid(
+        column,
+        row,
+        x,
+        y,
+        (lanes[0], lanes[1]),
+        (limits[0], limits[1]),
+        (pockets[0], pockets[1]),
+        (widths[0], widths[1]),
+    )
 
 
 def _neighbours(grid: _Grid, chance: np.random.Generator) -> tuple[Ints, Ints, Ints]:
@@ -175,13 +184,18 @@ def _neighbours(grid: _Grid, chance: np.random.Generator) -> tuple[Ints, Ints, I
     return kept[0], kept[1], kept[2]
 
 
-def _axes(grid: _Grid, traits: Traits, pairs: tuple[Ints, Ints, Ints], chance: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _axes(
+    grid: _Grid, traits: Traits, pairs: tuple[Ints, Ints, Ints], chance: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
     """Ends of the axis of each pair, at junction centres or the border, and its bent middle: (n, 2) each."""
     junction, arm, other = pairs
     centre = np.stack([grid.x, grid.y], axis=1)
     turn = np.deg2rad(traits.turn_deg)
     step = np.array(_STEPS, dtype=np.float64)[arm]
-    way = np.stack([step[:, 0] * np.cos(turn) - step[:, 1] * np.sin(turn), step[:, 0] * np.sin(turn) + step[:, 1] * np.cos(turn)], axis=1)
+    way = np.stack(
+        [step[:, 0] * np.cos(turn) - step[:, 1] * np.sin(turn), step[:, 0] * np.sin(turn) + step[:, 1] * np.cos(turn)],
+        axis=1,
+    )
     reach = np.where(arm % 2 == 1, traits.block_m[0], traits.block_m[1]) * chance.uniform(0.75, 1.0, len(arm))
     p = centre[junction]
     q = np.where((other >= 0)[:, None], centre[np.maximum(other, 0)], p + way * reach[:, None])
@@ -191,14 +205,14 @@ def _axes(grid: _Grid, traits: Traits, pairs: tuple[Ints, Ints, Ints], chance: n
 
 
 def _radii(grid: _Grid, pairs: tuple[Ints, Ints, Ints], chance: np.random.Generator) -> Floats:
-    """Distance of the stop lines from each centre: outside the widest street that crosses, with room for a crosswalk."""
+    """Distance of the stop lines from each centre: outside the widest street, with room for a crosswalk."""
     radius = np.zeros(len(grid.x))
     for axis, line in ((0, grid.column), (1, grid.row)):
         np.maximum(radius, grid.half_width(axis, line), out=radius)
     return np.asarray(radius + chance.uniform(6.0, 9.0, len(radius)))
 
 
-def _interleave(forward: Floats, backward: Floats) -> Floats:
+def _interleave(forward: Column, backward: Column) -> Column:
     """Rows 2k from `forward`, 2k + 1 from `backward`."""
     out = np.empty((2 * len(forward), *forward.shape[1:]), dtype=forward.dtype)
     out[0::2], out[1::2] = forward, backward
@@ -209,6 +223,12 @@ def _turns(arm_out: Indices, end: Indices, end_arm: Indices) -> Indices:
     """(R, 3) road after left, through, right: arms are clockwise, so left of arriving over arm k is arm k + 1."""
     after = np.stack([(end_arm + shift) % 4 for shift in (1, 2, 3)], axis=1)
     return np.asarray(np.where((end >= 0)[:, None], arm_out[np.maximum(end, 0)[:, None], after], -1), dtype=np.int32)
+
+
+def _by_street(columns: tuple[Column, Column], axis: Ints, line: Ints) -> Column:
+    """What the street of each road pair is: from the streets along the columns, or from those along the rows."""
+    along, across = (columns[k][np.minimum(line, len(columns[k]) - 1)] for k in (0, 1))
+    return np.where(axis == 0, along, across)
 
 
 def _laterals(lanes: Ints, width: Floats, median: Floats, pocket: Floats) -> Floats:
@@ -239,11 +259,15 @@ def build_streets(settings: SynthSettings, traits: Traits) -> Streets:
     length = first_length + np.hypot(b[:, 0] - m[:, 0], b[:, 1] - m[:, 1])
     start = _interleave(junction, other).astype(np.int32)
     end = _interleave(other, junction).astype(np.int32)
-    start_arm, end_arm = _interleave(arm, (arm + 2) % 4).astype(np.int32), _interleave((arm + 2) % 4, arm).astype(np.int32)
+    start_arm, end_arm = (
+        _interleave(arm, (arm + 2) % 4).astype(np.int32),
+        _interleave((arm + 2) % 4, arm).astype(np.int32),
+    )
     axis = arm % 2
     line = np.where(axis == 0, grid.column[junction], grid.row[junction])
-    pick = lambda columns: np.where(axis == 0, columns[0][np.minimum(line, len(columns[0]) - 1)], columns[1][np.minimum(line, len(columns[1]) - 1)])  # noqa: E731
-    lanes, width, limit, has_pocket = (np.repeat(pick(c), 2) for c in (grid.lanes, grid.width, grid.limit, grid.pocket))
+    lanes, width, limit, has_pocket = (
+        np.repeat(_by_street(streets, axis, line), 2) for streets in (grid.lanes, grid.width, grid.limit, grid.pocket)
+    )
     median = np.where(has_pocket, width, 0.6)
     pocket = np.where(has_pocket & (end >= 0) & (length > 130), 45.0, 0.0)
     arm_in, arm_out, side = (np.full((len(grid.x), 4), -1, dtype=np.int32) for _ in range(3))

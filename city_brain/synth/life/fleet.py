@@ -102,7 +102,7 @@ class Fleet:
         pull = np.where(onward >= 0, self.streets.lanes[np.maximum(onward, 0)] ** 1.4 * self.appeal[onward], 0.0)
         weight = np.cumsum(allowed * _WISH[np.minimum(self.streets.lanes[road], 2) - 1] * pull, axis=1)
         draw = self.chance.random(len(link)) * weight[:, -1]
-        return np.minimum((draw[:, None] >= weight).sum(axis=1), 2).astype(np.uint8)
+        return np.asarray(np.minimum((draw[:, None] >= weight).sum(axis=1), 2), dtype=np.uint8)
 
     def add(self, link: Ints, s: Floats, v_fraction: float) -> None:
         """Vehicles at places `s` of lanes; those on a strip are two-wheelers."""
@@ -111,7 +111,9 @@ class Fleet:
         road, slot = (link // SLOTS).astype(np.int32), (link % SLOTS).astype(np.int32)
         cls = chance.choice(_CLASSES, count, p=_SHARES)
         wheels = np.where(chance.random(count) < 0.75, ObjectClass.MOTORCYCLE, ObjectClass.BICYCLE)
-        cls = np.where(slot == STRIP, wheels, np.where(cls == ObjectClass.BICYCLE, ObjectClass.CAR, cls)).astype(np.uint8)
+        cls = np.where(slot == STRIP, wheels, np.where(cls == ObjectClass.BICYCLE, ObjectClass.CAR, cls)).astype(
+            np.uint8
+        )
         pace = np.clip(chance.normal(0.97, 0.09, count), 0.7, 1.25)
         pace[cls == ObjectClass.BICYCLE] *= 0.38
         pace[slot == STRIP] *= 0.85
@@ -159,7 +161,9 @@ class Fleet:
         beads = int(streets.length.max() // 12)
         place = (np.arange(beads) + 0.5) * 12.0
         rate = density * 12.0 * np.where(slots[real] == STRIP, 0.35, 1.0)
-        taken = (self.chance.random((len(link), beads)) < rate[:, None]) & (place < streets.length[roads[real], None] - 12)
+        taken = (self.chance.random((len(link), beads)) < rate[:, None]) & (
+            place < streets.length[roads[real], None] - 12
+        )
         which, bead = np.nonzero(taken)
         self.add(link[which], place[bead] + self.chance.uniform(-0.7, 0.7, len(bead)), 0.6)
 
@@ -186,7 +190,15 @@ class Fleet:
         t["span"][which] = (2 * chord + legs) / 3
         t["link"][which] = self.links + 3 * link + movement
         t["landing"][which] = target.astype(np.int64) * SLOTS + landing_slot
-        for name, value in (("p0x", x0), ("p0y", y0), ("p1x", x1), ("p1y", y1), ("p2x", x2), ("p2y", y2), ("lat", landed_lat)):
+        for name, value in (
+            ("p0x", x0),
+            ("p0y", y0),
+            ("p1x", x1),
+            ("p1y", y1),
+            ("p2x", x2),
+            ("p2y", y2),
+            ("lat", landed_lat),
+        ):
             t[name][which] = value
 
     def come_out(self, which: Column) -> None:

@@ -42,7 +42,9 @@ def change_lanes(fleet: Fleet, chance: np.random.Generator, now: int) -> None:
     t["link"][movers] = link[one]
     stays = pocket[movers]
     t["movement"][movers[~stays]] = fleet.choose_movement(link[one][~stays])
-    missed = np.flatnonzero(free & (t["movement"] == LEFT) & (streets.pocket[road] > 0) & (t["link"] % SLOTS != POCKET) & (to_line < 10))
+    missed = np.flatnonzero(
+        free & (t["movement"] == LEFT) & (streets.pocket[road] > 0) & (t["link"] % SLOTS != POCKET) & (to_line < 10)
+    )
     if len(missed):
         t["movement"][missed] = _straight_on(fleet, t["link"][missed])
 
@@ -78,4 +80,6 @@ def _fits(fleet: Fleet, order: Ints, sorted_key: Floats, wanting: Ints, link: In
     s, v, size = t["s"][wanting], t["v"][wanting], t["size"][wanting]
     room_ahead = t["s"][lead] - t["size"][lead] - s
     room_behind = s - size - t["s"][lag]
-    return np.asarray((~has_lead | (room_ahead > 1.5 + 0.3 * v)) & (~has_lag | (room_behind > 1.5 + 0.45 * t["v"][lag])))
+    return np.asarray(
+        (~has_lead | (room_ahead > 1.5 + 0.3 * v)) & (~has_lag | (room_behind > 1.5 + 0.45 * t["v"][lag]))
+    )

@@ -51,7 +51,9 @@ _PATIENCE_S = 90.0
 class People:
     """The table of actors; `step` moves them by one second and lets walkers come and go."""
 
-    def __init__(self, streets: Streets, per_100_m: float, parked_per_100_m: float, chance: np.random.Generator) -> None:
+    def __init__(
+        self, streets: Streets, per_100_m: float, parked_per_100_m: float, chance: np.random.Generator
+    ) -> None:
         self.streets, self.chance = streets, chance
         self.table = Table(SCHEMA)
         self._next = 1
@@ -197,7 +199,9 @@ class People:
         self.add(
             count,
             THING,
-            chance.choice([ObjectClass.CAR, ObjectClass.CAR, ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.MOTORCYCLE], count),
+            chance.choice(
+                [ObjectClass.CAR, ObjectClass.CAR, ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.MOTORCYCLE], count
+            ),
             way=ALONG,
             road=road,
             s=streets.length[road] * chance.uniform(0.12, 0.82, count),
@@ -205,5 +209,3 @@ class People:
             until=np.inf,
             confidence=chance.uniform(0.68, 0.79, count),
         )
-
-

@@ -1,7 +1,7 @@
 """Traffic of a synthetic city: car following, signals, gaps for left turns, lane changes, inflow and outflow.
 
-Car following is the intelligent driver model (Treiber, Hennecke, Helbing 2000) in half-second steps over all vehicles at
-once: vehicles are sorted by link and place, so that the leader of each is the next row.
+Car following is the intelligent driver model (Treiber, Hennecke, Helbing 2000) in half-second steps over all vehicles
+at once: vehicles are sorted by link and place, so that the leader of each is the next row.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 
 from city_brain.observations.vocabulary import Colour, ObjectClass
 from city_brain.synth.ground.signals import Signals
-from city_brain.synth.ground.streets import LEFT, RIGHT, SLOTS, STRIP, THROUGH, Streets
+from city_brain.synth.ground.streets import LEFT, SLOTS, STRIP, THROUGH, Streets
 from city_brain.synth.life.fleet import Fleet
 from city_brain.synth.life.lanes import change_lanes
 from city_brain.types import Bools, Column, Floats, Ints
@@ -27,7 +27,7 @@ _SURVEY_S = 5
 
 @dataclass(slots=True)
 class Order:
-    """The fleet sorted by (link, place): `rows` in that order, their links, and which row is last (foremost) of its link."""
+    """The fleet sorted by (link, place): `rows` in that order, their links, and which are foremost on theirs."""
 
     rows: Ints
     link: Ints
@@ -61,8 +61,9 @@ class Violation:
 class Traffic:
     """The moving city. `step` takes it one second on; events steer it through the public columns.
 
-    `zone_*` (R,): stretch of a road where speed is limited, NaN where there is none. `defiance` (R,): chance that a driver
-    who arrives at red goes on. `lawless` (J,): the lamps are ignored and drivers cross by turns.
+    `violations` are those of the last step. `zone_*` (R,): stretch of a road where speed is limited, NaN where there is
+    none. `defiance` (R,): chance that a driver who arrives at red goes on. `lawless` (J,): the lamps are ignored and
+    drivers cross by turns.
     """
 
     def __init__(self, streets: Streets, signals: Signals, demand_per_lane: float, chance: np.random.Generator) -> None:
@@ -85,11 +86,10 @@ class Traffic:
             [entry[streets.lanes[entry] > slot] * SLOTS + slot for slot in range(3)] + [entry * SLOTS + STRIP]
         )
         self.fleet.fill(demand_per_lane / 7.0)
-        self._second = 0
 
     def step(self, second: int) -> None:
         """From `second` - 1 to `second`; signals must stand at `second` - 1."""
-        self._second = second
+        self.violations.clear()
         red = self.signals.colour == Colour.RED
         self._red_since = np.where(red, np.where(self._red_since < -1e8, float(second), self._red_since), -1e9)
         if second % _SERVED_S == 0 and self.lawless.any():
@@ -118,7 +118,7 @@ class Traffic:
 
     def _drive(self, now: float) -> None:
         """One half-second step of every vehicle."""
-        t, streets = self.fleet.table, self.streets
+        t = self.fleet.table
         order = Order.of(t["link"], t["s"])
         s, v = t["s"], t["v"]
         gap, ahead_v = np.full(t.n, _FREE), np.zeros(t.n)
@@ -132,7 +132,9 @@ class Traffic:
         gap[stopping], ahead_v[stopping] = np.maximum(planned[stopping] + _STANDSTILL_M, 0.2), 0.0
         limit = self._limits()
         free = np.maximum(t["accel"] * (1 - (v / limit) ** 4), -_COMFORT)
-        wish = _STANDSTILL_M + np.maximum(0.0, v * t["headway"] + v * (v - ahead_v) / (2 * np.sqrt(t["accel"] * _COMFORT)))
+        wish = _STANDSTILL_M + np.maximum(
+            0.0, v * t["headway"] + v * (v - ahead_v) / (2 * np.sqrt(t["accel"] * _COMFORT))
+        )
         push = np.clip(free - t["accel"] * (wish / np.maximum(gap, 0.3)) ** 2, -8.0, t["accel"])
         held = t["hold_until"] > now
         push[held] = -t["hold_brake"][held]
@@ -161,7 +163,7 @@ class Traffic:
         return np.maximum(wanted, 0.5)
 
     def _heads(self, order: Order, heads: Ints, gap: Floats, ahead_v: Floats) -> None:
-        """What the foremost vehicle of each link has before it: a red light, or the hindmost vehicle of what follows."""
+        """What the foremost vehicle of each link has before it: a red light, or the last vehicle of what follows."""
         fleet, t = self.fleet, self.fleet.table
         on_road = fleet.on_road(t["link"][heads])
         inside, first = heads[~on_road], heads[on_road]
@@ -171,9 +173,22 @@ class Traffic:
         path_tail = order.tails(fleet.links + 3 * t["link"][first] + t["movement"][first])
         road = fleet.road(t["link"][first])
         target = self.streets.next_road[road, t["movement"][first]].astype(np.int64)
-        beyond = order.tails(target * SLOTS + np.where(t["movement"][first] == LEFT, self.streets.lanes[target] - 1, np.minimum(t["link"][first] % SLOTS, STRIP)))
+        beyond = order.tails(
+            target * SLOTS
+            + np.where(
+                t["movement"][first] == LEFT,
+                self.streets.lanes[target] - 1,
+                np.minimum(t["link"][first] % SLOTS, STRIP),
+            )
+        )
         may, full = self._may_go(order, first, to_line, road, beyond)
-        self._follow(first, np.where(path_tail >= 0, path_tail, beyond), to_line + np.where(path_tail >= 0, 0.0, 18.0), gap, ahead_v)
+        self._follow(
+            first,
+            np.where(path_tail >= 0, path_tail, beyond),
+            to_line + np.where(path_tail >= 0, 0.0, 18.0),
+            gap,
+            ahead_v,
+        )
         stop = first[~may]
         gap[stop] = np.minimum(gap[stop], np.maximum(to_line[~may] + 0.6, 0.2))
         ahead_v[stop] = 0.0
@@ -210,7 +225,9 @@ class Traffic:
         turn = (self._served[junction] == arm) & (to_line < 12.0)
         allowed = np.where(lawless, turn, allowed)
         full = beyond >= 0
-        full[full] = (t["s"][beyond[full]] - t["size"][beyond[full]] < t["size"][first[full]] + 3.0) & (t["v"][beyond[full]] < 3.0)
+        full[full] = (t["s"][beyond[full]] - t["size"][beyond[full]] < t["size"][first[full]] + 3.0) & (
+            t["v"][beyond[full]] < 3.0
+        )
         return allowed & ~full, allowed & full & (v < 0.2)
 
     def _arrival_times(self, first: Ints, to_line: Floats, road: Column, colour: Column) -> Floats:

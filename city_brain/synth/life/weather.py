@@ -71,7 +71,7 @@ class Override:
 
 @dataclass(slots=True)
 class Readings:
-    """What the sensors due in one second say, in canonical units; `touched` lists (sensor, incident) of real effects."""
+    """What the sensors due in one second say, in canonical units; `touched`: (sensor, incident) of real effects."""
 
     sensor: Indices
     value: Floats
@@ -111,7 +111,9 @@ class Weather:
         """From `second` - 1 to `second`."""
         chance = self.chance
         home = self.traits.wind_mps
-        self.wind_mps = float(np.clip(self.wind_mps + 0.004 * (home - self.wind_mps) + chance.normal(0, 0.03), 0.5, 9.0))
+        self.wind_mps = float(
+            np.clip(self.wind_mps + 0.004 * (home - self.wind_mps) + chance.normal(0, 0.03), 0.5, 9.0)
+        )
         self.wind_to_deg += 0.002 * (self._wind_home - self.wind_to_deg) + float(chance.normal(0, 0.35))
         self.rains = [rain for rain in self.rains if rain[1] > second]
         falling = max((amount for start, _, amount in self.rains if start <= second), default=0.0)
@@ -156,28 +158,25 @@ class Weather:
 
     def _quiet(self, due: Indices, second: int) -> Floats:
         """What sensors read when nothing happens."""
-        quantity, n = self.sensors.quantity[due], len(due)
+        quantity, n, traits = self.sensors.quantity[due], len(due), self.traits
         jitter = self.chance.normal(0, 1, n)
         slow, offset, scale = self._slow[due], self._offset[due], self._scale[due]
-        drift = 2 * np.pi * second / 86_400
-        heading = self.wind_to_deg + 180.0
-        gust = self.wind_mps * (1 + 0.12 * jitter)
-        values = np.select(
-            [quantity == q for q in (Quantity.PM2_5, Quantity.VOC, Quantity.TEMPERATURE, Quantity.NOISE, Quantity.WATER_LEVEL,
-                                     Quantity.WIND_SPEED, Quantity.WIND_DIRECTION, Quantity.RAIN)],
-            [
-                self.traits.pm_base * self._washed * (1 + self._haze + 0.04 * offset) + 0.04 * self.traits.pm_base * (0.4 * slow + 0.6 * jitter) + 0.7 * jitter,
-                65 + 22 * offset + 7 * slow + 5 * jitter,
-                self._temperature + 4 * np.sin(drift) + 0.5 * offset - 2.0 * self._wet + 0.15 * jitter,
-                self.traits.noise_base_db + 2.5 * offset + 1.2 * slow + np.maximum(self.chance.gumbel(0, 2.0, n), -3) + min(6.0, 1.2 * np.sqrt(self.rain_mm_h)),
-                np.maximum(0.0, _WET_MM * 0.8 * self._wet * np.minimum(scale, 1.25) + 1.0 * np.abs(jitter)),
-                np.maximum(0.0, gust),
-                np.mod(heading + 8 * jitter + 3 * offset, 360.0),
-                np.maximum(0.0, self.rain_mm_h * (1 + 0.1 * jitter)),
-            ],
-            default=np.clip(55 + 8 * offset + 30 * self._wet + 0.8 * jitter, 3, 100),
-        )  # fmt: skip
-        return np.asarray(values)
+        dust = traits.pm_base * self._washed * (1 + self._haze + 0.04 * offset)
+        dust += traits.pm_base * (0.016 * slow + 0.024 * jitter) + 0.7 * jitter
+        hum = traits.noise_base_db + 2.5 * offset + 1.2 * slow + np.maximum(self.chance.gumbel(0, 2.0, n), -3)
+        warm = self._temperature + 4 * np.sin(2 * np.pi * second / 86_400) - 2.0 * self._wet
+        base: dict[int, Floats] = {
+            Quantity.PM2_5: dust,
+            Quantity.VOC: 65 + 22 * offset + 7 * slow + 5 * jitter,
+            Quantity.TEMPERATURE: warm + 0.5 * offset + 0.15 * jitter,
+            Quantity.NOISE: hum + min(6.0, 1.2 * self.rain_mm_h**0.5),
+            Quantity.WATER_LEVEL: np.maximum(0.0, _WET_MM * 0.8 * self._wet * np.minimum(scale, 1.25) + np.abs(jitter)),
+            Quantity.WIND_SPEED: np.maximum(0.0, self.wind_mps * (1 + 0.12 * jitter)),
+            Quantity.WIND_DIRECTION: np.mod(self.wind_to_deg + 180.0 + 8 * jitter + 3 * offset, 360.0),
+            Quantity.RAIN: np.maximum(0.0, self.rain_mm_h * (1 + 0.1 * jitter)),
+            Quantity.HUMIDITY: np.clip(55 + 8 * offset + 30 * self._wet + 0.8 * jitter, 3, 100),
+        }
+        return np.asarray(np.select([quantity == code for code in base], list(base.values())))
 
     def _add_plumes(self, second: int, at: Ints, readings: Readings) -> None:
         angle = np.deg2rad(self.wind_to_deg)
@@ -190,11 +189,19 @@ class Weather:
             down = np.maximum(dx * ux + dy * uy, 1.0)
             cross = dx * uy - dy * ux
             left = second - down / wind  # when the air that is here now passed the source
-            reached = (dx * ux + dy * uy > -15) & (down < _PLUME_REACH_M) & (left >= source.start_s) & (left <= source.end_s)
+            reached = (
+                (dx * ux + dy * uy > -15) & (down < _PLUME_REACH_M) & (left >= source.start_s) & (left <= source.end_s)
+            )
             spread = 3.0 + 0.16 * down / np.sqrt(1 + 0.0004 * down)
             height = 2.5 + 0.14 * down / np.sqrt(1 + 0.0003 * down)
             strength = source.rate / (np.pi * wind * spread * height) * np.exp(-0.5 * (cross / spread) ** 2)
-            self._add(readings, at, near, np.where(reached, strength, 0.0) * np.exp(self.chance.normal(0, 0.12, len(near))), source.number)
+            self._add(
+                readings,
+                at,
+                near,
+                np.where(reached, strength, 0.0) * np.exp(self.chance.normal(0, 0.12, len(near))),
+                source.number,
+            )
         for warmth in self.warmths:
             near = self._by_quantity[Quantity.TEMPERATURE]
             near = near[at[near] >= 0]

@@ -6,6 +6,7 @@ the source's floor + a log-normal delay, and not before a stall of the source's 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -69,7 +70,10 @@ class Roster:
 
 
 class Channel:
-    """Clocks and uplinks of all sources, and the messages under way. Memory is what is under way, and 80 B per source."""
+    """Clocks and uplinks of all sources, and the messages under way.
+
+    Memory is what is under way, and 40 B per source.
+    """
 
     def __init__(self, settings: SynthSettings, traits: Traits, roster: Roster, chance: np.random.Generator) -> None:
         self.settings, self.traits, self.roster, self.chance = settings, traits, roster, chance
@@ -165,5 +169,5 @@ def _runs(ordered: Ints) -> Iterator[tuple[int, slice]]:
         return
     cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
     bounds = [0, *cuts.tolist(), len(ordered)]
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         yield int(ordered[first]), slice(first, last)

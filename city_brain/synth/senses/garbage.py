@@ -138,5 +138,3 @@ def in_columns(messages: Column) -> Column:
     """The messages that columns can hold."""
     flaw = messages["flaw"]
     return messages[(flaw == 0) | (flaw >= _FIRST_IN_COLUMNS)] if flaw.any() else messages
-
-

@@ -114,7 +114,14 @@ class Tracker:
         shown = self._detected(rows, scene, which, distance)
         frame_ms = second * 1000 + self._phase_ms[camera]
         self._number(rows[shown], camera[shown], frame_ms[shown], second)
-        seen = self._describe(rows[shown], scene, which[shown], camera[shown], np.stack([x, y, dx, dy, distance])[:, shown], frame_ms[shown])
+        seen = self._describe(
+            rows[shown],
+            scene,
+            which[shown],
+            camera[shown],
+            np.stack([x, y, dx, dy, distance])[:, shown],
+            frame_ms[shown],
+        )
         self._forget(second)
         return seen
 
@@ -177,7 +184,9 @@ class Tracker:
         for name in ("radial", "across"):
             t[name][rows] = keep * t[name][rows] + fresh * chance.normal(0, 1, len(rows))
         phantom = np.isfinite(scene.confidence[which]) & (scene.confidence[which] < 0.6)
-        miss = np.where(phantom, 0.35, traits.miss * (0.5 + far * far * 1.5) + np.maximum(_VISIBILITY[scene.cls[which]], 0))
+        miss = np.where(
+            phantom, 0.35, traits.miss * (0.5 + far * far * 1.5) + np.maximum(_VISIBILITY[scene.cls[which]], 0)
+        )
         return np.asarray(~hidden & (chance.random(len(rows)) > miss))
 
     def _number(self, rows: Ints, camera: Column, frame_ms: Ints, second: int) -> None:
@@ -210,7 +219,11 @@ class Tracker:
         x = x + self._bias[camera, 0] + rx * along - ry * across + quick * chance.normal(0, 1, count)
         y = y + self._bias[camera, 1] + ry * along + rx * across + quick * chance.normal(0, 1, count)
         speed, heading = self._motion(scene, which, count)
-        mean = np.where(np.isfinite(scene.confidence[which]), scene.confidence[which], _CONFIDENCE[cls] - 0.12 * np.maximum(far - 1, 0))
+        mean = np.where(
+            np.isfinite(scene.confidence[which]),
+            scene.confidence[which],
+            _CONFIDENCE[cls] - 0.12 * np.maximum(far - 1, 0),
+        )
         slip = chance.random(count) < traits.confusion
         named = np.where(slip, _LOOKALIKE[t["named"][rows]], t["named"][rows])
         sigma = np.hypot(traits.slow_noise_m * far, quick)
@@ -239,7 +252,8 @@ class Tracker:
         v = 240.0 + focal * self._height[camera] / np.maximum(distance, 4.0) * 0.9
         width = np.minimum(focal * np.maximum(0.6, 0.55 * size) / np.maximum(distance, 4.0), 900.0)
         height = np.minimum(focal * _HEIGHT[cls] / np.maximum(distance, 4.0), 700.0)
-        return np.rint(np.stack([u - width / 2, v - height, np.maximum(width, 2), np.maximum(height, 2)], axis=1))
+        boxes = np.stack([u - width / 2, v - height, np.maximum(width, 2), np.maximum(height, 2)], axis=1)
+        return np.asarray(np.rint(boxes))
 
     def _forget(self, second: int) -> None:
         t = self.pairs

@@ -6,7 +6,17 @@ from typing import Any, Final
 import numpy as np
 
 from city_brain.observations.columns import LAMP_COLUMNS, Common, Detections, Observations, Reports, Sensors, Signals
-from city_brain.observations.vocabulary import LAMPS, MOVEMENTS, SIDES, Category, Kind, Mode, ObjectClass, Quantity, Status
+from city_brain.observations.vocabulary import (
+    LAMPS,
+    MOVEMENTS,
+    SIDES,
+    Category,
+    Kind,
+    Mode,
+    ObjectClass,
+    Quantity,
+    Status,
+)
 from city_brain.synth.senses.channel import Roster
 from city_brain.synth.senses.garbage import in_columns, spoil
 from city_brain.types import Codes, Column, Indices
@@ -55,7 +65,12 @@ def pack_arms(colour: Codes) -> Column:
 def to_lines(messages: Column, books: Books) -> list[bytes]:
     """One JSON twin line per message, without line ends; flawed ones as garbage."""
     lines: list[bytes] = [b""] * len(messages)
-    for kind, write in ((Kind.DETECTION, _detections), (Kind.SIGNAL, _signals), (Kind.SENSOR, _sensors), (Kind.REPORT, _reports)):
+    for kind, write in (
+        (Kind.DETECTION, _detections),
+        (Kind.SIGNAL, _signals),
+        (Kind.SENSOR, _sensors),
+        (Kind.REPORT, _reports),
+    ):
         at = np.flatnonzero(messages["kind"] == kind)
         if len(at):
             for place, line in zip(at.tolist(), write(messages[at], books), strict=True):
@@ -69,7 +84,9 @@ def _heads(messages: Column, books: Books, kind: str) -> list[str]:
     """Everything before the payload."""
     word = _SOURCE_KINDS[Kind[kind.upper()]]
     ids = books.source_ids
-    columns = (messages[name].tolist() for name in ("source", "seq", "event_ms", "arrival_ms", "lon", "lat", "sigma", "status"))
+    columns = (
+        messages[name].tolist() for name in ("source", "seq", "event_ms", "arrival_ms", "lon", "lat", "sigma", "status")
+    )
     return [
         f'{{"kind":"{kind}","source_id":"{ids[source]}","source_kind":"{word}","seq":{seq},"event_time_ms":{event},'
         f'"arrival_time_ms":{arrival},"lon":{lon!r},"lat":{lat!r},'
@@ -84,7 +101,9 @@ def _detections(messages: Column, books: Books) -> list[bytes]:
     return [
         f'{head}"payload":{{"track_id":{track},"class":"{_CLASS[code]}","confidence":{value!r},"speed_mps":{speed!r},'
         f'"heading_deg":{heading!r},"bbox":[{box[0]},{box[1]},{box[2]},{box[3]}]}}}}'.encode()
-        for head, track, code, value, speed, heading, box in zip(_heads(messages, books, "detection"), *columns, strict=True)
+        for head, track, code, value, speed, heading, box in zip(
+            _heads(messages, books, "detection"), *columns, strict=True
+        )
     ]
 
 
@@ -92,7 +111,9 @@ def _signals(messages: Column, books: Books) -> list[bytes]:
     lines = []
     lamps = lamps_of(messages["lamps"]).tolist()
     junctions = (messages["source"] - books.roster.cameras).tolist()
-    for head, junction, code, arms in zip(_heads(messages, books, "signal"), junctions, messages["code"].tolist(), lamps, strict=True):
+    for head, junction, code, arms in zip(
+        _heads(messages, books, "signal"), junctions, messages["code"].tolist(), lamps, strict=True
+    ):
         sides = books.arm_side[junction].tolist()
         approaches = ",".join(
             f'"{SIDES[side]}":{{' + ",".join(f'"{MOVEMENTS[m]}":"{LAMPS[c]}"' for m, c in enumerate(arm) if c) + "}"
@@ -100,16 +121,18 @@ def _signals(messages: Column, books: Books) -> list[bytes]:
             if side >= 0 and any(arm)
         )
         name = books.junction_ids[junction]
-        lines.append(f'{head}"payload":{{"intersection_id":"{name}","mode":"{_MODE[code]}","approaches":{{{approaches}}}}}}}'.encode())
+        said = f'"intersection_id":"{name}","mode":"{_MODE[code]}","approaches":{{{approaches}}}'
+        lines.append(f'{head}"payload":{{{said}}}}}'.encode())
     return lines
 
 
 def _sensors(messages: Column, books: Books) -> list[bytes]:
     first = books.roster.cameras + books.roster.signals
     which = (messages["source"] - first).tolist()
+    quantities, values = books.quantity[which].tolist(), messages["value"].tolist()
     return [
-        f'{head}"payload":{{"quantity":"{_QUANTITY[books.quantity[k]]}","value":{value!r},"unit":"{books.unit[k]}"}}}}'.encode()
-        for head, k, value in zip(_heads(messages, books, "sensor"), which, messages["value"].tolist(), strict=True)
+        f'{head}"payload":{{"quantity":"{_QUANTITY[quantity]}","value":{value!r},"unit":"{books.unit[k]}"}}}}'.encode()
+        for head, k, quantity, value in zip(_heads(messages, books, "sensor"), which, quantities, values, strict=True)
     ]
 
 
@@ -188,7 +211,9 @@ def _signal_columns(messages: Column, books: Books, words: _Words) -> Signals:
     used, place = np.unique(junction, return_inverse=True)
     names = words.table(tuple(books.junction_ids[k] for k in used.tolist()))
     return Signals(
-        intersection=names[place] if len(names) else np.empty(0, np.int32), mode=words.table(_MODE)[messages["code"]], lamps=lamps
+        intersection=names[place] if len(names) else np.empty(0, np.int32),
+        mode=words.table(_MODE)[messages["code"]],
+        lamps=lamps,
     )
 
 
