@@ -13,6 +13,7 @@ import numpy as np
 from city_brain.observations.json_twin import Parsed
 from city_brain.observations.rows import Rows
 from city_brain.runner import ClosedTick, Runner
+from city_brain.table import Table
 from city_brain.types import Bools, Ints
 
 DISORDER_MS: Final = 5_000
@@ -83,10 +84,10 @@ def _near_the_others(arrival_ms: Ints) -> Bools:
     return good & (arrival_ms >= low - limit) & (arrival_ms <= high + limit)
 
 
-def track_lines(closed: ClosedTick, names: dict[int, str]) -> Iterator[bytes]:
-    """A JSON line for each track of the objects that ended in a tick: source_id, track_id, object_id."""
-    for partition, reading in enumerate(closed.readings):
-        ended = reading.ended
-        for source, track, number in zip(*(ended[name].tolist() for name in ("source", "track", "object_id")), strict=True):
+def track_lines(tracks: Iterable[Table], names: dict[int, str]) -> Iterator[bytes]:
+    """A JSON line (source_id, track_id, object_id) for each row of a table of tracks per partition."""
+    for partition, table in enumerate(tracks):
+        columns = (table[name].tolist() for name in ("source", "track", "object_id"))
+        for source, track, number in zip(*columns, strict=True):
             name = names.get(source, f"source:{source:016x}")
             yield msgspec.json.encode({"source_id": name, "track_id": track, "object_id": f"{partition}-{number}"})
