@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from city_brain.city.routing import Routing
 from city_brain.errors import StateError
 from city_brain.fusion.tracking.objects import ObjectBook
+from city_brain.fusion.crossings import CrossingBook
 from city_brain.fusion.queues import QueueBook
 from city_brain.fusion.scene import Ground, Scene
 from city_brain.fusion.sensors import SensorBook
@@ -36,6 +36,7 @@ class Books(msgspec.Struct):
     objects: ObjectBook
     signals: SignalBook
     sensors: SensorBook
+    crossings: CrossingBook
     queues: QueueBook
 
     @classmethod
@@ -46,6 +47,7 @@ class Books(msgspec.Struct):
             ObjectBook.empty(),
             SignalBook.empty(ground),
             SensorBook.empty(ground),
+            CrossingBook.empty(),
             QueueBook.empty(ground),
         )
 
@@ -55,6 +57,7 @@ STAGES: tuple[tuple[str, Callable[[Books, Tick, Ground], object]], ...] = (
     ("objects", lambda books, tick, ground: books.objects.step(tick, books.tracks, ground.roads)),
     ("signals", lambda books, tick, ground: books.signals.step(tick, ground)),
     ("sensors", lambda books, tick, ground: books.sensors.step(tick, ground)),
+    ("crossings", lambda books, tick, ground: books.crossings.step(tick, ground, books.tracks)),
     ("queues", lambda books, tick, ground: books.queues.step(tick, ground, books.tracks, books.objects, books.signals)),
 )
 """Fusion in travelling order; behind it stand the detectors, one per incident type, each reading the scene."""
@@ -89,7 +92,7 @@ class Engine:
         types: IncidentTypes,
         settings: TickSettings,
         raw_partitions: int = 1,
-        routing: Routing | None = None,
+        routing: "Routing | None" = None,
         partition: int = 0,
     ) -> None:
         self.ground, self.types = ground, types
@@ -124,7 +127,8 @@ class Engine:
             self.profile(name)
         books = self.books
         scene = Scene(
-            self.ground, tick, self.ticker.state.clocks, books.tracks, books.objects, books.signals, books.sensors, books.queues
+            self.ground, tick, self.ticker.state.clocks, books.tracks, books.objects, books.signals, books.sensors, books.crossings,
+            books.queues,
         )
         findings: list[Finding] = []
         for name, detector in self.detectors.items():

@@ -7,6 +7,7 @@ from city_brain.city.junctions import Junctions
 from city_brain.city.roads import Roads
 from city_brain.city.views import Views
 from city_brain.fusion.tracking.objects import ObjectBook
+from city_brain.fusion.crossings import CrossingBook
 from city_brain.fusion.queues import QueueBook
 from city_brain.fusion.sensors import SensorBook
 from city_brain.fusion.signals import SignalBook
@@ -42,6 +43,7 @@ class Scene:
     objects: ObjectBook
     signals: SignalBook
     sensors: SensorBook
+    crossings: CrossingBook
     queues: QueueBook
 
     @property

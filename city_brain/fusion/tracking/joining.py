@@ -118,7 +118,7 @@ def merge_pairs(tracks: Table, objects: Table, memory: PairMemory) -> tuple[Ints
     i, j, cost = i[good], j[good], cost[good]
     ticks, mean = memory.together(objects["id"][i] * _ID_LIMIT + objects["id"][j], cost)
     both_ways = assign(np.append(i, j), np.append(j, i), np.tile(np.where(ticks >= MERGE_AFTER_TICKS, mean, np.inf), 2))
-    taken = both_ways[both_ways < len(i)]
+    taken = np.intersect1d(both_ways, both_ways - len(i), assume_unique=True)
     return objects["id"][i[taken]], objects["id"][j[taken]]
 
 

@@ -137,7 +137,7 @@ class TrackBook(msgspec.Struct):
         table["raw_x"][index], table["raw_y"][index] = rows.x, rows.y
         table["x"][index], table["y"][index] = self.bias.correct(camera, rows.x, rows.y)
         stated = np.isfinite(rows.sigma)
-        table["sigma_m"][index] = np.where(stated, rows.sigma, range_sigma_m(views.camera_distance(camera, rows.x, rows.y)))
+        table["sigma_m"][index] = np.where(stated, rows.sigma, range_sigma_m(views.distance_m(camera, rows.x, rows.y)))
         table["last_ms"][index], table["fresh"][index], table["row"][index] = time_ms, True, row
 
     def _on_lane(self, index: Ints, roads: Roads) -> None:

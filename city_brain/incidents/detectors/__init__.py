@@ -9,6 +9,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from city_brain.incidents.detectors.pedestrian import PedestrianOnCarriageway, PedestrianParameters
+from city_brain.incidents.detectors.red_light import RedLightParameters, RedLightRunning
+from city_brain.incidents.detectors.signal_fault import SignalFault, SignalFaultParameters
+from city_brain.incidents.detectors.wrong_way import WrongWay, WrongWayParameters
 from city_brain.incidents.hypothesis import Finding
 
 
@@ -39,4 +43,9 @@ class Registered:
     parameters: type[msgspec.Struct]
 
 
-DETECTORS: dict[str, Registered] = {}
+DETECTORS: dict[str, Registered] = {
+    "pedestrian_on_carriageway": Registered(PedestrianOnCarriageway, PedestrianParameters),
+    "red_light_running": Registered(RedLightRunning, RedLightParameters),
+    "signal_fault": Registered(SignalFault, SignalFaultParameters),
+    "wrong_way": Registered(WrongWay, WrongWayParameters),
+}

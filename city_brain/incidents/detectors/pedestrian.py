@@ -71,7 +71,7 @@ class PedestrianOnCarriageway:
         at = np.flatnonzero(objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (objects["lane"] >= 0))
         if len(at):
             crosswalk = scene.ground.views.near_crosswalk(objects["x"][at], objects["y"][at])
-            inside = scene.ground.junctions.in_intersection(objects["x"][at], objects["y"][at]) >= 0
+            inside = scene.ground.views.in_intersection(objects["x"][at], objects["y"][at]) >= 0
             at = at[(crosswalk > limits.crosswalk_m) & ~inside]
         if len(at):
             self._weigh(scene, at)

@@ -75,7 +75,7 @@ class WrongWay:
         along = objects["ux"] * objects["hx"] + objects["uy"] * objects["hy"]
         mask: Bools = objects["fresh"] & (objects["speed"] >= limits.speed_min_mps) & (objects["lane"] >= 0)
         mask &= (along < -limits.opposes_cos) & np.isin(objects["cls"], _VEHICLES)
-        mask[mask] &= scene.ground.junctions.in_intersection(objects["x"][mask], objects["y"][mask]) < 0
+        mask[mask] &= scene.ground.views.in_intersection(objects["x"][mask], objects["y"][mask]) < 0
         return mask
 
     def _follow(self, scene: Scene, at: Ints) -> None:

@@ -1,0 +1,73 @@
+# Everything one does here, one sentence each: `make help` prints them.
+# Needs only make, git and a Python of 3.11 or newer with its venv module; all else goes into .venv, hash by hash.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ARGS ?=
+
+PROTOS := $(sort $(shell find protos -name '*.proto'))
+
+.PHONY: help install demo test check format lock protos bench verify clean
+
+help: ## Prints this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Installs the locked packages and city-brain itself into .venv; does nothing where that is done.
+
+demo: $(INSTALLED) ## Makes a city, runs the whole journey on it and prints its incidents, explained and scored.
+	@$(BIN)/city-brain demo $(ARGS)
+
+test: $(INSTALLED) ## Runs every test; make test ARGS="tests/test_house.py -k lock" runs some.
+	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile $(ARGS)
+
+check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a reviewer should never have to say.
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
+	@echo "check: lint, format, types and imports are in order"
+
+format: $(INSTALLED) ## Formats the code and repairs what the linter can repair.
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+verify: $(INSTALLED) ## Runs the same input in many orders, groupings and restarts, and compares the digests.
+	@$(BIN)/city-brain verify $(ARGS)
+
+bench: $(INSTALLED) ## Measures observations a second, stage by stage, on growing cities.
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+protos: $(INSTALLED) ## Generates the Python of protos/*.proto anew, into city_brain/wire/.
+	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. $(PROTOS)
+	@$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=. $$(grep -l '^service ' $(PROTOS))
+
+lock: ## Resolves requirements.lock anew from pyproject.toml; give PYTHON=python3.11, the oldest we support.
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "make lock: wanted Python 3.11, the oldest supported, got $$($(PYTHON) --version)" >&2; exit 1; }
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet pip-tools==7.6.2
+	PIP_FIND_LINKS= build/lock/bin/pip-compile --quiet --extra dev --all-build-deps --generate-hashes --strip-extras \
+	  --allow-unsafe --no-header --annotation-style line --no-emit-index-url --no-emit-find-links \
+	  --no-emit-trusted-host --no-emit-options --output-file requirements.lock $(ARGS) pyproject.toml
+
+clean: ## Removes what was installed, built and cached; nothing that is in git.
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find city_brain tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamp is younger than the lock and the project file exactly while what is installed fits them.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "city-brain: wanted Python 3.11 or newer, got $$($(PYTHON) --version 2>&1);" \
+	            "name another one, such as: make demo PYTHON=python3.12" >&2; exit 1; }
+	@echo "installing into $(VENV) (once; about 100 MB)" >&2
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "city-brain: $(PYTHON) cannot make a virtual environment;" \
+	            "on Debian and Ubuntu its package is called python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,74 @@
+"""Cells with candidate lists: sorted cell keys and one array of items, so that empty land costs nothing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from city_brain.types import Floats, Indices, Ints
+
+BLOCK = 4096
+"""Points handled at once: their columns stay in the processor's cache."""
+
+FAR_M = 1.0e7
+"""Coordinates beyond this, and NaN, lie in no cell."""
+
+_HALF = 1 << 31
+_CELL_SIZES_M = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+_MOST_ENTRIES = 12_000_000
+
+
+def ragged(counts: Ints) -> tuple[Ints, Ints]:
+    """Spreads `counts` (n,) into rows: the owner 0..n-1 of each row, and its place 0..count-1 within the owner."""
+    owner = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    first = np.cumsum(counts) - counts
+    return owner, np.arange(len(owner), dtype=np.int64) - first[owner]
+
+
+def cell_size_m(area_m2: float) -> float:
+    """The finest cell whose entries for a total item area stay within 12 million (about 150 MB kept)."""
+    for size in _CELL_SIZES_M:
+        if area_m2 / (size * size) <= _MOST_ENTRIES:
+            return size
+    return _CELL_SIZES_M[-1]
+
+
+def cell_key(column: Ints, row: Ints) -> Ints:
+    """One integer for a cell; ascending by row, then by column."""
+    return ((row + _HALF) << 32) | (column + _HALF)
+
+
+@dataclass(frozen=True, slots=True)
+class CellLists:
+    """Items by cell: `items[first[i] : first[i + 1]]` belong to the cell `keys[i]`; keys ascend."""
+
+    size_m: float
+    keys: Ints
+    first: Ints
+    items: Indices
+
+    @classmethod
+    def from_entries(cls, size_m: float, keys: Ints, items: Indices) -> "CellLists":
+        """Builds the lists from entries (m,) already sorted by key; within a cell their order stays."""
+        distinct, first = np.unique(keys, return_index=True)
+        return cls(size_m, distinct, np.append(first, len(keys)).astype(np.int64), items)
+
+    def pairs(self, x: Floats, y: Floats) -> tuple[Ints, Ints, Ints]:
+        """Every (point, item) worth testing for points (n,): counts (n,), and per pair the point and the item."""
+        counts, first = self._find(x, y)
+        point = np.repeat(np.arange(len(x), dtype=np.int64), counts)
+        skipped = first - (np.cumsum(counts) - counts)
+        entry = np.arange(len(point), dtype=np.int64) + skipped[point]
+        return counts, point, self.items[entry].astype(np.int64)
+
+    def _find(self, x: Floats, y: Floats) -> tuple[Ints, Ints]:
+        if len(self.keys) == 0:
+            nothing = np.zeros(len(x), dtype=np.int64)
+            return nothing, nothing
+        near = (np.abs(x) < FAR_M) & (np.abs(y) < FAR_M)
+        column = np.floor(np.where(near, x, FAR_M) / self.size_m).astype(np.int64)
+        row = np.floor(np.where(near, y, FAR_M) / self.size_m).astype(np.int64)
+        wanted = cell_key(column, row)
+        at = np.searchsorted(self.keys, wanted)
+        at[at == len(self.keys)] = 0
+        first = self.first[at]
+        return np.where(self.keys[at] == wanted, self.first[at + 1] - first, 0), first

@@ -1,0 +1,244 @@
+"""Reads and writes the city map: a GeoJSON FeatureCollection (RFC 7946) with a top-level `datum`.
+
+Every feature has an `id` and `properties.kind`. Any winding is read and counter-clockwise is written; a Multi geometry
+of one part is read as that part, altitudes are dropped, unknown properties belong to others and are left alone. Top
+level `origin` [longitude, latitude], WGS-84, fixes the local frame across edits of the map; without it the middle of
+the map is taken.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+
+from city_brain.city.city_map import Camera, CityMap, Crosswalk, Intersection, Lane, Sensor, Signal
+from city_brain.city.features.fields import Fields, is_plain_text, nearest, read_datum, read_position, shown
+from city_brain.city.features.shapes import Shapes, centroid
+from city_brain.city.features.writing import geojson_lines
+from city_brain.errors import MapError
+
+MOST_FEATURES = 5_000_000
+MOST_BYTES = 4_000_000_000
+RESERVED_KINDS = ("area", "asset", "unit", "zone")
+"""Kinds that maps may hold already; they are kept as they are."""
+
+Shape: TypeAlias = tuple[int, int]
+Draft: TypeAlias = tuple[str, dict[str, Any]]
+
+
+class _Collection(msgspec.Struct):
+    type: str
+    features: list[msgspec.Raw]
+    datum: Any = None
+    origin: Any = None
+
+
+def load_city(source: Path | str | bytes) -> CityMap:
+    """The map in a file, or in the bytes themselves; raises MapError with the feature, the field, wanted and got."""
+    if isinstance(source, bytes):
+        return _read(source, "city map")
+    path = Path(source)
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise MapError(f"{path}: wanted a map of at most {MOST_BYTES} bytes, got {size}")
+        data = path.read_bytes()
+    except (OSError, ValueError) as wrong:
+        raise MapError(f"{path}: wanted a readable file, got {wrong}") from wrong
+    return _read(data, path.name)
+
+
+def city_to_geojson(city: CityMap) -> bytes:
+    """The map as a file: sorted by kind and id, one feature a line, counter-clockwise, in the datum of the map."""
+    return b"\n".join(geojson_lines(city)) + b"\n"
+
+
+def _read(data: bytes, name: str) -> CityMap:
+    collection = _collection(data, name)
+    datum = read_datum(f"{name}: datum", collection.datum)
+    origin = None if collection.origin is None else read_position(f"{name}: origin", collection.origin)
+    shapes = Shapes()
+    drafts: dict[str, list[Draft]] = {kind: [] for kind in _READERS}
+    unread: list[bytes] = []
+    for number, raw in enumerate(collection.features):
+        feature = _feature(raw, f"{name}: feature number {number}")
+        kind, place, identity = _kind_and_id(feature, f"{name}: feature number {number}", name)
+        if kind in RESERVED_KINDS:
+            unread.append(bytes(raw))
+            continue
+        fields = Fields(place, feature["properties"])
+        draft = {"id": identity, "name": fields.maybe_text("name"), "name_en": fields.maybe_text("name_en")}
+        draft |= _READERS[kind](fields, feature.get("geometry"), shapes)
+        fields.finish()
+        drafts[kind].append((place, draft))
+    frame = shapes.settle(datum, origin)
+    _check_ids(drafts)
+    _check_intersections(drafts)
+    return CityMap(
+        frame=frame,
+        datum=datum,
+        cameras=tuple(_camera(shapes, place, draft) for place, draft in _by_id(drafts["camera"])),
+        intersections=tuple(_intersection(shapes, place, draft) for place, draft in _by_id(drafts["intersection"])),
+        signals=tuple(Signal(**_placed(shapes, draft)) for _, draft in _by_id(drafts["signal"])),
+        sensors=tuple(Sensor(**_placed(shapes, draft)) for _, draft in _by_id(drafts["sensor"])),
+        lanes=tuple(Lane(**_lined(shapes, draft)) for _, draft in _by_id(drafts["lane"])),
+        crosswalks=tuple(Crosswalk(**_lined(shapes, draft)) for _, draft in _by_id(drafts["crosswalk"])),
+        unread=tuple(sorted(unread)),
+    )
+
+
+def _collection(data: bytes, name: str) -> _Collection:
+    try:
+        collection = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Collection)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
+        raise MapError(f"{name}: wanted a GeoJSON FeatureCollection, got {wrong}") from wrong
+    if collection.type != "FeatureCollection":
+        raise MapError(f"{name}: type: wanted 'FeatureCollection', got {shown(collection.type)}")
+    if len(collection.features) > MOST_FEATURES:
+        raise MapError(f"{name}: wanted at most {MOST_FEATURES} features, got {len(collection.features)}")
+    return collection
+
+
+def _feature(raw: msgspec.Raw, place: str) -> dict[str, Any]:
+    try:
+        feature = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
+        raise MapError(f"{place}: wanted a GeoJSON feature, got {wrong}") from wrong
+    if not isinstance(feature, dict) or feature.get("type") != "Feature":
+        raise MapError(f"{place}: wanted an object of type 'Feature', got {shown(feature)}")
+    if not isinstance(feature.get("properties"), dict):
+        raise MapError(f"{place}: properties: wanted an object with kind, got {shown(feature.get('properties'))}")
+    return feature
+
+
+def _kind_and_id(feature: dict[str, Any], place: str, name: str) -> tuple[str, str, str]:
+    identity, properties = feature.get("id"), feature["properties"]
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)
+    if not isinstance(identity, str) or not is_plain_text(identity):
+        hint = "; properties hold an id, it belongs beside them" if identity is None and "id" in properties else ""
+        raise MapError(f"{place}: id: wanted 1 to 200 printable characters, got {shown(identity)}{hint}")
+    kind, known = properties.get("kind"), (*_READERS, *RESERVED_KINDS)
+    if not isinstance(kind, str) or kind not in known:
+        hint = nearest(kind.lower(), known) if isinstance(kind, str) else nearest("kind", sorted(properties))
+        raise MapError(f"{name}: feature {identity!r}: kind: wanted one of {', '.join(known)}, got {shown(kind)}{hint}")
+    return kind, f"{name}: {kind} {identity!r}", identity
+
+
+def _read_camera(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
+    return {
+        "at": shapes.add_position(fields.place, fields.position("position")),
+        "heading_deg": fields.number("heading_deg", -360.0, 360.0, "degrees clockwise from north") % 360.0,
+        "range_m": fields.number("range_m", 0.1, 10_000.0, "m"),
+        "fov_deg": fields.number("fov_deg", 0.1, 360.0, "degrees"),
+        "homography": fields.maybe_matrix("homography"),
+        "homography_error_m": fields.maybe_number("homography_error_m", 0.0, 1000.0, "m"),
+        "datum": fields.maybe_datum("datum"),
+        "view": shapes.add(fields.place, geometry, "Polygon"),
+    }
+
+
+def _read_intersection(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
+    position = fields.maybe_position("position")
+    return {
+        "at": None if position is None else shapes.add_position(fields.place, position),
+        "outline": shapes.add(fields.place, geometry, "Polygon"),
+    }
+
+
+def _read_signal(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
+    return {
+        "intersection": fields.text("intersection"),
+        "datum": fields.maybe_datum("datum"),
+        "at": shapes.add(fields.place, geometry, "Point"),
+    }
+
+
+def _read_sensor(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
+    return {
+        "quantity": fields.text("quantity"),
+        "unit": fields.text("unit"),
+        "period_s": fields.number("period_s", 0.001, 31_536_000.0, "s"),
+        "datum": fields.maybe_datum("datum"),
+        "at": shapes.add(fields.place, geometry, "Point"),
+    }
+
+
+def _read_lane(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
+    return {
+        "road": fields.text("road"),
+        "width_m": fields.number("width_m", 0.5, 30.0, "m"),
+        "speed_limit_mps": fields.number("speed_limit_mps", 0.1, 100.0, "m/s"),
+        "line": shapes.add(fields.place, geometry, "LineString"),
+    }
+
+
+def _read_crosswalk(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
+    return {
+        "width_m": fields.number("width_m", 0.5, 100.0, "m"),
+        "line": shapes.add(fields.place, geometry, "LineString"),
+    }
+
+
+_READERS: dict[str, Callable[[Fields, Any, Shapes], dict[str, Any]]] = {
+    "camera": _read_camera,
+    "crosswalk": _read_crosswalk,
+    "intersection": _read_intersection,
+    "lane": _read_lane,
+    "sensor": _read_sensor,
+    "signal": _read_signal,
+}
+
+
+def _by_id(drafts: list[Draft]) -> Iterator[Draft]:
+    """Hands out the drafts in order of id, and forgets them on the way."""
+    drafts.sort(key=lambda draft: draft[1]["id"], reverse=True)
+    while drafts:
+        yield drafts.pop()
+
+
+def _placed(shapes: Shapes, draft: dict[str, Any]) -> dict[str, Any]:
+    draft["x"], draft["y"] = shapes.point(draft.pop("at"))
+    return draft
+
+
+def _lined(shapes: Shapes, draft: dict[str, Any]) -> dict[str, Any]:
+    draft["line"] = shapes.line(draft["line"])
+    return draft
+
+
+def _camera(shapes: Shapes, place: str, draft: dict[str, Any]) -> Camera:
+    draft["view"] = shapes.outline(place, draft["view"])
+    if draft["homography"] is not None:
+        draft["homography"] = np.array(draft["homography"])
+    return Camera(**_placed(shapes, draft))
+
+
+def _intersection(shapes: Shapes, place: str, draft: dict[str, Any]) -> Intersection:
+    draft["outline"] = shapes.outline(place, draft["outline"])
+    at = draft.pop("at")
+    draft["x"], draft["y"] = centroid(draft["outline"]) if at is None else shapes.point(at)
+    return Intersection(**draft)
+
+
+def _check_ids(drafts: dict[str, list[Draft]]) -> None:
+    """Ids are unique within a kind, and among everything that sends rows."""
+    sending = {"camera": "source", "signal": "source", "sensor": "source"}
+    seen: dict[tuple[str, str], str] = {}
+    for kind, listed in drafts.items():
+        for place, draft in listed:
+            key = sending.get(kind, kind), draft["id"]
+            if key in seen:
+                raise MapError(f"{place}: id: wanted an id of its own, got that of {seen[key]}")
+            seen[key] = place
+
+
+def _check_intersections(drafts: dict[str, list[Draft]]) -> None:
+    known = {draft["id"] for _, draft in drafts["intersection"]}
+    for place, draft in drafts["signal"]:
+        if draft["intersection"] not in known:
+            hint = nearest(draft["intersection"], sorted(known))
+            wanted = "the id of an intersection on the map"
+            raise MapError(f"{place}: intersection: wanted {wanted}, got {draft['intersection']!r}{hint}")

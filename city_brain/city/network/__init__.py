@@ -1,0 +1,1 @@
+"""What the geometry of lanes says about the network: which pieces continue one another, which roads belong together."""
