@@ -67,7 +67,7 @@ def explain(
     gap, speed, road = gap_m[at], leader_speed[at], stands["road"][at]
     queued = (gap <= QUEUE_GAP_M) & (speed < SLOW_MPS)
     stands["gap_m"][at], stands["queued"][at] = gap, queued
-    inside = ground.junctions.in_intersection(stands["x"][at], stands["y"][at]) >= 0
+    inside = ground.views.in_intersection(stands["x"][at], stands["y"][at]) >= 0
     signalled = np.asarray(ground.roads.road_end_intersection)[road] >= 0
     first = ~queued & (inside | (signalled & (stands["to_stop_m"][at] <= STOP_ZONE_M)))
     may_go = first & ~inside & ~blocked[road]
