@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from city_brain.fusion.queues.explain import Exits, explain
+from city_brain.fusion.queues.explain import SLOW_MPS, Exits, explain
 from city_brain.fusion.queues.filling import Filling
 from city_brain.fusion.queues.order import RoadOrder, passed
 from city_brain.fusion.queues.stands import IS_VEHICLE, Stands
@@ -46,6 +46,7 @@ class QueueBook(msgspec.Struct):
     leader: np.ndarray
     gap_m: np.ndarray
     leader_speed: np.ndarray
+    beside: np.ndarray
     known_id: np.ndarray
     known_road: np.ndarray
     known_m: np.ndarray
@@ -55,7 +56,7 @@ class QueueBook(msgspec.Struct):
     def empty(cls, ground: "Ground") -> "QueueBook":
         """Empty roads."""
         none = np.zeros(0, np.int64)
-        return cls(Stands.empty(), Filling.empty(ground), none, np.zeros(0), np.zeros(0), none, none, np.zeros(0), Exits.of(ground))
+        return cls(Stands.empty(), Filling.empty(ground), none, np.zeros(0), np.zeros(0), np.zeros(0, np.bool_), none, none, np.zeros(0), Exits.of(ground))
 
     def step(self, tick: Tick, ground: "Ground", tracks: TrackBook, objects: ObjectBook, signals: SignalBook) -> None:
         """Takes the books of a tick that were filled before this one."""
@@ -69,7 +70,7 @@ class QueueBook(msgspec.Struct):
         self.filling.step(order, leader, gap_m, ground.roads.road_length_m)
         self._lead(order, leader, gap_m, objects.table.n)
         self._overtake(now_ms, ground, objects)
-        self._explain(now_ms, (tick.end_ms - tick.start_ms) / 1000.0, order, ground, objects, signals)
+        self._explain(now_ms, order, ground, objects, signals)
 
     def _stand_of_object(self, objects: ObjectBook) -> Ints:
         """Index (n,) of the stand of each object, -1 for none."""
@@ -110,6 +111,8 @@ class QueueBook(msgspec.Struct):
         self.leader, self.gap_m, self.leader_speed = np.full(n, -1, np.int64), np.full(n, np.inf), np.full(n, np.nan)
         seen = np.flatnonzero(order.row < n)
         row = order.row[seen]
+        self.beside = np.zeros(n, dtype=np.bool_)
+        self.beside[row] = order.beside(order.speed < SLOW_MPS)[seen]
         self.leader[row] = np.where(ahead_row[seen] < n, ahead_row[seen], -1)
         self.gap_m[row], self.leader_speed[row] = gap_m[seen], ahead_speed[seen]
 
@@ -133,12 +136,13 @@ class QueueBook(msgspec.Struct):
         self.known_road = np.concatenate([self.known_road[kept], road])[by_id]
         self.known_m = np.concatenate([self.known_m[kept], to_m])[by_id]
 
-    def _explain(self, now_ms: int, tick_s: float, order: RoadOrder, ground: "Ground", objects: ObjectBook, signals: SignalBook) -> None:
+    def _explain(self, now_ms: int, order: RoadOrder, ground: "Ground", objects: ObjectBook, signals: SignalBook) -> None:
         """Adds this tick to the seconds that something, or nothing, explained of each stand."""
         stands = self.stands.table
         owner = objects.index_of(stands["object_id"])
         here = owner >= 0
         gap_m = np.where(here, self.gap_m[owner], np.inf) if objects.table.n else np.full(stands.n, np.inf)
         speed = np.where(here, self.leader_speed[owner], np.nan) if objects.table.n else np.full(stands.n, np.nan)
+        beside = here & self.beside[owner] if objects.table.n else np.zeros(stands.n, np.bool_)
         blocked = self.exits.blocked(order, ground.roads.road_length_m)
-        explain(stands, gap_m, speed, blocked, ground, signals, tick_s, now_ms)
+        explain(stands, gap_m, speed, beside, blocked, ground, signals, now_ms)

@@ -30,6 +30,9 @@ LOOK_M = (9.0, 16.0)
 """Places ahead of a stand that a camera must view for the lane ahead to count as seen."""
 
 LOOK_EVERY = 16
+LONGEST_STEP_MS = 5_000
+"""Of a longer time unseen, what explained the stand is not known."""
+
 LAMP_LAG_MS = 1_000
 """Lamps are asked for a little before now, so that a change known late is known."""
 
@@ -57,7 +60,7 @@ class Exits(msgspec.Struct):
 
 
 def explain(
-    stands: Table, gap_m: Floats, leader_speed: Floats, blocked: Bools, ground: "Ground", signals: SignalBook, tick_s: float, now_ms: int
+    stands: Table, gap_m: Floats, leader_speed: Floats, beside: Bools, blocked: Bools, ground: "Ground", signals: SignalBook, now_ms: int
 ) -> None:
     """Adds a tick to the seconds of each explanation of the stands seen now; `gap_m`, `leader_speed` (stands,), `blocked` (R,)."""
     at = np.flatnonzero(stands["fresh"] & (stands["road"] >= 0))
@@ -72,10 +75,18 @@ def explain(
     first = ~queued & (inside | (signalled & (stands["to_stop_m"][at] <= STOP_ZONE_M)))
     may_go = first & ~inside & ~blocked[road]
     may_go[may_go] = _own_green(at[may_go], stands, ground, signals, now_ms - LAMP_LAG_MS)
-    open_road = ~queued & ~first
+    open_road, alone = ~queued & ~first, ~beside[at]
     seen = stands["ahead_seen"][at]
-    for name, holds in (("queued_s", queued), ("green_s", may_go), ("free_s", open_road & seen), ("dim_s", open_road & ~seen)):
-        stands[name][at] += np.where(holds, tick_s, 0.0)
+    elapsed_s = np.minimum(now_ms - stands["counted_ms"][at], LONGEST_STEP_MS) / 1000.0
+    stands["counted_ms"][at] = now_ms
+    for name, holds in (
+        ("queued_s", queued),
+        ("beside_s", open_road & ~alone),
+        ("free_s", open_road & alone & seen),
+        ("dim_s", open_road & alone & ~seen),
+        ("green_s", may_go & alone),
+    ):
+        stands[name][at] += np.where(holds, elapsed_s, 0.0)
 
 
 def _look_ahead(stands: Table, at: Ints, ground: "Ground") -> None:

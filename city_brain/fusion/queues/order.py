@@ -19,6 +19,9 @@ NEAREST_M = 4.0
 LANE_M = 1.9
 """Lateral distance within which two vehicles are in one lane: half a lane and what cameras are off."""
 
+BESIDE_M = 25.0
+LOOK_BESIDE = 6
+
 ROAD_SPAN_M = 1.0e6
 """More than the length of any road: keys of (road, metres) as one number."""
 
@@ -59,6 +62,19 @@ class RoadOrder:
             gap[nearer + back] = along[nearer]
             leader[nearer + back] = nearer
         return leader, gap
+
+    def beside(self, slow: Bools) -> Bools:
+        """Whether a slow vehicle of another lane of its road is within `BESIDE_M` of each vehicle (n,)."""
+        n = len(self.road)
+        found = np.zeros(n, dtype=np.bool_)
+        for back in range(1, min(LOOK_BESIDE, n - 1) + 1):
+            me, other = slice(back, n), slice(0, n - back)
+            near = (self.road[other] == self.road[me]) & (self.to_stop_m[me] - self.to_stop_m[other] <= BESIDE_M)
+            dx, dy = self.x[other] - self.x[me], self.y[other] - self.y[me]
+            near &= np.abs(dx * self.uy[me] - dy * self.ux[me]) > LANE_M
+            found[me] |= near & slow[other]
+            found[other] |= near & slow[me]
+        return found
 
 
 def passed(road: Ints, from_m: Floats, to_m: Floats, stand_road: Ints, stand_m: Floats) -> Ints:

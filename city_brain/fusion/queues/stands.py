@@ -44,8 +44,11 @@ _SCHEMA: dict[str, object] = {
     "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64, "ux": np.float64, "uy": np.float64,
     "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_, "appeared": np.bool_, "fresh": np.bool_, "confidence": np.float64,
     "gap_m": np.float64, "queued": np.bool_, "queued_s": np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64,
-    "overtaken": np.int64, "ahead_seen": np.bool_,
+    "beside_s": np.float64, "overtaken": np.int64, "ahead_seen": np.bool_, "counted_ms": np.int64,
 }  # fmt: skip
+
+COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "green_s", "overtaken")
+"""What is counted over the whole of a stand."""
 
 
 class Stands(msgspec.Struct):
@@ -54,9 +57,10 @@ class Stands(msgspec.Struct):
     `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over `n` ticks, with its lane,
     `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`, `last_ms` seen standing · `arrived` one track saw it
     come and stop; `appeared` it stands where nothing stood while somebody looked · `fresh` seen in this tick · `confidence` mean ·
-    `gap_m` to the leader, inf for none; `queued` the leader is slow and near; seconds so far that it was `queued_s`, that nothing
-    explained it with the lane ahead in view (`free_s`) or out of view (`dim_s`), that its own lamp was green while it was
-    first at the stop line (`green_s`) · vehicles that have `overtaken` it · `ahead_seen` a camera looks at the lane ahead.
+    `gap_m` to the leader, inf for none; `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the
+    open road with slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`);
+    `green_s` alone and first at the stop line while its own lamp was green and the exits free · vehicles that have
+    `overtaken` it · `ahead_seen` a camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
     """
 
     table: Table
@@ -128,7 +132,7 @@ class Stands(msgspec.Struct):
             len(at), object_id=seen["id"][at], key=seen["birth_key"][at], cls=seen["cls"][at], x=seen["x"][at], y=seen["y"][at], n=0,
             lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0, since_ms=seen["standing_since_ms"][at],
             last_ms=now_ms, arrived=seen["arrived"][at], appeared=looked, fresh=True, confidence=0.0, gap_m=np.inf, queued=False,
-            queued_s=0.0, free_s=0.0, dim_s=0.0, green_s=0.0, overtaken=0, ahead_seen=False,
+            queued_s=0.0, free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, ahead_seen=False, counted_ms=now_ms,
         )  # fmt: skip
         return n + np.arange(len(at), dtype=np.int64)
 
@@ -155,6 +159,9 @@ class Stands(msgspec.Struct):
         table["appeared"][left[~table["appeared"][right]]] = False
         np.logical_or.at(table["arrived"], left[recent], table["arrived"][right[recent]])
         np.minimum.at(table["since_ms"], left[recent], table["since_ms"][right[recent]])
+        table["key"][left[recent]] = table["key"][right[recent]]
+        for name in COUNTED:
+            np.maximum.at(table[name], left[recent], table[name][right[recent]])
         keep: Bools = np.ones(table.n, dtype=np.bool_)
         keep[right] = False
         table.keep(keep)
