@@ -27,10 +27,10 @@ test: $(INSTALLED) ## Runs every test; make test ARGS="tests/test_house.py -k lo
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a reviewer should never have to say.
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	@$(BIN)/ruff check --quiet --output-format concise .
+	@$(BIN)/ruff format --check --quiet --output-format concise .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
+	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
 	@echo "check: lint, format, types and imports are in order"
 
 format: $(INSTALLED) ## Formats the code and repairs what the linter can repair.
@@ -64,7 +64,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "city-brain: wanted Python 3.11 or newer, got $$($(PYTHON) --version 2>&1);" \
 	            "name another one, such as: make demo PYTHON=python3.12" >&2; exit 1; }
-	@echo "installing into $(VENV) (once; about 100 MB)" >&2
+	@echo "installing into $(VENV) (once; about 160 MB)" >&2
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "city-brain: $(PYTHON) cannot make a virtual environment;" \
 	            "on Debian and Ubuntu its package is called python3-venv" >&2; exit 1; }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from city_brain.city.routing import Routing
 from city_brain.errors import StateError
 from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.crossings import CrossingBook
@@ -27,6 +28,7 @@ from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick, TickSettings
 from city_brain.ticks.ticker import Ticker, TickerState
+from city_brain.types import Bools
 
 
 class Books(msgspec.Struct):
@@ -92,11 +94,11 @@ class Engine:
         types: IncidentTypes,
         settings: TickSettings,
         raw_partitions: int = 1,
-        routing: "Routing | None" = None,
+        routing: Routing | None = None,
         partition: int = 0,
     ) -> None:
         self.ground, self.types = ground, types
-        self.ticker = Ticker(settings, raw_partitions)
+        self.ticker = Ticker(settings, raw_partitions, self._at_home if routing else None)
         self.books = Books.empty(ground)
         self.routing, self.partition = routing, partition
         self.detectors: dict[str, Detector] = {
@@ -135,6 +137,14 @@ class Engine:
             findings.extend(detector.step(scene))
             self.profile(name)
         return Reading(tick.index, tick.due_ms, self._own(findings), ended)
+
+    def _at_home(self, rows: Rows) -> Bools:
+        """Which rows (n,) belong to this partition; the others are here for the halo."""
+        assert self.routing is not None
+        home = self.routing.home(rows.source)
+        unmapped = home < 0
+        home[unmapped] = self.routing.owner(rows.x[unmapped], rows.y[unmapped])
+        return home == self.partition
 
     def _own(self, findings: list[Finding]) -> list[Finding]:
         """The findings that lie in this partition's cells."""

@@ -5,6 +5,7 @@ matrix products, and reading or writing.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 
 _SET_MAKERS = {"set", "frozenset"}
@@ -18,8 +19,15 @@ _FILE_METHODS = {"read_text", "read_bytes", "write_text", "write_bytes", "open"}
 
 def offences(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     """Each place that breaks a law of the street, with the reason."""
-    sets = _names_of_sets(tree)
-    for node in ast.walk(tree):
+    yield from _in_scope(tree, set())
+
+
+def _in_scope(scope: ast.AST, outer: set[str]) -> Iterator[tuple[ast.AST, str]]:
+    nodes, inner = _split(scope)
+    sets = _names_of_sets(nodes, outer)
+    for function in inner:
+        yield from _in_scope(function, sets)
+    for node in nodes:
         if isinstance(node, ast.Call):
             yield from _in_call(node, sets)
         elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
@@ -76,18 +84,38 @@ def _is_keys(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "keys"
 
 
-def _names_of_sets(tree: ast.AST) -> set[str]:
+def _split(scope: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
+    """The nodes of a scope without those of the functions in it, and these functions."""
+    nodes: list[ast.AST] = []
+    functions: list[ast.AST] = []
+    ahead = list(ast.iter_child_nodes(scope))
+    while ahead:
+        node = ahead.pop()
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        (functions if is_function else nodes).append(node)
+        ahead += [] if is_function else ast.iter_child_nodes(node)
+    return nodes, functions
+
+
+def _names_of_sets(nodes: list[ast.AST], outer: set[str]) -> set[str]:
     """Names that are only ever given sets; a name that is also given something else has the benefit of the doubt."""
-    given: dict[str, list[bool]] = {}
-    for node in ast.walk(tree):
-        for target in _targets(node):
-            if isinstance(target, ast.Name):
-                value = getattr(node, "value", None)
-                given.setdefault(target.id, []).append(value is not None and _is_set(value, set()))
-    return {name for name, were_sets in given.items() if all(were_sets)}
+    given: Counter[str] = Counter()
+    given_sets: Counter[str] = Counter()
+    for node in nodes:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            given[node.id] += 1
+        elif isinstance(node, ast.arg):
+            given[node.arg] += 1
+            given_sets[node.arg] += _says_set(node.annotation)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    given_sets[target.id] += _is_set(node.value, outer)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            given_sets[node.target.id] += isinstance(node.op, _SET_OPERATORS)
+    here = {name for name, times in given.items() if given_sets[name] == times}
+    return here | {name for name in outer if name not in given}
 
 
-def _targets(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.Assign):
-        return node.targets
-    return [node.target] if isinstance(node, ast.AnnAssign | ast.NamedExpr | ast.For | ast.comprehension) else []
+def _says_set(annotation: ast.expr | None) -> bool:
+    return annotation is not None and ast.unparse(annotation).split("[")[0] in ("set", "frozenset", "AbstractSet")

@@ -7,6 +7,7 @@ are those that every public implementation shares; outside China's bounding box 
 Sines are a polynomial of + - * only, so that a converted position has the same bits on every processor.
 """
 
+import math
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -20,8 +21,9 @@ _ECCENTRICITY2 = 0.00669342162296594323
 _PI = 3.141592653589793
 _BAIDU_PI = _PI * 3000.0 / 180.0
 _BAIDU_LON, _BAIDU_LAT = 0.0065, 0.006
-_INVERSE_STEPS = 12
-"""Each step of the inverse gains at least two digits; twelve reach the last bits of a double."""
+_INVERSE_STEPS = 4
+"""Each step of the inverse shrinks its error some 500 times: from 0.01° to about 1e-13° in four."""
+_TAYLOR = [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(8, -1, -1)]
 
 
 class Datum(IntEnum):
@@ -76,14 +78,17 @@ def _inverse(
 
 
 def _sin(x: Floats) -> Floats:
-    """Sine to about 1e-15, by the Taylor series after reduction to ±π/2."""
+    """Sine to about 1e-13, by the Taylor series after reduction to ±π/2."""
     turns = np.rint(x / _PI)
     r = x - turns * _PI
     r2 = r * r
-    total = np.full_like(r, 1.0)
-    for k in range(21, 1, -2):
-        total = 1.0 - total * r2 / (k * (k - 1))
-    return r * total * (1.0 - 2.0 * (turns - 2.0 * np.floor(turns / 2.0)))
+    total = np.full_like(r, _TAYLOR[0])
+    for coefficient in _TAYLOR[1:]:
+        total *= r2
+        total += coefficient
+    total *= r
+    total *= 1.0 - 2.0 * (turns - 2.0 * np.floor(turns * 0.5))
+    return total
 
 
 def _cos(x: Floats) -> Floats:
@@ -95,7 +100,9 @@ def _wgs84_to_gcj02(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     inside = (lon >= 72.004) & (lon <= 137.8347) & (lat >= 0.8293) & (lat <= 55.8271)
     x, y = np.where(inside, lon, 105.0) - 105.0, np.where(inside, lat, 35.0) - 35.0
     root = np.sqrt(np.abs(x))
-    wave = (20.0 * _sin(6.0 * x * _PI) + 20.0 * _sin(2.0 * x * _PI)) * 2.0 / 3.0
+    double = _sin(2.0 * x * _PI)
+    # sin 3a = 3 sin a - 4 sin³ a
+    wave = 20.0 * (double * (3.0 - 4.0 * double * double) + double) * 2.0 / 3.0
     south = -100.0 + 2.0 * x + 3.0 * y + 0.2 * y * y + 0.1 * x * y + 0.2 * root + wave
     south += (20.0 * _sin(y * _PI) + 40.0 * _sin(y / 3.0 * _PI)) * 2.0 / 3.0
     south += (160.0 * _sin(y / 12.0 * _PI) + 320.0 * _sin(y * _PI / 30.0)) * 2.0 / 3.0
@@ -115,7 +122,8 @@ def _gcj02_to_bd09(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     """Baidu's published shift: a small stretch and turn about (0, 0), then an offset."""
     radius = np.sqrt(lon * lon + lat * lat)
     longer = radius + 0.00002 * _sin(lat * _BAIDU_PI)
-    turn = 0.000003 * _cos(lon * _BAIDU_PI)
-    sine, cosine = _sin(turn), _cos(turn)
+    # The turn is so small that its sine is itself, to the last bit but one.
+    sine = 0.000003 * _cos(lon * _BAIDU_PI)
+    cosine = 1.0 - 0.5 * sine * sine
     scale = longer / np.where(radius > 0.0, radius, 1.0)
     return (lon * cosine - lat * sine) * scale + _BAIDU_LON, (lat * cosine + lon * sine) * scale + _BAIDU_LAT

@@ -24,7 +24,6 @@ MOST_BYTES = 4_000_000_000
 RESERVED_KINDS = ("area", "asset", "unit", "zone")
 """Kinds that maps may hold already; they are kept as they are."""
 
-Shape: TypeAlias = tuple[int, int]
 Draft: TypeAlias = tuple[str, dict[str, Any]]
 
 
@@ -236,9 +235,9 @@ def _check_ids(drafts: dict[str, list[Draft]]) -> None:
 
 
 def _check_intersections(drafts: dict[str, list[Draft]]) -> None:
-    known = {draft["id"] for _, draft in drafts["intersection"]}
+    intersections = {draft["id"] for _, draft in drafts["intersection"]}
     for place, draft in drafts["signal"]:
-        if draft["intersection"] not in known:
-            hint = nearest(draft["intersection"], sorted(known))
+        if draft["intersection"] not in intersections:
+            hint = nearest(draft["intersection"], sorted(intersections))
             wanted = "the id of an intersection on the map"
             raise MapError(f"{place}: intersection: wanted {wanted}, got {draft['intersection']!r}{hint}")

@@ -30,13 +30,11 @@ class LaneMatch:
     """Where points (n,) are on the network; without a lane: -1, NaN metres, no direction, infinite distance.
 
     `offset_m`: lateral, positive to the right of travel. `along_m`: from the road's start; `to_stop_m`: to its stop
-    line, both along the road. `ux, uy`: unit direction of travel at the foot of the point. `second_lane`: the next
-    nearest lane of those that qualified, -1 if none is in reach.
+    line, both along the road. `ux, uy`: unit direction of travel at the foot of the point.
     """
 
     lane: Indices
     road: Indices
-    second_lane: Indices
     offset_m: Floats
     along_m: Floats
     to_stop_m: Floats
@@ -47,9 +45,9 @@ class LaneMatch:
     @classmethod
     def none(cls, n: int) -> "LaneMatch":
         """No lane for any of n points."""
-        lane, road, second = (np.full(n, -1, dtype=np.int32) for _ in range(3))
+        lane, road = np.full(n, -1, dtype=np.int32), np.full(n, -1, dtype=np.int32)
         offset, along, to_stop = (np.full(n, np.nan) for _ in range(3))
-        return cls(lane, road, second, offset, along, to_stop, np.zeros(n), np.zeros(n), np.full(n, np.inf))
+        return cls(lane, road, offset, along, to_stop, np.zeros(n), np.zeros(n), np.full(n, np.inf))
 
 
 class Roads:
@@ -163,37 +161,41 @@ class Roads:
         x, y, _, _ = roadside.points_at(self._grid, self.length_m, lane, station)
         return lane, cell, x, y
 
-    def match(self, x: Floats, y: Floats) -> LaneMatch:
-        """The nearest lane of points (n,) in metres, within 12 m."""
-        return self._in_blocks(x, y, None)
+    def match(self, x: Floats, y: Floats, besides: Indices | None = None) -> LaneMatch:
+        """The nearest lane of points (n,) in metres, within 12 m; with `besides` (n,), the nearest of the others."""
+        return self._in_blocks(x, y, None, besides)
 
-    def match_same_direction(self, x: Floats, y: Floats, hx: Floats, hy: Floats) -> LaneMatch:
+    def match_same_direction(
+        self, x: Floats, y: Floats, hx: Floats, hy: Floats, besides: Indices | None = None
+    ) -> LaneMatch:
         """The nearest lane that leads within 60° of the unit heading (hx, hy) (n,); none where the heading is 0."""
-        return self._in_blocks(x, y, (hx, hy))
+        return self._in_blocks(x, y, (hx, hy), besides)
 
-    def match_opposite(self, x: Floats, y: Floats, hx: Floats, hy: Floats) -> LaneMatch:
+    def match_opposite(self, x: Floats, y: Floats, hx: Floats, hy: Floats, besides: Indices | None = None) -> LaneMatch:
         """The nearest lane that leads within 60° against the unit heading (hx, hy) (n,); none where it is 0."""
-        return self._in_blocks(x, y, (-hx, -hy))
+        return self._in_blocks(x, y, (-hx, -hy), besides)
 
-    def _in_blocks(self, x: Floats, y: Floats, heading: tuple[Floats, Floats] | None) -> LaneMatch:
+    def _in_blocks(
+        self, x: Floats, y: Floats, heading: tuple[Floats, Floats] | None, besides: Indices | None
+    ) -> LaneMatch:
         match = LaneMatch.none(len(x))
         if self.empty:
             return match
+        s = self._grid.segments
         for start in range(0, len(x), BLOCK):
             block = slice(start, start + BLOCK)
             bx, by = x[block], y[block]
             feet = self._grid.feet(bx, by)
-            agrees = (
-                None if heading is None else self._cosine(feet, heading[0][block], heading[1][block]) > SAME_DIRECTION
-            )
-            point, row = feet.nearest(agrees)
+            wanted: Bools | None = None
+            if heading is not None:
+                hx, hy = np.repeat(heading[0][block], feet.counts), np.repeat(heading[1][block], feet.counts)
+                wanted = hx * s.ux.take(feet.piece) + hy * s.uy.take(feet.piece) > SAME_DIRECTION
+            if besides is not None:
+                other: Bools = s.line.take(feet.piece) != np.repeat(besides[block], feet.counts)
+                wanted = other if wanted is None else wanted & other
+            point, row = feet.nearest(wanted)
             self._fill(match, start, bx, by, feet, point, row)
-            match.second_lane[block] = self._second(feet, agrees, match.lane[block])
         return match
-
-    def _cosine(self, feet: Feet, hx: Floats, hy: Floats) -> Floats:
-        s = self._grid.segments
-        return hx[feet.point] * s.ux[feet.piece] + hy[feet.point] * s.uy[feet.piece]
 
     def _fill(self, match: LaneMatch, start: int, x: Floats, y: Floats, feet: Feet, point: Ints, row: Ints) -> None:
         s = self._grid.segments
@@ -208,11 +210,3 @@ class Roads:
         match.along_m[at] = self.road_length_m[self.road[lane]] - to_stop
         match.ux[at], match.uy[at] = ux, uy
         match.distance_m[at] = np.sqrt(feet.distance2[row])
-
-    def _second(self, feet: Feet, agrees: Bools | None, lane: Indices) -> Indices:
-        pair_lane = self._grid.segments.line[feet.piece]
-        other = pair_lane != lane[feet.point]
-        point, row = feet.nearest(other if agrees is None else other & agrees)
-        second = np.full(len(lane), -1, dtype=np.int32)
-        second[point] = pair_lane[row]
-        return second

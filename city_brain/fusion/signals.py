@@ -25,6 +25,8 @@ RECENT_MS = 6_500
 """A message older than this says nothing of now: the next periodic one is missing."""
 
 NO_TIME = -(1 << 60)
+CYCLE_S = (20, 200)
+CYCLE_AGREEMENT = 0.93
 UNKNOWN = 255
 """The colour of a lamp that is not known."""
 
@@ -126,11 +128,50 @@ class SignalBook(msgspec.Struct):
         return np.where(signal >= 0, total, 0.0)
 
     def showing_since(self) -> tuple[Ints, Bools]:
-        """When each signal (S,) began to show what it shows now, and whether no periodic message is missing since (S,)."""
-        same = (self.lamps == self.lamps[:, -1:]) & (self.time_ms != NO_TIME)
+        """When each signal (S,) began to show what it shows now in the mode it is in, and whether no message is missing since (S,)."""
+        same = (self.lamps == self.lamps[:, -1:]) & (self.mode == self.mode[:, -1:]) & (self.time_ms != NO_TIME)
         run = np.logical_and.accumulate(same[:, ::-1], axis=1)[:, ::-1]
         first = np.argmax(run, axis=1)
         since = self.time_ms[np.arange(len(first)), first]
         gap = np.diff(self.time_ms, axis=1)
         unbroken = ~np.any((gap > 2 * RECENT_MS) & run[:, :-1], axis=1)
         return since, unbroken
+
+    def learn_cycle(self, signal: int) -> "Cycle | None":
+        """The fixed-time programme that a signal has been running, from its last messages; None where nothing repeats.
+
+        The lamps are sampled every second; the period is the shift at which most samples equal those before.
+        """
+        known = self.time_ms[signal] != NO_TIME
+        if np.count_nonzero(known) < DEPTH // 2:
+            return None
+        times, lamps = self.time_ms[signal][known], self.lamps[signal][known]
+        until_ms = int(times[-1])
+        moments = np.arange(int(times[0]), until_ms + 1, 1000)
+        at = np.searchsorted(times, moments, side="right") - 1
+        shown = np.where(moments - times[at] <= RECENT_MS, lamps[at], -1)
+        best = (0.0, 0)
+        for shift in range(CYCLE_S[0], min(CYCLE_S[1], len(shown) * 2 // 3)):
+            both = (shown[shift:] >= 0) & (shown[:-shift] >= 0)
+            if np.count_nonzero(both) >= 30:
+                agreement = float(np.count_nonzero((shown[shift:] == shown[:-shift]) & both)) / float(np.count_nonzero(both))
+                best = max(best, (round(agreement, 6), -shift))
+        period = -best[1]
+        if best[0] < CYCLE_AGREEMENT or period == 0 or np.all(shown == shown[0]):
+            return None
+        template = shown[-period:].copy()
+        before = shown[-2 * period : -period]
+        template[-len(before) :] = np.where(template[-len(before) :] < 0, before, template[-len(before) :]) if len(before) else template
+        return Cycle(int(moments[-period]), template)
+
+
+class Cycle(msgspec.Struct):
+    """A fixed-time programme: `lamps` (period in s,) from `start_ms` on, again and again; -1 where not known."""
+
+    start_ms: int
+    lamps: np.ndarray
+
+    def colour(self, slot: Ints, moment_ms: Ints) -> Ints:
+        """The colour (n,) that the programme shows at `moment_ms` (n,) in lamp `slot` (n,); UNKNOWN where not known."""
+        shown = self.lamps[(moment_ms - self.start_ms) // 1000 % len(self.lamps)]
+        return np.where(shown >= 0, shown // LAMP_WEIGHTS[slot] % 6, UNKNOWN)

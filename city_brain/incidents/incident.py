@@ -91,7 +91,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Ids of the sources whose evidence speaks for it, ascending."""
     place: Place
     evidence: tuple[Evidence, ...]
-    """In order of first time, code and sources."""
+    """In order of first time, rule, code and sources."""
 
 
 def incident_line(incident: Incident) -> bytes:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from city_brain.canonical import content_id
 from city_brain.errors import RuleError
 from city_brain.incidents.detectors import DETECTORS, Registered
 from city_brain.incidents.types.strict_yaml import convert, nearest, read_mapping
@@ -21,6 +22,7 @@ from city_brain.incidents.types.strict_yaml import convert, nearest, read_mappin
 Metres = Annotated[float, msgspec.Meta(ge=0.0, le=100_000.0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
 LogOdds = Annotated[float, msgspec.Meta(ge=-20.0, le=20.0)]
+Weight = Annotated[float, msgspec.Meta(ge=0.0, le=20.0)]
 LevelName = Literal["I", "II", "III", "IV"]
 LEVELS: tuple[LevelName, ...] = ("I", "II", "III", "IV")
 """The four levels of Chinese emergency plans, from gravest (I, red) to lightest (IV, blue)."""
@@ -47,9 +49,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     radius_m: Metres
     before_s: Seconds
     after_s: Seconds
-    weight: LogOdds = 0.0
+    weight: Weight = 0.0
     """Log-odds that an explained finding lends to the cause, once for each set of sources."""
-    most: LogOdds | None = None
+    most: Weight | None = None
     """The most that findings of this type lend together; absent: `weight`, so that they lend once."""
     about: tuple[str, ...] = ()
     """Only findings about one of these (for people's reports); empty: all."""
@@ -131,6 +133,11 @@ class IncidentTypes:
 
     def __len__(self) -> int:
         return len(self.by_name)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the files say, so that two sets of types can be told apart."""
+        return content_id(*(msgspec.to_builtins(kind) for kind in self))
 
     @property
     def versions(self) -> dict[str, int]:

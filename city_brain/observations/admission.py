@@ -7,20 +7,21 @@ camera stands where the map says. What a camera sees must lie near it; what the 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from city_brain.city.city_map import CityMap, Sensor, SourceKind
 from city_brain.city.datum import Datum, to_wgs84
 from city_brain.geo import LocalFrame
 from city_brain.numerics import hash63
-from city_brain.observations.columns import GROUPS, Observations
+from city_brain.observations.columns import Observations
+from city_brain.observations.content import content_hash
 from city_brain.observations.rows import LAMP_SLOTS, SCHEMA, Rows, pack_lamps
 from city_brain.observations.vocabulary import (
     CATEGORY_CODES,
     CLASS_CODES,
+    CONVERSIONS,
     LAMP_SEEN,
     MEASURES,
     MODE_CODES,
@@ -35,7 +36,6 @@ from city_brain.observations.vocabulary import (
     Quantity,
     Quarantine,
     Status,
-    conversion,
 )
 from city_brain.types import Bools, Codes, Column, Floats, Indices, Ints
 
@@ -52,7 +52,7 @@ POSITION_ERROR_MAX_M: Final = 10_000.0
 SPEED_MAX_MPS: Final = 120.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AdmissionTable:
     """What admission looks up, built once per map. Arrays are per mapped source.
 
@@ -99,7 +99,7 @@ def _map_unit(source: object) -> tuple[int, float, float]:
     """Quantity, scale and shift of a sensor on the map; -1 and NaN where they are not known."""
     if isinstance(source, Sensor) and source.quantity in QUANTITY_CODES:
         quantity = QUANTITY_CODES[source.quantity]
-        return quantity, *(conversion(quantity, source.unit) or (np.nan, np.nan))
+        return quantity, *CONVERSIONS.get((quantity, source.unit), (np.nan, np.nan))
     return -1, np.nan, np.nan
 
 
@@ -127,65 +127,80 @@ def admit(
     batch = _Batch(observations, table)
     for check in (_status, _clock, _position, _detections, _sensors, _signals, _reports):
         check(batch)
-    columns = batch.columns
-    columns["raw_partition"][:] = raw_partition
-    columns["offset"][:] = offset
-    columns["sub"][:] = np.arange(batch.n) if isinstance(offset, int) else 0
-    _fill_absent_sequences(batch)
+    common, columns = observations.common, batch.columns
+    columns["raw_partition"] = np.full(batch.n, raw_partition, dtype=np.int16)
+    columns["offset"] = np.full(batch.n, offset, dtype=np.int64)
+    columns["sub"] = np.arange(batch.n, dtype=np.int32) if isinstance(offset, int) else np.zeros(batch.n, np.int32)
+    columns["arrival_ms"], columns["event_ms"], columns["kind"] = common.arrival_ms, common.event_ms, common.kind
+    columns["seq"] = common.seq
+    unnumbered = np.flatnonzero(common.seq < 0)
+    if len(unnumbered):
+        columns["seq"] = common.seq.copy()
+        columns["seq"][unnumbered] = content_hash(observations, unnumbered, batch.string_hash)
     refused = np.flatnonzero(batch.reason)
-    rows = Rows(**columns, notes=batch.notes)
+    rows = batch.rows()
     if len(refused):
-        rows = rows.take(batch.reason == Quarantine.NONE)
+        rows = rows.take(np.flatnonzero(batch.reason == 0))
     return rows, Refused(refused, batch.reason[refused])
 
 
+_UNSAID: Final = {"sigma": np.nan, "value": np.nan, "speed": np.nan, "heading": np.nan, "note": -1}
+"""Columns that hold something else than 0 where the row does not say."""
+
+
 class _Batch:
-    """The batch on its way: what was sent, the columns being filled, and the first reason against each row."""
+    """The batch on its way: what was sent, the columns made so far, and the first reason against each row."""
 
     def __init__(self, observations: Observations, table: AdmissionTable) -> None:
         self.sent, self.table = observations, table
         self.n = observations.n
         self.reason: Codes = np.zeros(self.n, dtype=np.uint8)
-        self.columns: dict[str, Column] = {name: np.zeros(self.n, kind) for name, kind in SCHEMA.items()}
-        for name in ("sigma", "value", "speed", "heading"):
-            self.columns[name][:] = np.nan
-        self.columns["note"][:] = -1
+        self.columns: dict[str, Any] = {}
         self.notes: tuple[str, ...] = ()
-        common = observations.common
-        self.columns["kind"][:] = common.kind
-        self.columns["event_ms"][:] = common.event_ms
-        self.columns["arrival_ms"][:] = common.arrival_ms
-        self.columns["seq"][:] = common.seq
-        self.mapped = self.words(common.source, table.index, -1)
+        self.mapped = self.words(observations.common.source, table.index, -1)
         self.on_map: Bools = self.mapped >= 0
 
     @cached_property
     def string_hash(self) -> Ints:
         """hash63 of every string, and 0 for an absent one in the last place."""
-        return np.array([hash63(text) for text in self.sent.strings] + [0], dtype=np.int64)
+        return np.array([*map(hash63, self.sent.strings), 0], dtype=np.int64)
 
     def words(self, column: Indices, codes: Mapping[str, int], otherwise: int) -> Indices:
         """The code of each text of a column; `otherwise` for a text without one, and -1 for an absent text."""
-        strings = self.sent.strings
-        used: Bools = np.zeros(len(strings) + 1, dtype=np.bool_)
-        used[column] = True
-        code = np.full(len(strings) + 1, -1, dtype=np.int32)
-        for at in np.flatnonzero(used[:-1]).tolist():
-            code[at] = codes.get(strings[at], otherwise)
-        return code[column]
+        code = [codes.get(text, otherwise) for text in self.sent.strings]
+        code.append(-1)
+        return np.array(code, dtype=np.int32)[column]
 
-    def refuse(self, rows: Column, why: Quarantine) -> None:
-        """Refuses rows (mask or positions) that were not refused before."""
-        self.reason[rows] = np.where(self.reason[rows] == Quarantine.NONE, why, self.reason[rows])
+    def refuse(self, bad: Bools, why: Quarantine, rows: Ints | None = None) -> None:
+        """Refuses the rows (of those at `rows`, or of all) where `bad`, unless refused before."""
+        if bad.any():
+            at = np.flatnonzero(bad) if rows is None else rows[bad]
+            self.reason[at[self.reason[at] == 0]] = why
+
+    def put(self, name: str, rows: Ints, values: Column) -> None:
+        """Sets a column at the rows of one kind."""
+        kind = SCHEMA[name]
+        if len(rows) == self.n:
+            self.columns[name] = np.ascontiguousarray(values, kind)
+            return
+        if name not in self.columns:
+            self.columns[name] = np.full(self.n, _UNSAID.get(name, 0), kind)
+        self.columns[name][rows] = values
+
+    def rows(self) -> Rows:
+        """All rows of the batch, the refused ones among them."""
+        for name, kind in SCHEMA.items():
+            if name not in self.columns:
+                self.columns[name] = np.full(self.n, _UNSAID.get(name, 0), kind)
+        return Rows(**self.columns, notes=self.notes)
 
 
 def _status(batch: _Batch) -> None:
-    common = batch.sent.common
-    if (common.status < 0).all():
-        return
-    status = batch.words(common.status, STATUS_CODES, len(Status))
-    batch.refuse(status == len(Status), Quarantine.STATUS)
-    batch.columns["status"][:] = np.maximum(status, 0)
+    sent = batch.sent.common.status
+    if (sent >= 0).any():
+        status = batch.words(sent, STATUS_CODES, len(Status))
+        batch.refuse(status == len(Status), Quarantine.STATUS)
+        batch.columns["status"] = np.maximum(status, 0).astype(np.uint8)
 
 
 def _clock(batch: _Batch) -> None:
@@ -197,42 +212,55 @@ def _clock(batch: _Batch) -> None:
 def _position(batch: _Batch) -> None:
     """Positions to metres; a mapped source's own rows must agree with the map, others must lie near it."""
     common, table, mapped, on_map = batch.sent.common, batch.table, batch.mapped, batch.on_map
-    columns = batch.columns
-    columns["source"][:] = _source_keys(batch)
-    sigma = common.position_error_m
-    bad = np.isinf(common.lon) | np.isinf(common.lat) | np.isinf(sigma)
-    batch.refuse(bad, Quarantine.NUMBER)
-    batch.refuse((sigma < 0.0) | (sigma > POSITION_ERROR_MAX_M), Quarantine.POSITION)
-    columns["sigma"][:] = np.where(sigma > 0.0, sigma, np.nan)
-    given = ~(np.isnan(common.lon) | np.isnan(common.lat))
-    off_globe = (np.abs(common.lon) > 180.0) | (np.abs(common.lat) > 90.0)
-    half = np.isnan(common.lon) != np.isnan(common.lat)
-    batch.refuse(off_globe | half, Quarantine.POSITION)
-    x, y = table.frame.to_metres(*_wgs84(batch, given & ~off_globe & ~bad))
+    batch.columns["source"] = _source_keys(batch)
+    _position_error(batch)
+    usable = (np.abs(common.lon) <= 180.0) & (np.abs(common.lat) <= 90.0)
+    x, y = table.frame.to_metres(*_wgs84(batch, usable))
     detection = common.kind == Kind.DETECTION
-    if len(table.x):
-        at = np.where(on_map, mapped, 0)
-        dx, dy = x - table.x[at], y - table.y[at]
-        far = dx * dx + dy * dy > table.reach_m[at] * table.reach_m[at]
-        batch.refuse(on_map & given & far, Quarantine.POSITION)
+    if not usable.all():
+        _unusable_position(batch, usable, detection)
+    if on_map.any():
+        at = np.maximum(mapped, 0)
+        map_x, map_y, reach_m = table.x[at], table.y[at], table.reach_m[at]
+        dx, dy = x - map_x, y - map_y
+        batch.refuse(on_map & (dx * dx + dy * dy > reach_m * reach_m), Quarantine.POSITION)
         stays = on_map & ~detection
-        x, y = np.where(stays, table.x[at], x), np.where(stays, table.y[at], y)
-    west, south, east, north = table.box
-    inside = (x >= west) & (x <= east) & (y >= south) & (y <= north)
-    batch.refuse(~on_map & ~inside, Quarantine.POSITION)
-    batch.refuse(detection & ~given, Quarantine.POSITION)
-    columns["x"][:], columns["y"][:] = x, y
+        x, y = np.where(stays, map_x, x), np.where(stays, map_y, y)
+    if not on_map.all():
+        west, south, east, north = table.box
+        inside = (x >= west) & (x <= east) & (y >= south) & (y <= north)
+        batch.refuse(~on_map & ~inside, Quarantine.POSITION)
+    batch.columns["x"], batch.columns["y"] = x, y
+
+
+def _unusable_position(batch: _Batch, usable: Bools, detection: Bools) -> None:
+    """Refuses rows whose position is no place on Earth, or whose place is wanted and not given."""
+    common = batch.sent.common
+    batch.refuse(np.isinf(common.lon) | np.isinf(common.lat), Quarantine.NUMBER)
+    absent = np.isnan(common.lon) & np.isnan(common.lat)
+    batch.refuse(~usable & (detection | ~absent), Quarantine.POSITION)
+
+
+def _position_error(batch: _Batch) -> None:
+    """The stated sigma; 0 is what devices send that do not know it."""
+    sigma = batch.sent.common.position_error_m
+    if not np.isnan(sigma).all():
+        batch.refuse(np.isinf(sigma), Quarantine.NUMBER)
+        batch.refuse((sigma < 0.0) | (sigma > POSITION_ERROR_MAX_M), Quarantine.POSITION)
+        sigma = np.where(sigma > 0.0, sigma, np.nan)
+    batch.columns["sigma"] = sigma
 
 
 def _source_keys(batch: _Batch) -> Ints:
     """hash63 of each row's source id: from the map where it is on it, else computed once per source."""
+    if batch.on_map.all() and batch.n:
+        return batch.table.key[batch.mapped]
     common, strings = batch.sent.common, batch.sent.strings
     keys = np.zeros(batch.n, dtype=np.int64)
     keys[batch.on_map] = batch.table.key[batch.mapped[batch.on_map]]
     unmapped = np.flatnonzero(~batch.on_map)
-    if len(unmapped):
-        texts, at = np.unique(common.source[unmapped], return_inverse=True)
-        keys[unmapped] = np.array([hash63(strings[text]) for text in texts.tolist()], dtype=np.int64)[at]
+    texts, at = np.unique(common.source[unmapped], return_inverse=True)
+    keys[unmapped] = np.array([hash63(strings[text]) for text in texts.tolist()], dtype=np.int64)[at]
     return keys
 
 
@@ -261,22 +289,20 @@ def _detections(batch: _Batch) -> None:
     if said.n == 0:
         return
     rows = batch.sent.rows_of(Kind.DETECTION)
-    numbers = (said.confidence, said.speed_mps, said.heading_deg)
-    endless = np.isinf(numbers[0]) | np.isinf(numbers[1]) | np.isinf(numbers[2]) | np.isinf(said.bbox).any(axis=1)
-    batch.refuse(rows[endless], Quarantine.NUMBER)
-    believed = (said.confidence >= 0.0) & (said.confidence <= 1.0)
-    batch.refuse(rows[~believed], Quarantine.CONFIDENCE)
-    batch.refuse(rows[(said.speed_mps < 0.0) | (said.speed_mps > SPEED_MAX_MPS)], Quarantine.SPEED)
-    batch.refuse(rows[(said.heading_deg < 0.0) | (said.heading_deg > 360.0)], Quarantine.HEADING)
-    track = said.track
-    if (said.track_text >= 0).any():
-        track = np.where(said.track_text >= 0, batch.string_hash[said.track_text], track)
-    columns = batch.columns
-    columns["code"][rows] = batch.words(said.class_name, CLASS_CODES, ObjectClass.OTHER)
-    columns["track"][rows] = track
-    columns["value"][rows] = said.confidence
-    columns["speed"][rows] = said.speed_mps
-    columns["heading"][rows] = np.where(said.heading_deg == 360.0, 0.0, said.heading_deg)
+    speed, heading = said.speed_mps, said.heading_deg
+    endless = np.isinf(said.confidence) | np.isinf(speed) | np.isinf(heading) | np.isinf(said.bbox).any(axis=1)
+    batch.refuse(endless, Quarantine.NUMBER, rows)
+    batch.refuse(~((said.confidence >= 0.0) & (said.confidence <= 1.0)), Quarantine.CONFIDENCE, rows)
+    batch.refuse((speed < 0.0) | (speed > SPEED_MAX_MPS), Quarantine.SPEED, rows)
+    batch.refuse((heading < 0.0) | (heading > 360.0), Quarantine.HEADING, rows)
+    track, named = said.track, said.track_text >= 0
+    if named.any():
+        track = np.where(named, batch.string_hash[said.track_text], track)
+    batch.put("code", rows, batch.words(said.class_name, CLASS_CODES, ObjectClass.OTHER))
+    batch.put("track", rows, track)
+    batch.put("value", rows, said.confidence)
+    batch.put("speed", rows, speed)
+    batch.put("heading", rows, np.where(heading == 360.0, 0.0, heading))
 
 
 _LOW: Final = np.array([MEASURES[quantity].low for quantity in Quantity])
@@ -292,29 +318,26 @@ def _sensors(batch: _Batch) -> None:
     scale, shift = _units(batch, rows, quantity)
     value = said.value * scale + shift
     known = np.maximum(quantity, 0)
-    batch.refuse(rows[~np.isfinite(said.value)], Quarantine.NUMBER)
-    batch.refuse(rows[quantity < 0], Quarantine.QUANTITY)
-    batch.refuse(rows[np.isnan(scale)], Quarantine.UNIT)
-    batch.refuse(rows[(value < _LOW[known]) | (value > _HIGH[known])], Quarantine.VALUE)
-    columns = batch.columns
-    columns["code"][rows] = quantity
-    columns["value"][rows] = np.where((quantity == Quantity.WIND_DIRECTION) & (value == 360.0), 0.0, value)
+    batch.refuse(~np.isfinite(said.value), Quarantine.NUMBER, rows)
+    batch.refuse(quantity < 0, Quarantine.QUANTITY, rows)
+    batch.refuse(np.isnan(scale), Quarantine.UNIT, rows)
+    batch.refuse((value < _LOW[known]) | (value > _HIGH[known]), Quarantine.VALUE, rows)
+    batch.put("code", rows, quantity)
+    batch.put("value", rows, np.where((quantity == Quantity.WIND_DIRECTION) & (value == 360.0), 0.0, value))
 
 
 def _units(batch: _Batch, rows: Ints, quantity: Indices) -> tuple[Floats, Floats]:
     """Scale and shift of each reading: by its unit, else by the map's unit for that sensor; NaN where neither fits."""
-    said, strings = batch.sent.sensors, batch.sent.strings
-    pairs, at = np.unique(quantity * np.int64(len(strings) + 1) + said.unit, return_inverse=True)
-    found = []
-    for pair in pairs.tolist():
-        which, unit = divmod(pair + 1, len(strings) + 1)
-        converts = conversion(which, strings[unit - 1]) if which >= 0 and unit > 0 else None
-        found.append(converts or (np.nan, np.nan))
-    scale, shift = np.array(found, dtype=np.float64)[at].T
+    said, strings = batch.sent.sensors, (*batch.sent.strings, "")
+    pairs, at = np.unique(quantity * np.int64(len(strings)) + said.unit % len(strings), return_inverse=True)
+    found = [divmod(pair, len(strings)) for pair in pairs.tolist()]
+    converts = [CONVERSIONS.get((which, strings[unit]), (np.nan, np.nan)) for which, unit in found]
+    scale, shift = np.array(converts, dtype=np.float64)[at].T
     silent = np.flatnonzero((said.unit < 0) & batch.on_map[rows])
-    mapped = batch.mapped[rows[silent]]
-    silent, mapped = (part[batch.table.quantity[mapped] == quantity[silent]] for part in (silent, mapped))
-    scale[silent], shift[silent] = batch.table.scale[mapped], batch.table.shift[mapped]
+    if len(silent):
+        mapped = batch.mapped[rows[silent]]
+        same = batch.table.quantity[mapped] == quantity[silent]
+        scale[silent[same]], shift[silent[same]] = batch.table.scale[mapped[same]], batch.table.shift[mapped[same]]
     return scale, shift
 
 
@@ -327,8 +350,8 @@ def _signals(batch: _Batch) -> None:
         return
     rows = batch.sent.rows_of(Kind.SIGNAL)
     colours = _SEEN[said.lamps.reshape(-1, len(SIDES), len(MOVEMENTS))[:, :, :3]]
-    batch.columns["code"][rows] = batch.words(said.mode, MODE_CODES, Mode.OTHER)
-    batch.columns["lamps"][rows] = pack_lamps(colours.reshape(-1, LAMP_SLOTS))
+    batch.put("code", rows, batch.words(said.mode, MODE_CODES, Mode.OTHER))
+    batch.put("lamps", rows, pack_lamps(colours.reshape(-1, LAMP_SLOTS)))
 
 
 def _reports(batch: _Batch) -> None:
@@ -337,47 +360,8 @@ def _reports(batch: _Batch) -> None:
         return
     rows = batch.sent.rows_of(Kind.REPORT)
     category = batch.words(said.category, CATEGORY_CODES, Category.OTHER)
-    batch.columns["code"][rows] = np.maximum(category, Category.OTHER)
+    batch.put("code", rows, np.maximum(category, Category.OTHER))
     texts, note = np.unique(said.text, return_inverse=True)
     absent = int(len(texts) > 0 and texts[0] < 0)
     batch.notes = tuple(batch.sent.strings[text] for text in texts[absent:].tolist())
-    batch.columns["note"][rows] = note - absent
-
-
-def _fill_absent_sequences(batch: _Batch) -> None:
-    """A content hash where the source numbers nothing, so that copies of a row are still known as copies.
-
-    It covers all that the source said; the arrival belongs to the gateway.
-    """
-    rows = np.flatnonzero(batch.columns["seq"] < 0)
-    if len(rows) == 0:
-        return
-    bits = np.zeros(len(rows), dtype=np.uint64)
-    for name, (kind, _) in GROUPS.items():
-        group = batch.sent.groups()[name]
-        here = np.arange(len(rows)) if kind is None else np.flatnonzero(batch.columns["kind"][rows] == kind)
-        at = rows[here] if kind is None else np.searchsorted(batch.sent.rows_of(kind), rows[here])
-        for column, spec in group.specs.items():
-            if column not in ("seq", "arrival_ms"):
-                values = getattr(group, column)[at]
-                for word in _words_of(batch.string_hash[values] if spec.text else values):
-                    bits[here] = _mix(bits[here] ^ word)
-    batch.columns["seq"][rows] = (bits >> np.uint64(1)).astype(np.int64)
-
-
-def _words_of(values: Column) -> list[npt.NDArray[np.uint64]]:
-    """A column (n,) or (n, width) as 64-bit words (n,) each; equal numbers give equal words."""
-    if values.dtype == np.float64:
-        values = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
-    elif values.dtype != np.uint8 or values.ndim == 1:
-        values = values.astype(np.int64)
-    words = np.ascontiguousarray(values).view(np.uint64).reshape(len(values), -1)
-    return list(words.T)
-
-
-def _mix(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) after one step of its sequence."""
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    batch.put("note", rows, note - absent)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from city_brain.errors import ObservationError
 from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES, Kind
 from city_brain.types import Bools, Codes, Column, Floats, Indices, Ints
 
@@ -20,21 +19,34 @@ LAMP_COLUMNS: Final = len(SIDES) * len(MOVEMENTS)
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One column: element type, elements per row, value that means absent; `text` marks dictionary indices."""
+    """One column: element type, value that means absent, elements per row, least and greatest value allowed.
+
+    `text` marks dictionary indices; their greatest value follows from the dictionary.
+    """
 
     kind: np.dtype[Any]
     absent: float
     width: int = 1
+    low: int | None = None
+    high: int | None = None
     text: bool = False
 
     def shape(self, n: int) -> tuple[int, ...]:
         """The shape of the column over n rows."""
         return (n,) if self.width == 1 else (n, self.width)
 
+    def allows(self, column: Column, texts: int) -> bool:
+        """Whether every value is allowed, with a dictionary of so many `texts`."""
+        if column.size == 0:
+            return True
+        high = texts - 1 if self.text else self.high
+        return bool((self.low is None or column.min() >= self.low) and (high is None or column.max() <= high))
 
-TEXT: Final = Spec(np.dtype("<i4"), -1, text=True)
+
+TEXT: Final = Spec(np.dtype("<i4"), -1, low=-1, text=True)
+TEXT_REQUIRED: Final = Spec(np.dtype("<i4"), -1, low=0, text=True)
 NUMBER: Final = Spec(np.dtype("<f8"), np.nan)
-COUNT: Final = Spec(np.dtype("<i8"), -1)
+COUNT: Final = Spec(np.dtype("<i8"), -1, low=-1)
 
 
 class Group:
@@ -55,8 +67,10 @@ class Group:
     @classmethod
     def absent(cls, n: int, **given: Column) -> Self:
         """n rows with the `given` columns; the others hold their absent value."""
-        columns = {name: np.full(spec.shape(n), spec.absent, spec.kind) for name, spec in cls.specs.items()}
-        return cls(**(columns | given))
+        for name, spec in cls.specs.items():
+            if name not in given:
+                given[name] = np.full(spec.shape(n), spec.absent, spec.kind)
+        return cls(**given)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -81,13 +95,13 @@ class Common(Group):
     position_error_m: Floats
 
     specs: ClassVar[dict[str, Spec]] = {
-        "kind": Spec(np.dtype("u1"), 0),
-        "source": TEXT,
+        "kind": Spec(np.dtype("u1"), 255, low=0, high=len(Kind) - 1),
+        "source": TEXT_REQUIRED,
         "source_kind": TEXT,
         "status": TEXT,
         "datum": TEXT,
         "seq": COUNT,
-        "event_ms": COUNT,
+        "event_ms": Spec(np.dtype("<i8"), -1, low=0),
         "arrival_ms": COUNT,
         "lon": NUMBER,
         "lat": NUMBER,
@@ -108,9 +122,9 @@ class Detections(Group):
     bbox: Floats
 
     specs: ClassVar[dict[str, Spec]] = {
-        "track": COUNT,
+        "track": Spec(np.dtype("<i8"), -1),
         "track_text": TEXT,
-        "class_name": TEXT,
+        "class_name": TEXT_REQUIRED,
         "confidence": NUMBER,
         "speed_mps": NUMBER,
         "heading_deg": NUMBER,
@@ -128,8 +142,8 @@ class Signals(Group):
 
     specs: ClassVar[dict[str, Spec]] = {
         "intersection": TEXT,
-        "mode": TEXT,
-        "lamps": Spec(np.dtype("u1"), 0, width=LAMP_COLUMNS),
+        "mode": TEXT_REQUIRED,
+        "lamps": Spec(np.dtype("u1"), 0, width=LAMP_COLUMNS, low=0, high=len(LAMPS_AS_SENT) - 1),
     }
 
 
@@ -141,7 +155,7 @@ class Sensors(Group):
     value: Floats
     unit: Indices
 
-    specs: ClassVar[dict[str, Spec]] = {"quantity": TEXT, "value": NUMBER, "unit": TEXT}
+    specs: ClassVar[dict[str, Spec]] = {"quantity": TEXT_REQUIRED, "value": NUMBER, "unit": TEXT}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -189,23 +203,6 @@ class Observations:
         """The tables by name."""
         return {name: getattr(self, name) for name in GROUPS}
 
-    def check(self) -> None:
-        """Raises ObservationError unless lengths, dictionary indices and codes fit together, as decoders must prove."""
-        counts = np.bincount(self.common.kind, minlength=len(Kind))
-        if len(counts) > len(Kind):
-            raise ObservationError(f"observations: wanted a kind below {len(Kind)}, got {int(self.common.kind.max())}")
-        for name, (kind, group) in GROUPS.items():
-            table = getattr(self, name)
-            wanted = self.n if kind is None else int(counts[kind])
-            for column, spec in group.specs.items():
-                values = getattr(table, column)
-                if values.shape != spec.shape(wanted):
-                    raise ObservationError(f"{name}.{column}: wanted shape {spec.shape(wanted)}, got {values.shape}")
-                if spec.text and not _within(values, -1, len(self.strings) - 1):
-                    raise ObservationError(f"{name}.{column}: wanted indices below {len(self.strings)}, got others")
-        if not _within(self.signals.lamps, 0, len(LAMPS_AS_SENT) - 1):
-            raise ObservationError(f"signals.lamps: wanted codes below {len(LAMPS_AS_SENT)}, got others")
-
     def take(self, which: Column) -> "Observations":
         """The rows at the (ascending) positions, or where the mask is true; strings no longer used are dropped."""
         keep: Bools = np.zeros(self.n, dtype=np.bool_)
@@ -229,10 +226,6 @@ class Observations:
             name: group.concat(moved[name]) if parts else group.absent(0) for name, (_, group) in GROUPS.items()
         }
         return Observations(tuple(index), **joined)
-
-
-def _within(values: Column, low: int, high: int) -> bool:
-    return values.size == 0 or bool(values.min() >= low and values.max() <= high)
 
 
 def _renumbered(group: Group, fresh: Indices) -> Group:

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from city_brain.observations.vocabulary import MOVEMENTS, SIDES
+from city_brain.observations.vocabulary import SIDES
 from city_brain.types import Codes, Column, Floats, Indices, Ints
 
 LAMPS_PER_SIDE = 3
@@ -121,8 +121,3 @@ def pack_lamps(colours: Codes) -> Ints:
 def unpack_lamps(lamps: Ints) -> Codes:
     """The inverse of `pack_lamps`: colours (n, 24)."""
     return np.asarray(lamps[:, None] // LAMP_WEIGHTS % 6, dtype=np.uint8)
-
-
-def lamp_slot(side: str, movement: str) -> int:
-    """The slot of a side and a movement in the packed lamps, e.g. ("N", "left") -> 0."""
-    return SIDES.index(side) * LAMPS_PER_SIDE + MOVEMENTS.index(movement)

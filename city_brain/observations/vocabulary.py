@@ -189,10 +189,12 @@ STATUS_CODES: Final = {word.name.lower(): int(word) for word in Status}
 QUANTITY_CODES: Final = {word.name.lower(): int(word) for word in Quantity}
 
 
-def conversion(quantity: int, unit: str) -> tuple[float, float] | None:
-    """(a, b) of canonical = a * value + b, or None where the unit does not measure the quantity."""
-    measure = MEASURES[Quantity(quantity)]
-    return (1.0, 0.0) if unit == measure.unit else measure.others.get(unit)
+CONVERSIONS: Final = {
+    (int(quantity), unit): by
+    for quantity, measure in MEASURES.items()
+    for unit, by in {measure.unit: (1.0, 0.0), **measure.others}.items()
+}
+"""(a, b) of canonical = a * value + b by quantity and unit; a pair that is not here does not fit together."""
 
 
 class DeadLetter(StrEnum):

@@ -4,7 +4,7 @@ Input: admitted rows of raw partitions, and marks. State: rows not yet taken, wh
 every tick in order, empty ones included, each the same whoever reads the logs in whatever interleaving and grouping.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from city_brain.ticks.arrival import NEVER, LogTime
 from city_brain.ticks.duplicates import SeenRows
 from city_brain.ticks.skew import SourceClocks
 from city_brain.ticks.tick import Tick, TickSettings
+from city_brain.types import Bools, Column
 
 CLOCK_REASON = "clock"
 
@@ -34,8 +35,12 @@ class TickerState(msgspec.Struct):
 class Ticker:
     """Cuts admitted rows into ticks of corrected event time (see the module)."""
 
-    def __init__(self, settings: TickSettings, raw_partitions: int) -> None:
+    def __init__(
+        self, settings: TickSettings, raw_partitions: int, counted: Callable[[Rows], Bools] | None = None
+    ) -> None:
+        """`counted` marks the rows (n,) that this ticker counts: those that other partitions get too are counted at home."""
         self.settings = settings
+        self._counted = counted
         self.state = TickerState(
             log_time=LogTime.of_partitions(raw_partitions),
             next_tick=None,
@@ -64,32 +69,54 @@ class Ticker:
             yield self._close(index)
 
     def _due(self) -> int | None:
-        state, now_ms = self.state, self.state.log_time.now_ms
-        if now_ms == NEVER:
+        now_ms = self.state.log_time.now_ms
+        index = self.first_tick if self.state.next_tick is None else self.state.next_tick
+        if now_ms == NEVER or index is None:
             return None
-        index = state.next_tick
-        if index is None:
-            if not state.waiting:
-                return None
-            index = self.settings.index_at(min(int(rows.arrival_ms.min()) for rows in state.waiting))
         return index if now_ms >= self.settings.due_ms(index) else None
+
+    @property
+    def first_tick(self) -> int | None:
+        """The tick to begin with, that of the earliest arrival; None while there are no rows."""
+        arrivals = [int(rows.arrival_ms.min()) for rows in self.state.waiting]
+        return self.settings.index_at(min(arrivals)) if arrivals else None
+
+    def begin_at(self, index: int) -> None:
+        """Begins with tick `index`, so that partitions that share a city begin together."""
+        if self.state.next_tick is None:
+            self.state.next_tick = index
 
     def _close(self, index: int) -> Tick:
         state, settings = self.state, self.settings
         start_ms, due_ms = settings.start_ms(index), settings.due_ms(index)
         state.clocks.drift(settings.tick_ms)
         fresh = self._take_waiting(due_ms)
-        state.counters.read += fresh.n
+        state.counters.read += self._count(fresh)
         first = state.seen.first_seen(fresh, due_ms)
-        state.counters.duplicate += int(np.count_nonzero(~first))
+        state.counters.duplicate += self._count(fresh, ~first)
         fresh = fresh.take(np.flatnonzero(first))
         plausible = state.clocks.learn(fresh)
-        state.counters.quarantine(CLOCK_REASON, int(np.count_nonzero(~plausible)))
+        state.counters.quarantine(CLOCK_REASON, self._count(fresh, ~plausible))
         rows = Rows.concat([state.pending, fresh.take(np.flatnonzero(plausible))])
         time_ms = state.clocks.corrected_ms(rows)
         taken = time_ms < start_ms + settings.tick_ms
         state.pending = _without_old_notes(rows.take(np.flatnonzero(~taken)))
         return self._tick(index, rows.take(np.flatnonzero(taken)), time_ms[taken])
+
+    def _count(self, rows: Rows, mask: Column | None = None) -> int:
+        """How many of the rows that this ticker counts are in the mask."""
+        chosen = np.ones(rows.n, dtype=np.bool_) if mask is None else mask
+        return int(np.count_nonzero(chosen if self._counted is None else chosen & self._counted(rows)))
+
+    @property
+    def held(self) -> int:
+        """Rows that were read and are in no counter yet: waiting for their tick's log time, or for their event time."""
+        return self._count(self.state.pending)
+
+    @property
+    def waiting(self) -> int:
+        """Rows read that no closed tick has looked at."""
+        return sum(self._count(rows) for rows in self.state.waiting)
 
     def _take_waiting(self, due_ms: int) -> Rows:
         """The waiting rows that arrived before `due_ms`; the others go on waiting."""
@@ -112,8 +139,8 @@ class Ticker:
         start_ms = self.settings.start_ms(index)
         late = time_ms < start_ms
         counters = self.state.counters
-        counters.used += rows.n
-        counters.late += int(np.count_nonzero(late))
+        counters.used += self._count(rows)
+        counters.late += self._count(rows, late)
         return Tick(index, start_ms, start_ms + self.settings.tick_ms, self.settings.due_ms(index), rows, time_ms, late)
 
 

@@ -12,7 +12,6 @@ BLOCK = 4096
 FAR_M = 1.0e7
 """Coordinates beyond this, and NaN, lie in no cell."""
 
-_HALF = 1 << 31
 _CELL_SIZES_M = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 _MOST_ENTRIES = 12_000_000
 
@@ -34,7 +33,8 @@ def cell_size_m(area_m2: float) -> float:
 
 def cell_key(column: Ints, row: Ints) -> Ints:
     """One integer for a cell; ascending by row, then by column."""
-    return ((row + _HALF) << 32) | (column + _HALF)
+    key: Ints = (row << 32) + column
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,21 @@ class CellLists:
         """Every (point, item) worth testing for points (n,): counts (n,), and per pair the point and the item."""
         counts, first = self._find(x, y)
         point = np.repeat(np.arange(len(x), dtype=np.int64), counts)
-        skipped = first - (np.cumsum(counts) - counts)
-        entry = np.arange(len(point), dtype=np.int64) + skipped[point]
-        return counts, point, self.items[entry].astype(np.int64)
+        entry = np.repeat(first - (np.cumsum(counts) - counts), counts)
+        entry += np.arange(len(point), dtype=np.int64)
+        return counts, point, self.items.take(entry).astype(np.int64)
 
     def _find(self, x: Floats, y: Floats) -> tuple[Ints, Ints]:
         if len(self.keys) == 0:
             nothing = np.zeros(len(x), dtype=np.int64)
             return nothing, nothing
-        near = (np.abs(x) < FAR_M) & (np.abs(y) < FAR_M)
-        column = np.floor(np.where(near, x, FAR_M) / self.size_m).astype(np.int64)
-        row = np.floor(np.where(near, y, FAR_M) / self.size_m).astype(np.int64)
+        # The cell sizes are powers of two, so that multiplying is dividing; fmax and fmin send NaN to the edge.
+        scale = 1.0 / self.size_m
+        column = np.floor(np.fmin(np.fmax(x, -FAR_M), FAR_M) * scale).astype(np.int64)
+        row = np.floor(np.fmin(np.fmax(y, -FAR_M), FAR_M) * scale).astype(np.int64)
         wanted = cell_key(column, row)
-        at = np.searchsorted(self.keys, wanted)
-        at[at == len(self.keys)] = 0
-        first = self.first[at]
-        return np.where(self.keys[at] == wanted, self.first[at + 1] - first, 0), first
+        at = np.searchsorted(self.keys[:-1], wanted)
+        first = self.first.take(at)
+        counts = self.first.take(at + 1) - first
+        counts *= self.keys.take(at) == wanted
+        return counts, first

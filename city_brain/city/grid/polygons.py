@@ -19,8 +19,11 @@ class PolygonGrid:
 
     __slots__ = ("_ax", "_ay", "_bx", "_by", "_cells", "_counts", "_first")
 
-    def __init__(self, rings: Sequence[Floats]) -> None:
-        """`rings`: open or closed outlines (k, 2) in metres, any winding."""
+    def __init__(self, rings: Sequence[Floats], cell_m: float | None = None) -> None:
+        """`rings`: outlines (k, 2) in metres, not closed, any winding.
+
+        `cell_m`, a power of two, is chosen by the areas if not given; answers do not depend on it.
+        """
         self._counts = np.array([len(ring) for ring in rings], dtype=np.int64)
         self._first = np.cumsum(self._counts) - self._counts
         points = np.concatenate(rings) if rings else np.empty((0, 2))
@@ -29,7 +32,7 @@ class PolygonGrid:
         self._ax, self._ay = points[:, 0].copy(), points[:, 1].copy()
         self._bx, self._by = self._ax[following], self._ay[following]
         area = float(np.sum(_box_areas(rings)))
-        self._cells = self._cell_lists(cell_size_m(area))
+        self._cells = self._cell_lists(cell_m or cell_size_m(area))
 
     def holding(self, x: Floats, y: Floats) -> tuple[Ints, Ints]:
         """(point, polygon) pairs for points (n,): ascending by point, then by polygon."""

@@ -45,8 +45,12 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class Feet:
-    """Feet of points on candidate pieces, one row per (point, piece) pair; rows of a point stand together."""
+    """Feet of points on candidate pieces, one row per (point, piece) pair; rows of a point stand together.
 
+    Candidates may lie beyond the reach: only rows with `distance2 <= reach2` are near.
+    """
+
+    reach2: float
     counts: Ints
     point: Ints
     piece: Ints
@@ -63,7 +67,8 @@ class Feet:
         if len(busy) == 0:
             return self.point, self.point
         least = np.minimum.reduceat(distance2, np.cumsum(busy) - busy)
-        row = np.flatnonzero((distance2 == np.repeat(least, busy)) & (distance2 < np.inf))
+        row = np.flatnonzero(distance2 == np.repeat(least, busy))
+        row = row[distance2[row] <= self.reach2]
         point = self.point[row]
         first = np.ones(len(row), dtype=np.bool_)
         first[1:] = point[1:] != point[:-1]
@@ -79,24 +84,27 @@ class SegmentGrid:
 
     __slots__ = ("_cells", "_reach2", "segments")
 
-    def __init__(self, segments: Segments, reach_m: float) -> None:
+    def __init__(self, segments: Segments, reach_m: float, cell_m: float | None = None) -> None:
+        """`cell_m`, a power of two, is chosen by the length of the lines if not given; answers do not depend on it."""
         self.segments = segments
         self._reach2 = reach_m * reach_m
         swept = float(np.sum((segments.length_m + 2 * reach_m) * (2 * reach_m)))
-        self._cells = _cell_lists(segments, reach_m, cell_size_m(swept))
+        self._cells = _cell_lists(segments, reach_m, cell_m or cell_size_m(swept))
 
     def feet(self, x: Floats, y: Floats) -> Feet:
-        """Feet of points (n,) on the candidate pieces; those farther than the reach have an infinite distance."""
+        """Feet of points (n,) on the candidate pieces."""
         counts, point, piece = self._cells.pairs(x, y)
         s = self.segments
-        px, py = x[point] - s.ax[piece], y[point] - s.ay[piece]
-        ux, uy = s.ux[piece], s.uy[piece]
-        along = np.minimum(np.maximum(px * ux + py * uy, 0.0), s.length_m[piece])
-        px -= along * ux
-        py -= along * uy
-        distance2 = px * px + py * py
-        distance2[distance2 > self._reach2] = np.inf
-        return Feet(counts, point, piece, along, distance2)
+        px, py = np.repeat(x, counts) - s.ax.take(piece), np.repeat(y, counts) - s.ay.take(piece)
+        ux, uy = s.ux.take(piece), s.uy.take(piece)
+        along = px * ux + py * uy
+        np.maximum(along, 0.0, out=along)
+        np.minimum(along, s.length_m.take(piece), out=along)
+        px -= np.multiply(along, ux, out=ux)
+        py -= np.multiply(along, uy, out=uy)
+        distance2 = np.multiply(px, px, out=px)
+        distance2 += np.multiply(py, py, out=py)
+        return Feet(self._reach2, counts, point, piece, along, distance2)
 
 
 def _cell_lists(segments: Segments, reach_m: float, size_m: float) -> CellLists:

@@ -78,7 +78,7 @@ def _links_of(grid: SegmentGrid, ends: LaneEnds, lanes: Ints) -> tuple[Ints, Int
     s = grid.segments
     lane, onto = lanes[feet.point], s.line[feet.piece].astype(np.int64)
     agrees = ends.end_ux[lane] * s.ux[feet.piece] + ends.end_uy[lane] * s.uy[feet.piece] > _AGREES
-    fit = agrees & (ends.road[lane] == ends.road[onto]) & (lane != onto) & (feet.distance2 < np.inf)
+    fit = agrees & (ends.road[lane] == ends.road[onto]) & (lane != onto) & (feet.distance2 <= feet.reach2)
     lane, onto, piece = lane[fit], onto[fit], feet.piece[fit]
     away, station = np.sqrt(feet.distance2[fit]), s.before_m[piece] + feet.along_m[fit]
     order = np.lexsort((away, onto, lane))

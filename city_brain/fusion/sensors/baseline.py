@@ -1,8 +1,8 @@
 """Baselines: what a sensor reads when nothing happens, without chasing what happens.
 
 A reading is compared with the sensor's own base moved by what its whole neighbourhood does: rain halves the dust
-everywhere within two minutes, and that is no event. The base follows residuals clipped to two spreads, so an event of five
-minutes moves it by less than one spread, whatever its size.
+everywhere within two minutes, and that is no event. The base follows residuals clipped to two spreads, so an event of
+five minutes moves it by less than one spread, whatever its size.
 """
 
 import numpy as np
@@ -45,17 +45,38 @@ def expected(base: Floats, level: Floats, quantity: Ints) -> Floats:
     return np.where(moves_by == RATIO, base * level, np.where(moves_by == SHIFT, base + level, base))
 
 
+def unmoved(readings: Floats, level: Floats, quantity: Ints) -> Floats:
+    """Readings (n, k) as they would be were each neighbourhood (n,) at rest."""
+    moves_by, at = MOVES_BY[quantity][:, None], level[:, None]
+    return np.where(
+        moves_by == RATIO, readings / np.maximum(at, 0.1), np.where(moves_by == SHIFT, readings - at, readings)
+    )
+
+
+def neighbourhood_at_rest(quantity: Ints) -> Floats:
+    """The level (n,) of a neighbourhood in which nothing moves: ratio 1, shift 0."""
+    return np.where(MOVES_BY[quantity] == RATIO, 1.0, 0.0)
+
+
 def warm_up(values: Floats, known: Bools, quantity: Ints) -> tuple[Floats, Floats]:
     """Base and spread (n,) of the readings (n, k) that are `known` (n, k), each row with one at least."""
-    readings = np.where(known, values, np.nan)
-    base = np.nanmedian(readings, axis=1)
-    mad = np.nanmedian(np.abs(readings - base[:, None]), axis=1)
-    few = np.count_nonzero(known, axis=1) < 4
+    count = np.count_nonzero(known, axis=1)
+    base = _row_median(values, known, count)
+    mad = _row_median(np.abs(values - base[:, None]), known, count)
     floor = np.maximum(LEAST_SPREAD[quantity], 0.02 * np.abs(base))
-    return base, np.maximum(np.where(few, 2.0, 1.0) * floor, _SIGMA_PER_MAD * mad)
+    return base, np.maximum(np.where(count < 4, 2.0, 1.0) * floor, _SIGMA_PER_MAD * mad)
 
 
-def follow(base: Floats, spread: Floats, residual: Floats, level: Floats, n: Ints, quantity: Ints) -> tuple[Floats, Floats]:
+def _row_median(values: Floats, known: Bools, count: Ints) -> Floats:
+    ordered = np.sort(np.where(known, values, np.inf), axis=1)
+    row = np.arange(len(values))
+    middle: Floats = 0.5 * (ordered[row, (count - 1) // 2] + ordered[row, count // 2])
+    return middle
+
+
+def follow(
+    base: Floats, spread: Floats, residual: Floats, level: Floats, n: Ints, quantity: Ints
+) -> tuple[Floats, Floats]:
     """Base and spread (n,) after readings that differ by `residual` from what was expected."""
     gain = 1.0 / np.minimum(n, _SLOWEST)
     gain = np.where(np.abs(residual) > _FAR * spread, 0.25 * gain, gain)
@@ -76,7 +97,7 @@ def neighbourhood_levels(value: Floats, base: Floats, spread: Floats, quantity: 
     scale = np.where(ratio, np.maximum(np.abs(base), 1e-6), 1.0)
     relative = np.where(ratio, value / scale, value - base)
     tolerance = _FAR * spread / scale
-    level = np.where(ratio, 1.0, 0.0)
+    level = neighbourhood_at_rest(quantity)
     for group, least in ((quantity, LEAST_NEIGHBOURS), (cell, LEAST_IN_CELL)):
         first, members = _segment_median(relative, group)
         enough = members >= least
@@ -87,7 +108,7 @@ def neighbourhood_levels(value: Floats, base: Floats, spread: Floats, quantity: 
 
 
 def _segment_median(values: Floats, group: Ints, mask: Bools | None = None) -> tuple[Floats, Ints]:
-    """Median over the rows of the same `group` (n,) where `mask` holds, given to each row (n,), and their number (n,)."""
+    """Median over each `group` of rows where `mask` holds, told to every row (n,), and their number (n,)."""
     keys, of = np.unique(group, return_inverse=True)
     kept = np.arange(len(values)) if mask is None else np.flatnonzero(mask)
     order = kept[np.lexsort((values[kept], of[kept]))]

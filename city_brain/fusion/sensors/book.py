@@ -1,8 +1,8 @@
 """The sensor book: one table row per channel, a channel being one quantity that one source measures.
 
-Input: the sensor rows of a tick. State: last reading, ring of recent ones, base and spread, how long the value has been the
-same. Output: the same table, the weather, and the silent sources. Cost: columns only; what a tick costs grows with its
-rows, besides three passes over the channels.
+Input: the sensor rows of a tick. State: last reading, ring of recent ones, base and spread, how long the value has been
+the same. Output: the same table, the weather, and the silent sources. Cost: columns only; what a tick costs grows with
+its rows, besides a few passes over the channels.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,17 @@ import msgspec
 import numpy as np
 
 from city_brain.city.city_map import CityMap
-from city_brain.fusion.sensors.baseline import MOVES_BY, PLAIN, WARM_UP, expected, follow, neighbourhood_levels, warm_up
+from city_brain.fusion.sensors.baseline import (
+    MOVES_BY,
+    PLAIN,
+    WARM_UP,
+    expected,
+    follow,
+    neighbourhood_at_rest,
+    neighbourhood_levels,
+    unmoved,
+    warm_up,
+)
 from city_brain.fusion.sensors.silence import SilentSources
 from city_brain.fusion.sensors.weather import Weather
 from city_brain.numerics import find_sorted, first_of_run, hash63
@@ -19,7 +29,7 @@ from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import QUANTITY_CODES, Kind, Quantity, Status
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
-from city_brain.types import Floats, Ints
+from city_brain.types import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from city_brain.fusion.scene import Ground
@@ -27,39 +37,49 @@ if TYPE_CHECKING:
 RING = 16
 NOT_READ = -1
 CELL_M = 4_000.0
+"""Side of the cells whose sensors are each other's neighbourhood, where a cell has enough of them."""
+
 FLAT_AFTER = 4
 """So many equal readings of a sensor whose readings usually differ mean that it is stuck."""
 
+USUALLY_DIFFERS = 0.8
 LEVEL_EVERY_MS = 5_000
 RATE_OVER = 9
 FALLBACK_PERIOD_MS = 60_000.0
 
-_MAY_REST_AT_ZERO = np.isin(
-    np.arange(len(Quantity)), (Quantity.RAIN, Quantity.WATER_LEVEL, Quantity.WIND_SPEED, Quantity.FLOW, Quantity.OCCUPANCY,
-    Quantity.QUEUE_LENGTH, Quantity.ILLUMINANCE, Quantity.METHANE, Quantity.VOC, Quantity.SO2),
-)  # fmt: skip
+_RESTS_AT_ZERO = np.isin(
+    np.arange(len(Quantity)),
+    (
+        *(Quantity.RAIN, Quantity.WATER_LEVEL, Quantity.WIND_SPEED, Quantity.ILLUMINANCE, Quantity.METHANE),
+        *(Quantity.VOC, Quantity.SO2, Quantity.FLOW, Quantity.OCCUPANCY, Quantity.QUEUE_LENGTH),
+    ),
+)
 
 _SCHEMA: dict[str, object] = {
-    "key": np.int64, "source": np.int64, "quantity": np.int64, "x": np.float64, "y": np.float64, "period_ms": np.float64,
-    "cell": np.int64, "n": np.int64, "fresh": np.bool_, "row": np.int64, "last_ms": np.int64, "value": np.float64, "base": np.float64,
-    "spread": np.float64, "level": np.float64, "expected": np.float64, "flat_n": np.int64, "changes": np.int64, "flat": np.bool_,
-    "rate_per_min": np.float64, "ring_ms": (np.int64, (RING,)), "ring": (np.float64, (RING,)), "ring_position": (np.int64, (RING, 3)),
+    "key": np.int64, "source": np.int64, "quantity": np.int64, "x": np.float64, "y": np.float64,
+    "period_ms": np.float64, "cell": np.int64, "n": np.int64, "fresh": np.bool_, "row": np.int64,
+    "last_ms": np.int64, "value": np.float64, "base": np.float64, "spread": np.float64, "level": np.float64,
+    "expected": np.float64, "flat_n": np.int64, "changes": np.int64, "flat": np.bool_, "rate_per_min": np.float64,
+    "ring_ms": (np.int64, (RING,)), "ring": (np.float64, (RING,)), "ring_position": (np.int64, (RING, 3)),
 }  # fmt: skip
 
 
 class SensorBook(msgspec.Struct):
-    """All sensor channels: those of the map in order of id, then others in order of appearance. Columns:
+    """All sensor channels: those of the map in order of id, then others in order of appearance.
 
-    `source` key · `quantity` code · `x`, `y` m · `period_ms` between readings · `n` readings so far · `fresh` read in this tick ·
-    `row` of the newest reading in the tick, -1 when not fresh · `last_ms`, `value` the newest reading (-1, NaN before the first) ·
-    `base` what it usually reads, `spread` 1 σ about it · `level` what its neighbourhood does now (ratio for concentrations,
-    shift for temperature, humidity, pressure; else 0) · `expected` = base moved by level, at the newest reading · `flat_n` equal
-    readings in a row, `flat` stuck · `rate_per_min` change per minute over the last readings, early and late thirds averaged ·
-    `ring_ms`, `ring` (n, 16) recent readings in order of time, newest last, `ring_ms` -1 where there is none yet ·
-    `ring_position` (n, 16, 3) their log positions.
+    Columns of `table`, n rows:
+    `source` key, `quantity` code, `x`, `y` m, `period_ms` between readings (0: unknown), `n` readings so far;
+    `fresh` read in this tick, `row` of its newest reading in the tick, -1 when not fresh;
+    `last_ms`, `value` the newest reading (-1, NaN before the first);
+    `base` what it usually reads, `spread` 1 σ about it, `level` what its neighbourhood does now (a ratio for
+    concentrations, a shift for temperature, humidity and pressure, else 0), `expected` base moved by level;
+    `flat_n` equal readings in a row, `flat` stuck; `rate_per_min` change per minute over the last nine readings;
+    `ring_ms`, `ring` (n, 16) recent readings in order of time, the newest last, `ring_ms` -1 where there is none yet;
+    `ring_position` (n, 16, 3) where they stand in the raw logs.
 
-    For noise: `at = book.of(Quantity.NOISE)`, then `table["ring_ms"][at]`, `table["ring"][at]` and `table["base"][at]` are times,
-    levels and baseline by sensor. `weather` has wind and rain, `silent` the sources that should speak and do not.
+    Noise, for instance: `at = book.of(Quantity.NOISE)`; then `table["ring_ms"][at]`, `table["ring"][at]`,
+    `table["base"][at]` are times, levels and baseline by sensor. `weather` has wind and rain; `silent` the sources that
+    should speak and do not.
     """
 
     table: Table
@@ -85,8 +105,7 @@ class SensorBook(msgspec.Struct):
 
     def step(self, tick: Tick, ground: "Ground") -> None:
         """Takes the rows of a tick."""
-        table = self.table
-        table["fresh"], table["row"] = False, -1
+        self.table["fresh"], self.table["row"] = False, -1
         rows = tick.rows
         at = np.flatnonzero((rows.kind == Kind.SENSOR) & (rows.status == Status.ACTUAL) & np.isfinite(rows.value))
         if len(at):
@@ -113,12 +132,11 @@ class SensorBook(msgspec.Struct):
 
     def _bear(self, source: Ints, quantity: Ints, x: Floats, y: Floats, period_ms: Floats) -> None:
         first, count = self.table.n, len(source)
-        column, row = np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64)
         self.table.append(
             count, key=_channel_key(source, quantity), source=source, quantity=quantity, x=x, y=y, period_ms=period_ms,
-            cell=(quantity * (1 << 20) + column + (1 << 19)) * (1 << 20) + row + (1 << 19), n=0, fresh=False, row=-1, last_ms=NOT_READ,
-            value=np.nan, base=0.0, spread=0.0, level=np.where(MOVES_BY[quantity] == 1, 1.0, 0.0), expected=0.0, flat_n=0, changes=0,
-            flat=False, rate_per_min=0.0, ring_ms=NOT_READ, ring=0.0, ring_position=-1,
+            cell=_cell(quantity, x, y), n=0, fresh=False, row=-1, last_ms=NOT_READ, value=np.nan, base=0.0, spread=0.0,
+            level=neighbourhood_at_rest(quantity), expected=0.0, flat_n=0, changes=0, flat=False, rate_per_min=0.0,
+            ring_ms=NOT_READ, ring=0.0, ring_position=-1,
         )  # fmt: skip
         self.sorted_at = np.argsort(self.table["key"], kind="stable")
         self.sorted_key = self.table["key"][self.sorted_at]
@@ -128,31 +146,32 @@ class SensorBook(msgspec.Struct):
         """Takes one reading each of different channels (n,)."""
         table = self.table
         value = rows.value[row]
-        position = np.column_stack([rows.raw_partition[row], rows.offset[row], rows.sub[row]]).astype(np.int64)
         late = time_ms <= table["last_ms"][channel]
-        self._into_ring(channel, value, time_ms, position, late)
-        now = ~late
-        channel, value, time_ms = channel[now], value[now], time_ms[now]
+        position = np.empty((len(row), 3), dtype=np.int64)
+        position[:, 0], position[:, 1], position[:, 2] = rows.raw_partition[row], rows.offset[row], rows.sub[row]
+        self._into_ring(channel, {"ring_ms": time_ms, "ring": value, "ring_position": position}, late)
+        if late.any():
+            now = ~late
+            channel, value, time_ms, row = channel[now], value[now], time_ms[now], row[now]
         differs = value != table["value"][channel]
         table["flat_n"][channel] = np.where(differs, 1, table["flat_n"][channel] + 1)
         table["changes"][channel] += differs & (table["n"][channel] > 0)
         table["n"][channel] += 1
         table["value"][channel], table["last_ms"][channel] = value, time_ms
-        table["fresh"][channel], table["row"][channel] = True, row[now]
+        table["fresh"][channel], table["row"][channel] = True, row
         self._learn(channel)
         self._judge(channel)
 
-    def _into_ring(self, channel: Ints, value: Floats, time_ms: Ints, position: Ints, late: np.ndarray) -> None:
+    def _into_ring(self, channel: Ints, new: dict[str, np.ndarray], late: Bools) -> None:
         """Puts readings in, in order of time; the oldest falls out (which may be the late reading itself)."""
-        table = self.table
-        names = ("ring_ms", "ring", "ring_position")
-        turned = [np.concatenate([table[name][channel], new[:, None]], axis=1) for name, new in zip(names, (time_ms, value, position), strict=True)]
+        turned = {name: np.concatenate([self.table[name][channel], new[name][:, None]], axis=1) for name in new}
         if late.any():
-            order = np.argsort(turned[0][late], axis=1, kind="stable")
-            for column in turned:
-                column[late] = np.take_along_axis(column[late], order if column.ndim == 2 else order[:, :, None], axis=1)
-        for name, column in zip(names, turned, strict=True):
-            table[name][channel] = column[:, 1:]
+            order = np.argsort(turned["ring_ms"][late], axis=1, kind="stable")
+            row = np.flatnonzero(late)[:, None]
+            for column in turned.values():
+                column[late] = column[row, order]
+        for name, column in turned.items():
+            self.table[name][channel] = column[:, 1:]
 
     def _learn(self, channel: Ints) -> None:
         table = self.table
@@ -160,35 +179,36 @@ class SensorBook(msgspec.Struct):
         young = n <= WARM_UP
         if young.any():
             at = channel[young]
-            kind = MOVES_BY[quantity[young]][:, None]
-            ring = table["ring"][at]
-            still = np.where(kind == 1, ring / np.maximum(level[young], 0.1)[:, None], np.where(kind == 2, ring - level[young][:, None], ring))
+            still = unmoved(table["ring"][at], level[young], quantity[young])
             table["base"][at], table["spread"][at] = warm_up(still, table["ring_ms"][at] >= 0, quantity[young])
             self._learn_period(at)
         table["expected"][channel] = expected(table["base"][channel], level, quantity)
         old = channel[~young]
-        base, spread = follow(
-            table["base"][old], table["spread"][old], table["value"][old] - table["expected"][old], level[~young], n[~young], quantity[~young]
-        )
-        table["base"][old], table["spread"][old] = base, spread
+        if len(old):
+            base, spread, residual = (
+                table["base"][old],
+                table["spread"][old],
+                table["value"][old] - table["expected"][old],
+            )
+            base, spread = follow(base, spread, residual, level[~young], n[~young], quantity[~young])
+            table["base"][old], table["spread"][old] = base, spread
 
     def _learn_period(self, young: Ints) -> None:
-        """Median time between readings, for channels of which the map does not say it."""
+        """Median time between readings, of channels for which the map does not say it."""
         table = self.table
-        at = young[(table["n"][young] >= 4) & (young >= self.mapped)]
+        at = young[(young >= self.mapped) & (table["n"][young] >= 4)]
         if len(at):
             gap = np.diff(table["ring_ms"][at], axis=1).astype(np.float64)
-            gap[table["ring_ms"][at][:, :-1] < 0] = np.nan
-            table["period_ms"][at] = np.nanmedian(gap, axis=1)
+            table["period_ms"][at] = np.nanmedian(np.where(table["ring_ms"][at][:, :-1] < 0, np.nan, gap), axis=1)
 
     def _judge(self, channel: Ints) -> None:
         """Whether channels are stuck, and how fast they change."""
         table = self.table
-        flat_n, value = table["flat_n"][channel], table["value"][channel]
-        usually = table["changes"][channel] >= 0.8 * (table["n"][channel] - flat_n)
-        at_rest = (value == 0.0) & _MAY_REST_AT_ZERO[table["quantity"][channel]]
-        table["flat"][channel] = (flat_n >= FLAT_AFTER) & usually & ~at_rest
-        times, ring = table["ring_ms"][channel][:, -RATE_OVER:], table["ring"][channel][:, -RATE_OVER:]
+        flat_n, n = table["flat_n"][channel], table["n"][channel]
+        usually = table["changes"][channel] >= USUALLY_DIFFERS * (n - flat_n)
+        at_rest = (table["value"][channel] == 0.0) & _RESTS_AT_ZERO[table["quantity"][channel]]
+        table["flat"][channel] = (flat_n >= FLAT_AFTER) & (n > flat_n) & usually & ~at_rest
+        times, ring = table["ring_ms"][channel, -RATE_OVER:], table["ring"][channel, -RATE_OVER:]
         third = RATE_OVER // 3
         minutes = (times[:, -third:].sum(axis=1) - times[:, :third].sum(axis=1)) / (third * 60_000.0)
         change = (ring[:, -third:].sum(axis=1) - ring[:, :third].sum(axis=1)) / third
@@ -204,18 +224,25 @@ class SensorBook(msgspec.Struct):
         alive = (now_ms - table["last_ms"] < 2.5 * period + 5_000) & (table["n"] >= 4) & ~table["flat"]
         at = np.flatnonzero(alive & (MOVES_BY[table["quantity"]] != PLAIN))
         if len(at):
-            table["level"][at] = neighbourhood_levels(
-                table["value"][at], table["base"][at], table["spread"][at], table["quantity"][at], table["cell"][at]
-            )
+            columns = (table[name][at] for name in ("value", "base", "spread", "quantity", "cell"))
+            table["level"][at] = neighbourhood_levels(*columns)
 
 
 def _mapped(city: CityMap) -> tuple[Ints, Ints, Floats, Floats, Floats]:
+    """Source, quantity, x, y and period in ms of the map's sensors."""
     sensors = [sensor for sensor in city.sensors if sensor.quantity in QUANTITY_CODES]
     source = np.array([hash63(sensor.id) for sensor in sensors], dtype=np.int64)
     quantity = np.array([QUANTITY_CODES[sensor.quantity] for sensor in sensors], dtype=np.int64)
     place = np.array([(sensor.x, sensor.y) for sensor in sensors], dtype=np.float64).reshape(-1, 2)
     period_ms = np.array([1000.0 * sensor.period_s for sensor in sensors], dtype=np.float64)
     return source, quantity, place[:, 0], place[:, 1], period_ms
+
+
+def _cell(quantity: Ints, x: Floats, y: Floats) -> Ints:
+    """A number (n,) for each (quantity, cell of the city)."""
+    column, row = np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64)
+    half, side = 1 << 15, 1 << 16
+    return ((quantity * side) + column + half) * side + row + half
 
 
 def _channel_key(source: Ints, quantity: Ints) -> Ints:
@@ -229,7 +256,10 @@ def _channel_key(source: Ints, quantity: Ints) -> Ints:
 def _turns(channel: Ints) -> list[Ints]:
     """Row numbers in turns, each channel at most once in a turn, its rows in order."""
     order = np.argsort(channel, kind="stable")
-    start = np.flatnonzero(first_of_run(channel[order]))
+    first = first_of_run(channel[order])
+    if first.all():
+        return [order]
+    start = np.flatnonzero(first)
     length = np.diff(np.append(start, len(order)))
     rank = np.arange(len(order)) - np.repeat(start, length)
     return [order[rank == turn] for turn in range(int(length.max()))]

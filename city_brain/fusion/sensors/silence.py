@@ -1,9 +1,9 @@
 """Silent sources: which sources of the map should be speaking and are not, so that what they watch is blind.
 
 A sensor or a signal controller speaks in a rhythm of its own: four beats missed, far beyond its longest gap so far, is
-silence. A source without a rhythm (one that speaks when something happens) is never judged. A camera sends rows only while
-it sees something: its silence counts only while other cameras see objects within its view, as heavily as it usually sees
-what they see.
+silence. A source without a rhythm (one that speaks when something happens) is never judged. A camera sends rows only
+while it sees something: its silence counts only while other cameras see objects within its view, as heavily as it
+usually sees what they see.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from city_brain.city.city_map import SourceKind
+from city_brain.city.city_map import Sensor, SourceKind
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Kind, Status
@@ -44,12 +44,12 @@ _LEARN_OVER = 100.0
 
 
 class SilentSources(msgspec.Struct):
-    """Columns (sources,) along the map's `source_keys`:
+    """Columns (sources,) along the map's `source_keys`.
 
-    `last_ms` of the last message, -1 before the first · `n` messages (ticks with one) · `gap_ms`, `gap_deviation_ms`, `longest_ms` of the
-    times between them · `blind` should speak and does not · `since_ms` when it fell silent, -1 while not blind · `doubt` of cameras,
-    log-odds that the silence is not emptiness · `compared`, `agreed` of cameras: comparisons with others, and how many of them
-    this camera answered too, both as running sums.
+    `last_ms` of the last message, -1 before the first. `n` ticks with a message. `gap_ms`, `gap_deviation_ms`,
+    `longest_ms` of the times between them. `blind`: should speak and does not; `since_ms` when it fell silent, else -1.
+    `doubt` of cameras: log-odds that the silence is not emptiness. `compared`, `agreed` of cameras: comparisons with
+    others, and how many of them this camera answered too, both as fading sums.
     """
 
     source: np.ndarray
@@ -71,13 +71,22 @@ class SilentSources(msgspec.Struct):
         """Nothing heard yet from the sources of the map."""
         city = ground.city
         count = len(city.source_keys)
-        period = [1000.0 * getattr(source, "period_s", 0.0) for source in city.sources]
+        period = [1000.0 * source.period_s if isinstance(source, Sensor) else 0.0 for source in city.sources]
         return cls(
-            source=city.source_keys.copy(), kind=city.source_kind.copy(), period_ms=np.array(period, dtype=np.float64),
-            last_ms=np.full(count, -1, np.int64), n=np.zeros(count, np.int64), gap_ms=np.zeros(count), gap_deviation_ms=np.zeros(count),
-            longest_ms=np.zeros(count), blind=np.zeros(count, np.bool_), since_ms=np.full(count, -1, np.int64), doubt=np.zeros(count),
-            compared=np.zeros(count), agreed=np.zeros(count),
-        )  # fmt: skip
+            source=city.source_keys.copy(),
+            kind=city.source_kind.copy(),
+            period_ms=np.array(period, dtype=np.float64),
+            last_ms=np.full(count, -1, np.int64),
+            n=np.zeros(count, np.int64),
+            gap_ms=np.zeros(count),
+            gap_deviation_ms=np.zeros(count),
+            longest_ms=np.zeros(count),
+            blind=np.zeros(count, np.bool_),
+            since_ms=np.full(count, -1, np.int64),
+            doubt=np.zeros(count),
+            compared=np.zeros(count),
+            agreed=np.zeros(count),
+        )
 
     def is_blind(self, source: Ints) -> Bools:
         """Whether sources (n,), by key, are blind; sources off the map never are."""
@@ -99,8 +108,8 @@ class SilentSources(msgspec.Struct):
         of = find_sorted(self.source, rows.source)
         self._hear(of, tick.time_ms)
         if tick.index % WITNESS_EVERY == 0:
-            self._compare(rows, of, ground)
-        self._judge(tick.end_ms)
+            self._compare(rows, ground)
+            self._judge(tick.end_ms)
 
     def _hear(self, of: Ints, time_ms: Ints) -> None:
         known = of >= 0
@@ -119,9 +128,11 @@ class SilentSources(msgspec.Struct):
         self.last_ms[at] = heard[at]
         self.blind[at], self.since_ms[at], self.doubt[at] = False, -1, 0.0
 
-    def _compare(self, rows: Rows, of: Ints, ground: "Ground") -> None:
+    def _compare(self, rows: Rows, ground: "Ground") -> None:
         """Asks of every camera whether others see something in its view, and whether it sees something too."""
-        at = np.flatnonzero((rows.kind == Kind.DETECTION) & (rows.status == Status.ACTUAL) & (rows.value >= SURE_DETECTION))
+        at = np.flatnonzero(
+            (rows.kind == Kind.DETECTION) & (rows.status == Status.ACTUAL) & (rows.value >= SURE_DETECTION)
+        )
         if len(at) == 0:
             return
         cameras = len(ground.city.cameras)

@@ -19,8 +19,8 @@ _LOCAL_M = 1_500.0
 class Weather(msgspec.Struct):
     """Smoothed readings of the weather instruments, columns (instruments,) in order of channel.
 
-    `channel` index into the sensor table · `quantity` · `x`, `y` · `last_ms`, -1 before the first reading · `east`, `north`: of a
-    vane the unit vector that the wind blows TOWARDS, of other instruments the value in `east` and 0.
+    `channel` index into the sensor table, `quantity`, `x`, `y`, `last_ms` (-1 before the first reading). `east`,
+    `north`: of a vane the unit vector that the wind blows TOWARDS, of other instruments the value and 0.
     """
 
     channel: np.ndarray
@@ -67,7 +67,7 @@ class Weather(msgspec.Struct):
         self.last_ms[at] = time_ms
 
     def wind_at(self, x: float, y: float) -> tuple[float, float, float] | None:
-        """(east, north, speed): the unit vector that the wind blows towards at a place, and m/s; None where nobody knows."""
+        """(east, north, speed): unit vector that the wind blows TOWARDS, and m/s; None where nobody knows."""
         vane = self._mean(Quantity.WIND_DIRECTION, x, y)
         speed = self._mean(Quantity.WIND_SPEED, x, y)
         if vane is None or speed is None:

@@ -1,8 +1,8 @@
 """Signal fault: a controller that says so, shows only red, is stuck, or is dark although only its link seems lost.
 
-A silent controller is not a dark one. Traffic tells: under working lamps the streams of crossing arms take turns with a pause
-between; without lamps they interleave. The count of quick changes between crossing arms is Poisson with a rate learnt while the
-controller spoke, against the rate of an uncontrolled junction.
+A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme that the
+controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each crossing since is a
+draw of which a share passes on red: a small one under lamps, a large one without.
 """
 
 import math
@@ -10,17 +10,13 @@ import math
 import msgspec
 import numpy as np
 
-from city_brain.city.grid.cells import ragged
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.signals import DEPTH, NO_TIME
+from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle
 from city_brain.incidents.hypothesis import Evidence, Finding
-from city_brain.observations.rows import unpack_lamps
+from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
 from city_brain.observations.vocabulary import Colour, Mode
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
-
-_SPAN_MS = 1 << 40
-"""Room for a moment beside a signal in one sortable code."""
 
 _FAULTY_MODES = (Mode.DARK, Mode.FLASHING, Mode.ALL_RED, Mode.FAULT)
 _HEALTHY_MODES = (Mode.AUTO, Mode.MANUAL, Mode.PREEMPTION)
@@ -39,18 +35,18 @@ class SignalFaultParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     stuck_weight: float
     known_runs_min: int
     silent_s: float
-    quick_change_s: float
-    """Crossings of two arms closer than this follow without a pause."""
+    red_before_s: float
+    red_after_s: float
     window_s: float
-    prior_rate_per_min: float
-    prior_minutes: float
-    dark_rate_per_min: float
+    arms_min: int
+    share_on_red_lit: float
+    share_on_red_dark: float
     dark_weight_max: float
     prior_log_odds: float
 
 
 class SignalFaultState(msgspec.Struct):
-    """Per signal (S,): longest runs seen in ms and how many, quick changes and minutes while it spoke; recent crossings."""
+    """Per signal (S,): longest runs seen in ms and how many; the programmes of silent signals, and the crossings there."""
 
     longest_all_red_ms: np.ndarray
     longest_run_ms: np.ndarray
@@ -58,19 +54,17 @@ class SignalFaultState(msgspec.Struct):
     run_since_ms: np.ndarray
     run_last_ms: np.ndarray
     run_all_red: np.ndarray
-    quick_changes: np.ndarray
-    minutes: np.ndarray
+    cycles: dict[int, Cycle | None]
     crossings: Table
-    changes: Table
 
 
-_CROSSINGS = {"signal": np.int64, "side": np.int64, "cross_ms": np.int64, "source": np.int64, "row": (np.int64, (3,))}
+_CROSSINGS = {"signal": np.int64, "side": np.int64, "slot": np.int64, "cross_ms": np.int64, "source": np.int64, "row": (np.int64, (3,))}
 
 
 def _fresh(signals: int) -> SignalFaultState:
     zeros = [np.zeros(signals, dtype=np.int64) for _ in range(6)]
-    table = Table(_CROSSINGS), Table(_CROSSINGS)
-    return SignalFaultState(*zeros[:3], np.full(signals, NO_TIME), np.full(signals, NO_TIME), zeros[3], np.zeros(signals), np.zeros(signals), *table)
+    never = [np.full(signals, NO_TIME) for _ in range(2)]
+    return SignalFaultState(*zeros[:3], *never, zeros[3], {}, Table(_CROSSINGS))
 
 
 class SignalFault:
@@ -87,7 +81,7 @@ class SignalFault:
             self.state = _fresh(signals)
         if signals == 0:
             return []
-        self._count_changes(scene)
+        self._take_crossings(scene)
         evidence: dict[int, list[Evidence]] = {}
         self._by_message(scene, evidence)
         self._by_traffic(scene, evidence)
@@ -148,68 +142,59 @@ class SignalFault:
         state.runs = state.runs + (usual & ~red)
         state.run_since_ms, state.run_last_ms, state.run_all_red = since.copy(), last.copy(), all_red.astype(np.int64)
 
-    def _count_changes(self, scene: Scene) -> None:
-        """Takes this tick's crossings and marks those that follow one of a crossing arm without a pause."""
-        state, limits, done = self.state, self.parameters, scene.crossings.completed
-        keep_from = scene.now_ms - 1000 * limits.window_s
-        for table in (state.crossings, state.changes):
-            table.keep(table["cross_ms"] >= keep_from)
-        speaks = scene.signals.last_ms >= scene.now_ms - 1000 * limits.silent_s
-        state.minutes = state.minutes + speaks * (scene.tick.end_ms - scene.tick.start_ms) / 60_000.0
+    def _take_crossings(self, scene: Scene) -> None:
+        """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks again."""
+        state, limits, book, done = self.state, self.parameters, scene.signals, scene.crossings.completed
+        state.crossings.keep(state.crossings["cross_ms"] >= scene.now_ms - 1000 * limits.window_s)
+        silent = (book.last_ms != NO_TIME) & (book.last_ms < scene.now_ms - 1000 * limits.silent_s)
+        for signal in np.flatnonzero(silent).tolist():
+            if signal not in state.cycles:
+                state.cycles[signal] = book.learn_cycle(signal)
+        for signal in [signal for signal in state.cycles if not silent[signal]]:
+            del state.cycles[signal]
         if done.n == 0:
             return
-        signal = scene.signals.of_intersection[done["intersection"]]
-        good = (signal >= 0) & (done["movement"] != 2)
-        news = {"signal": signal, "side": done["side"], "cross_ms": done["cross_ms"], "source": done["source"], "row": done["last_row"]}
-        news = {name: column[good] for name, column in news.items()}
-        quick = self._quick(news)
-        state.crossings.append(int(np.count_nonzero(good)), **news)
-        state.changes.append(int(np.count_nonzero(quick)), **{name: column[quick] for name, column in news.items()})
-        counted = quick & speaks[news["signal"]]
-        state.quick_changes = state.quick_changes + np.bincount(news["signal"][counted], minlength=len(speaks))
-
-    def _quick(self, news: dict[str, np.ndarray]) -> Bools:
-        """Marks (n,) new crossings within `quick_change_s` of an earlier or a new one of an arm across."""
-        known, limit_ms = self.state.crossings, int(1000 * self.parameters.quick_change_s)
-        side = np.append(known["side"], news["side"])
-        code = np.append(known["signal"], news["signal"]) * _SPAN_MS + np.append(known["cross_ms"], news["cross_ms"]) % _SPAN_MS
-        order = np.argsort(code, kind="stable")
-        code, side = code[order], side[order]
-        mine = news["signal"] * _SPAN_MS + news["cross_ms"] % _SPAN_MS
-        start = np.searchsorted(code, mine - limit_ms, side="right")
-        new, within = ragged(np.searchsorted(code, mine + limit_ms) - start)
-        turn = (news["side"][new] - side[start[new] + within]) % 8
-        across = (turn == 2) | (turn == 6) | (turn == 3) | (turn == 5)
-        quick: Bools = np.bincount(new[across], minlength=len(mine)) > 0
-        return quick
+        signal = book.of_intersection[done["intersection"]]
+        good = (signal >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
+        good &= done["cross_ms"] > np.where(signal >= 0, book.last_ms[signal], 0)
+        news = {"signal": signal, "slot": scene.crossings.slot(), "row": done["last_row"]}
+        news |= {name: done[name] for name in ("side", "cross_ms", "source")}
+        state.crossings.append(int(np.count_nonzero(good)), **{name: column[good] for name, column in news.items()})
 
     def _by_traffic(self, scene: Scene, evidence: dict[int, list[Evidence]]) -> None:
         """What traffic says of controllers that have fallen silent."""
-        state, limits, book = self.state, self.parameters, scene.signals
-        silent_ms = scene.now_ms - book.last_ms
-        silent = (book.last_ms != NO_TIME) & (silent_ms > 1000 * limits.silent_s)
-        if not silent.any() or state.changes.n == 0:
-            return
-        seen_ms = np.minimum(silent_ms, 1000 * limits.window_s)
-        rate = (state.quick_changes + limits.prior_rate_per_min * limits.prior_minutes) / (state.minutes + limits.prior_minutes)
-        for signal in np.flatnonzero(silent).tolist():
-            changes = state.changes
-            mine = np.flatnonzero((changes["signal"] == signal) & (changes["cross_ms"] > book.last_ms[signal]))
-            if len(mine) < 2:
+        crossings, limits = self.state.crossings, self.parameters
+        for signal, cycle in self.state.cycles.items():
+            last_ms = int(scene.signals.last_ms[signal])
+            mine = np.flatnonzero((crossings["signal"] == signal) & (crossings["cross_ms"] > last_ms))
+            if cycle is None or len(mine) == 0:
                 continue
-            weight = self._poisson(len(mine), float(rate[signal]), float(seen_ms[signal]) / 60_000.0)
+            on_red = mine[self._on_red(cycle, mine)]
+            arms = len(np.unique(crossings["side"][on_red]))
+            if len(on_red) == 0:
+                continue
+            weight = self._binomial(len(on_red), len(mine)) if arms >= limits.arms_min else 0.0
             item = Evidence(
-                what="streams_interleave", sources=tuple(np.unique(changes["source"][mine]).tolist()), weight=weight,
-                first_ms=int(changes["cross_ms"][mine].min()), last_ms=int(changes["cross_ms"][mine].max()),
-                rows=tuple((int(p), int(o), int(s)) for p, o, s in changes["row"][mine[:8]]),
-                note={"changes": len(mine), "usual_per_min": round(float(rate[signal]), 2), "silent_s": int(silent_ms[signal]) // 1000},
+                what="passes_on_expected_red", sources=tuple(np.unique(crossings["source"][on_red]).tolist()), weight=weight,
+                first_ms=int(crossings["cross_ms"][on_red].min()), last_ms=int(crossings["cross_ms"][on_red].max()),
+                rows=tuple((int(p), int(o), int(s)) for p, o, s in crossings["row"][on_red[:8]]),
+                note={"on_red": len(on_red), "crossings": len(mine), "arms": arms, "silent_s": (scene.now_ms - last_ms) // 1000},
             )  # fmt: skip
             evidence.setdefault(signal, []).append(item)
 
-    def _poisson(self, count: int, usual_per_min: float, minutes: float) -> float:
-        """Log-likelihood ratio of `count` quick changes in `minutes` without lamps against with them."""
-        dark = max(self.parameters.dark_rate_per_min, 2.0 * usual_per_min)
-        weight = count * math.log(dark / usual_per_min) - (dark - usual_per_min) * minutes
+    def _on_red(self, cycle: Cycle, mine: Ints) -> Bools:
+        """Which crossings (n,) the programme forbids before, at and after the line."""
+        crossings, limits = self.state.crossings, self.parameters
+        slot, moment = crossings["slot"][mine], crossings["cross_ms"][mine]
+        red: Bools = cycle.colour(slot, moment) == Colour.RED
+        for shift in (-int(1000 * limits.red_before_s), int(1000 * limits.red_after_s)):
+            red &= cycle.colour(slot, moment + shift) == Colour.RED
+        return red
+
+    def _binomial(self, on_red: int, crossings: int) -> float:
+        """Log-likelihood ratio of `on_red` of `crossings` without lamps against with them."""
+        lit, dark = self.parameters.share_on_red_lit, self.parameters.share_on_red_dark
+        weight = on_red * math.log(dark / lit) + (crossings - on_red) * math.log((1.0 - dark) / (1.0 - lit))
         return max(min(weight, self.parameters.dark_weight_max), -self.parameters.dark_weight_max)
 
     def _finding(self, scene: Scene, signal: int, items: list[Evidence]) -> Finding:

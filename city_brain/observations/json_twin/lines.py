@@ -1,0 +1,139 @@
+"""The lines of the JSON twin as typed structs: keys, types and limits, checked while decoding."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from city_brain.observations.vocabulary import Kind
+
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Track: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Time: TypeAlias = Count | Annotated[datetime, Meta(tz=True)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Side: TypeAlias = Literal["N", "NE", "E", "SE", "S", "SW", "W", "NW"]
+Movement: TypeAlias = Literal["left", "through", "right", "uturn"]
+Lamp: TypeAlias = Literal[
+    "red", "yellow", "green", "off", "flashing", "red_yellow", "flashing_red", "flashing_yellow", "flashing_green"
+]
+
+
+class Strict(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+    """Keys as in the twin. No garbage-collector tracking: nothing here can form a cycle."""
+
+
+class Box(msgspec.Struct, gc=False, array_like=True, forbid_unknown_fields=True):
+    """A bounding box in pixels, on the line as [left, top, width, height]."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Detection(Strict, kw_only=True):
+    """A thing seen by a camera."""
+
+    track_id: Track | Name
+    class_name: Name = msgspec.field(name="class")
+    confidence: float
+    speed_mps: float | None = None
+    heading_deg: float | None = None
+    bbox: Box | None = None
+
+
+class Signal(Strict, kw_only=True):
+    """The lamps of a signal controller: {side: {movement: colour}}."""
+
+    intersection_id: Name | None = None
+    mode: Name
+    approaches: dict[Side, dict[Movement, Lamp]] = {}
+
+
+class Sensor(Strict, kw_only=True):
+    """A reading; without a unit it is in the map's unit for that sensor."""
+
+    quantity: Name
+    value: float
+    unit: Name | None = None
+
+
+class Report(Strict, kw_only=True):
+    """What a person said."""
+
+    text: str | None = None
+    category: Name | None = None
+    channel: Name | None = None
+
+
+class Row(Strict, kw_only=True, tag_field="kind"):
+    """What every kind of line has; `code` is the `Kind`."""
+
+    code: ClassVar[int]
+    source_id: Name
+    source_kind: Name | None = None
+    seq: Count | None = None
+    event_time_ms: Time
+    arrival_time_ms: Time | None = None
+    lon: float | None = None
+    lat: float | None = None
+    position_error_m: float | None = None
+    status: Name | None = None
+    datum: Name | None = None
+
+
+class DetectionRow(Row, kw_only=True, tag="detection"):
+    """A detection line."""
+
+    code: ClassVar[int] = int(Kind.DETECTION)
+    payload: Detection
+
+
+class SignalRow(Row, kw_only=True, tag="signal"):
+    """A signal line."""
+
+    code: ClassVar[int] = int(Kind.SIGNAL)
+    payload: Signal
+
+
+class SensorRow(Row, kw_only=True, tag="sensor"):
+    """A sensor line."""
+
+    code: ClassVar[int] = int(Kind.SENSOR)
+    payload: Sensor
+
+
+class ReportRow(Row, kw_only=True, tag="report"):
+    """A report line."""
+
+    code: ClassVar[int] = int(Kind.REPORT)
+    payload: Report
+
+
+class Mark(Strict, tag_field="kind", tag="mark"):
+    """A heartbeat of the raw partition."""
+
+    arrival_time_ms: Time
+
+
+Line: TypeAlias = DetectionRow | SignalRow | SensorRow | ReportRow | Mark
+"""Every kind of line."""
+
+ROW_TYPES: Final = frozenset((DetectionRow, SignalRow, SensorRow, ReportRow))
+LINES: Final[dict[object, type[Row] | type[Mark]]] = {
+    "detection": DetectionRow,
+    "signal": SignalRow,
+    "sensor": SensorRow,
+    "report": ReportRow,
+    "mark": Mark,
+}
+"""The line of each `kind`."""
+
+PAYLOADS: Final[dict[object, type[Strict]]] = {
+    "detection": Detection,
+    "signal": Signal,
+    "sensor": Sensor,
+    "report": Report,
+}
+"""What stands under `payload` for each `kind`."""

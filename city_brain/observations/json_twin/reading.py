@@ -1,0 +1,149 @@
+"""Bytes to batches: each line becomes a row, a mark, or a rejected line with one reason; nothing raises.
+
+A first reading takes well-formed lines at the decoder's own speed. What it does not take is read a second time, slowly:
+either a row with keys that are not ours, or no observation, and why.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from city_brain.observations.columns import Observations
+from city_brain.observations.json_twin.filling import columns_of, epoch_ms
+from city_brain.observations.json_twin.lines import LINES, PAYLOADS, ROW_TYPES, Line, Mark
+from city_brain.observations.vocabulary import DeadLetter
+from city_brain.types import Ints
+
+LINE_BYTES_MAX: Final = 1 << 20
+"""A longer line is rejected as `too_long`; at most this many bytes of a rejected line are kept."""
+
+_decode_line = msgspec.json.Decoder(Line).decode
+
+_REASONS: Final = {
+    "kind": DeadLetter.KIND,
+    "source_id": DeadLetter.SOURCE,
+    "seq": DeadLetter.SEQUENCE,
+    "event_time_ms": DeadLetter.TIME,
+    "arrival_time_ms": DeadLetter.TIME,
+    "lon": DeadLetter.POSITION,
+    "lat": DeadLetter.POSITION,
+    "position_error_m": DeadLetter.POSITION,
+    "payload": DeadLetter.PAYLOAD,
+}
+_FAULTY_FIELD = re.compile(r"at `\$\.(\w+)|missing required field `(\w+)`")
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that is no observation: its number, the reason, its bytes."""
+
+    line: int
+    reason: DeadLetter
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What lines held. `line` (n,) is the number of each row's line.
+
+    `marks` (m, 2): how many rows of the batch stand before the mark, and its time in epoch ms.
+    `unknown_keys`: how many keys were left out because they are not ours.
+    """
+
+    observations: Observations
+    line: Ints
+    rejected: tuple[Rejected, ...]
+    marks: Ints
+    unknown_keys: int
+
+
+def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
+    """Reads lines (without their line ends), numbered from `first`; empty ones are passed over. Never raises."""
+    read = _decode(lines)
+    marks: list[tuple[int, int]] = []
+    rejected: list[Rejected] = []
+    no_rows: list[int] = []
+    unknown_keys = 0
+    for number in [number for number, row in enumerate(read) if type(row) not in ROW_TYPES]:
+        found, unknown = (read[number], 0) if read[number] is not None else _second_reading(lines[number])
+        unknown_keys += unknown
+        if type(found) in ROW_TYPES:
+            read[number] = found
+            continue
+        if isinstance(found, Mark):
+            marks.append((number - len(no_rows), epoch_ms(found.arrival_time_ms)))
+        elif isinstance(found, DeadLetter):
+            rejected.append(Rejected(first + number, found, lines[number][:LINE_BYTES_MAX]))
+        no_rows.append(number)
+    rows = [row for row in read if type(row) in ROW_TYPES] if no_rows else read
+    return Parsed(
+        columns_of(rows),
+        np.delete(np.arange(first, first + len(lines), dtype=np.int64), no_rows),
+        tuple(rejected),
+        np.array(marks, dtype=np.int64).reshape(-1, 2),
+        unknown_keys,
+    )
+
+
+def _decode(lines: Sequence[bytes]) -> list[Any]:
+    """What each line says, None where it does not fit at the first reading."""
+    if max(map(len, lines), default=0) > LINE_BYTES_MAX:
+        lines = [line if len(line) <= LINE_BYTES_MAX else b"" for line in lines]
+    rest = iter(lines)
+    read: list[Any] = []
+    while len(read) < len(lines):
+        try:
+            read.extend(map(_decode_line, rest))  # at an error the rows before it stay, and its line is used up
+        except _UNREADABLE:
+            read.append(None)
+    return read
+
+
+def _second_reading(line: bytes) -> tuple[Line | DeadLetter | None, int]:
+    """The line without the keys that are not ours, and how many those were; or why it is no observation.
+
+    None for an empty line.
+    """
+    if not line.strip():
+        return None, 0
+    if len(line) > LINE_BYTES_MAX:
+        return DeadLetter.TOO_LONG, 0
+    try:
+        plain = msgspec.json.decode(line)
+    except UnicodeError:
+        return DeadLetter.NOT_UTF8, 0
+    except (msgspec.MsgspecError, RecursionError):
+        return (DeadLetter.NOT_JSON if _is_utf8(line) else DeadLetter.NOT_UTF8), 0
+    if not isinstance(plain, dict):
+        return DeadLetter.NOT_AN_OBJECT, 0
+    kind = plain.get("kind")
+    if not isinstance(kind, str) or kind not in LINES:
+        return DeadLetter.KIND, 0
+    unknown = _drop_unknown(plain, {"kind", *LINES[kind].__struct_encode_fields__})
+    if kind in PAYLOADS and isinstance(plain.get("payload"), dict):
+        unknown += _drop_unknown(plain["payload"], set(PAYLOADS[kind].__struct_encode_fields__))
+    try:
+        return msgspec.convert(plain, type=Line), unknown
+    except msgspec.ValidationError as wrong:
+        place = _FAULTY_FIELD.search(str(wrong))
+        return _REASONS.get((place[1] or place[2]) if place else "", DeadLetter.FIELD), 0
+
+
+def _drop_unknown(plain: dict[str, Any], known: set[str]) -> int:
+    unknown = plain.keys() - known
+    for key in sorted(unknown):
+        del plain[key]
+    return len(unknown)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeError:
+        return False
+    return True

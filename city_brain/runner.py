@@ -1,0 +1,152 @@
+"""All stages in one process: observations of raw logs in, the city's tick records out.
+
+The runner does what the programs on Kafka do, with the same step functions and nothing between them: it admits, routes
+rows to the partitions of fusion, and lets the desk join what they read of each tick. It does no I/O; its state goes to
+bytes and back between any two rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from city_brain.city.routing import Routing
+from city_brain.errors import StateError
+from city_brain.fusion.scene import Ground
+from city_brain.incidents.desk import Desk, DeskState
+from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.incidents.tick_record import TickRecord
+from city_brain.observations.admission import AdmissionTable, admit
+from city_brain.observations.columns import Observations
+from city_brain.observations.counters import Counters
+from city_brain.observations.rows import Rows
+from city_brain.pipeline import Engine, Reading
+from city_brain.snapshot import from_bytes, to_bytes
+from city_brain.ticks.tick import TickSettings
+from city_brain.types import Bools, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTick:
+    """One tick of the city: its record, and what each partition read of it."""
+
+    record: TickRecord
+    readings: tuple[Reading, ...]
+
+
+class RunnerState(msgspec.Struct):
+    """All that a runner remembers: partitions, desk, and what admission has counted."""
+
+    engines: list[bytes]
+    desk: DeskState
+    door: Counters
+
+
+class Runner:
+    """The street in one process (see the module)."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        types: IncidentTypes,
+        settings: TickSettings | None = None,
+        partitions: int = 1,
+        raw_partitions: int = 1,
+        city: str = "city",
+    ) -> None:
+        self.ground, self.types, self.city = ground, types, city
+        self.settings = settings or TickSettings()
+        self.admission = AdmissionTable.from_city(ground.city)
+        self.routing = Routing(ground.city, partitions) if partitions > 1 else None
+        self.engines = [
+            Engine(ground, types, self.settings, raw_partitions, self.routing, partition) for partition in range(partitions)
+        ]
+        self.desk = Desk(city, ground.city, types)
+        self.door = Counters()
+
+    def read(self, raw_partition: int, observations: Observations, offset: int | Ints) -> None:
+        """Takes a batch that follows the last mark of its raw partition; `offset` as in `admit`."""
+        self.read_rows(raw_partition, self.admit(raw_partition, observations, offset))
+
+    def admit(self, raw_partition: int, observations: Observations, offset: int | Ints) -> Rows:
+        """The rows of a batch that are believed; the others are counted."""
+        rows, refused = admit(observations, raw_partition, offset, self.admission)
+        self.door.read += observations.n - rows.n
+        for reason, count in refused.counts().items():
+            self.door.quarantine(reason, count)
+        return rows
+
+    def dead_letter(self, reason: str, rows: int = 1) -> None:
+        """Counts what could not be read as observations."""
+        self.door.read += rows
+        self.door.dead_letter(reason, rows)
+
+    def read_rows(self, raw_partition: int, rows: Rows) -> None:
+        """Takes admitted rows."""
+        if self.routing is None:
+            self.engines[0].read(raw_partition, rows)
+            return
+        reached = self._partitions_of(self.routing, rows)
+        for partition, engine in enumerate(self.engines):
+            engine.read(raw_partition, rows.take(np.flatnonzero(reached[:, partition])))
+
+    @staticmethod
+    def _partitions_of(routing: Routing, rows: Rows) -> Bools:
+        reached = routing.partitions_of(rows.source)
+        unmapped = routing.home(rows.source) < 0
+        reached[unmapped] = routing.partitions_near(rows.x[unmapped], rows.y[unmapped])
+        return reached
+
+    def mark(self, raw_partition: int, mark_ms: int) -> None:
+        """Takes a mark of a raw partition."""
+        for engine in self.engines:
+            engine.mark(raw_partition, mark_ms)
+
+    def closed(self) -> Iterator[ClosedTick]:
+        """The ticks of the city that are due by now, in order."""
+        self._begin_together()
+        rounds = zip(*(engine.readings() for engine in self.engines), strict=True)
+        for readings in rounds:
+            yield self._join(readings)
+
+    def _begin_together(self) -> None:
+        """Lets every partition begin with the first tick of any, as soon as that is due."""
+        tickers = [engine.ticker for engine in self.engines]
+        first = [ticker.first_tick for ticker in tickers if ticker.first_tick is not None]
+        if first and tickers[0].state.log_time.now_ms >= self.settings.due_ms(min(first)):
+            for ticker in tickers:
+                ticker.begin_at(min(first))
+
+    def _join(self, readings: tuple[Reading, ...]) -> ClosedTick:
+        tick, due_ms = readings[0].tick, readings[0].due_ms
+        record = self.desk.step(tick, due_ms, [reading.findings for reading in readings])
+        return ClosedTick(record, readings)
+
+    @property
+    def counters(self) -> Counters:
+        """Where every row read has ended; rows that wait for their tick are in `held`."""
+        total = Counters()
+        for counters in (self.door, *(engine.ticker.state.counters for engine in self.engines)):
+            total.add(counters)
+        total.read += sum(engine.ticker.waiting for engine in self.engines)
+        return total
+
+    @property
+    def held(self) -> int:
+        """Rows read that are in no counter yet."""
+        return sum(engine.ticker.held + engine.ticker.waiting for engine in self.engines)
+
+    def to_bytes(self) -> bytes:
+        """The state; the same state gives the same bytes."""
+        return to_bytes(RunnerState([engine.to_bytes() for engine in self.engines], self.desk.state, self.door))
+
+    def restore(self, data: bytes) -> None:
+        """Goes on from a state that the same code, map and types wrote."""
+        state = from_bytes(RunnerState, data)
+        if len(state.engines) != len(self.engines):
+            raise StateError(f"snapshot: wanted {len(self.engines)} partitions, got {len(state.engines)}")
+        for engine, memory in zip(self.engines, state.engines, strict=True):
+            engine.restore(memory)
+        self.desk = Desk(self.city, self.ground.city, self.types, state=state.desk)
+        self.door = state.door
