@@ -121,11 +121,8 @@ class Engine:
             yield self._step(tick)
 
     def _step(self, tick: Tick) -> Reading:
-        ended = Table({})
         for name, stage in STAGES:
-            result = stage(self.books, tick, self.ground)
-            if isinstance(result, Table):
-                ended = result
+            stage(self.books, tick, self.ground)
             self.profile(name)
         books = self.books
         scene = Scene(
@@ -136,7 +133,7 @@ class Engine:
         for name, detector in self.detectors.items():
             findings.extend(detector.step(scene))
             self.profile(name)
-        return Reading(tick.index, tick.due_ms, self._own(findings), ended)
+        return Reading(tick.index, tick.due_ms, self._own(findings), books.objects.ended)
 
     def _at_home(self, rows: Rows) -> Bools:
         """Which rows (n,) belong to this partition; the others are here for the halo."""

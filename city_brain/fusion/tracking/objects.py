@@ -38,22 +38,25 @@ _MEMBER_SCHEMA = {"key": np.int64, "source": np.int64, "track": np.int64, "objec
 class ObjectBook(msgspec.Struct):
     """All objects in order of `id`. Columns as of tracks, and: `birth_key` the key of the first track · `time_ms` what `x`, `y` refer
     to · `n_cameras` that saw it in this tick · `fresh` seen in this tick · `arrived` one of its tracks saw it come and stand.
+
+    `members` tells which tracks (key, source, track) are which object; `ended` those of the objects that ended in this tick.
     """
 
     table: Table
     members: Table
+    ended: Table
     pairs: PairMemory
     next_id: int
 
     @classmethod
     def empty(cls) -> "ObjectBook":
         """No object yet."""
-        return cls(Table(_SCHEMA), Table(_MEMBER_SCHEMA), PairMemory.empty(), 1)
+        return cls(Table(_SCHEMA), Table(_MEMBER_SCHEMA), Table(_MEMBER_SCHEMA), PairMemory.empty(), 1)
 
-    def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> Table:
-        """Takes the tracks after a tick; answers the members (source, track, object_id) of the objects that ended."""
+    def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> None:
+        """Takes the tracks after a tick."""
         now_ms = tick.end_ms
-        ended = self._forget(now_ms)
+        self._forget(now_ms)
         self.table["fresh"], self.table["n_cameras"] = False, 0
         self._fuse(tracks.table, now_ms)
         seekers = np.flatnonzero(tracks.table["fresh"] & (tracks.table["object_id"] < 0))
@@ -66,22 +69,20 @@ class ObjectBook(msgspec.Struct):
         self._fuse(tracks.table, now_ms)
         self._count(tracks.table, tick.rows)
         self._place(roads)
-        return ended
 
     def index_of(self, object_id: Ints) -> Ints:
         """Table index (n,) of objects by id (n,), -1 where there is none."""
         return find_sorted(self.table["id"], object_id)
 
-    def _forget(self, now_ms: int) -> Table:
+    def _forget(self, now_ms: int) -> None:
         keep = self.table["last_ms"] >= now_ms - MEMORY_MS
-        ended = Table(_MEMBER_SCHEMA)
+        self.ended = Table(_MEMBER_SCHEMA)
         if not keep.all():
             self.table.keep(keep)
             alive = find_sorted(self.table["id"], self.members["object_id"]) >= 0
             gone = {name: column[~alive] for name, column in self.members.columns().items()}
-            ended.append(len(gone["key"]), **gone)
+            self.ended.append(len(gone["key"]), **gone)
             self.members.keep(alive)
-        return ended
 
     def _bear(self, tracks: Table, at: Ints) -> None:
         count = len(at)
