@@ -1,7 +1,7 @@
 """Coverage lost: a source that normally speaks has been silent for long, so that what it watches is blind.
 
 Silence is established by `city_brain.fusion.sensors.silence`; here it only has to last. Links break for a minute or
-two all the time, which nobody drives out for; but where a whole group falls silent at once, a cabinet or a line is dead,
+two all the time, which nobody drives out for; but where a group falls silent at once, a cabinet or a line is dead,
 and that is said sooner.
 """
 
