@@ -13,12 +13,12 @@ import numpy as np
 
 from city_brain.city.routing import Routing
 from city_brain.errors import StateError
-from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.crossings import CrossingBook
 from city_brain.fusion.queues import QueueBook
 from city_brain.fusion.scene import Ground, Scene
 from city_brain.fusion.sensors import SensorBook
 from city_brain.fusion.signals import SignalBook
+from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import TrackBook
 from city_brain.incidents.detectors import DETECTORS, Detector
 from city_brain.incidents.hypothesis import Finding
@@ -126,7 +126,14 @@ class Engine:
             self.profile(name)
         books = self.books
         scene = Scene(
-            self.ground, tick, self.ticker.state.clocks, books.tracks, books.objects, books.signals, books.sensors, books.crossings,
+            self.ground,
+            tick,
+            self.ticker.state.clocks,
+            books.tracks,
+            books.objects,
+            books.signals,
+            books.sensors,
+            books.crossings,
             books.queues,
         )
         findings: list[Finding] = []

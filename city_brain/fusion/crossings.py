@@ -69,7 +69,13 @@ class CrossingBook(msgspec.Struct):
 
     def _approach(self, ground: "Ground", table: Table, at: Ints, road: Ints, junction: Ints, along: Bools) -> None:
         """Remembers the last place of every vehicle that comes up to a stop line."""
-        before = along & (road >= 0) & (junction < 0) & (table["to_stop_m"][at] < APPROACH_M) & (table["to_stop_m"][at] > 0.5)
+        before = (
+            along
+            & (road >= 0)
+            & (junction < 0)
+            & (table["to_stop_m"][at] < APPROACH_M)
+            & (table["to_stop_m"][at] > 0.5)
+        )
         before[before] &= ground.junctions.approach_of(road[before])[0] >= 0
         at, road = at[before], road[before]
         known = self.approaching
@@ -131,7 +137,9 @@ class CrossingBook(msgspec.Struct):
 
     def slot(self) -> Ints:
         """The lamp (n,) that governs each completed crossing: 3 × side + movement."""
-        slot: Ints = self.completed["side"] * LAMPS_PER_SIDE + np.minimum(self.completed["movement"], LAMPS_PER_SIDE - 1)
+        slot: Ints = self.completed["side"] * LAMPS_PER_SIDE + np.minimum(
+            self.completed["movement"], LAMPS_PER_SIDE - 1
+        )
         return slot
 
 

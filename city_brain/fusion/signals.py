@@ -154,14 +154,18 @@ class SignalBook(msgspec.Struct):
         for shift in range(CYCLE_S[0], min(CYCLE_S[1], len(shown) * 2 // 3)):
             both = (shown[shift:] >= 0) & (shown[:-shift] >= 0)
             if np.count_nonzero(both) >= 30:
-                agreement = float(np.count_nonzero((shown[shift:] == shown[:-shift]) & both)) / float(np.count_nonzero(both))
+                agreement = float(np.count_nonzero((shown[shift:] == shown[:-shift]) & both)) / float(
+                    np.count_nonzero(both)
+                )
                 best = max(best, (round(agreement, 6), -shift))
         period = -best[1]
         if best[0] < CYCLE_AGREEMENT or period == 0 or np.all(shown == shown[0]):
             return None
         template = shown[-period:].copy()
         before = shown[-2 * period : -period]
-        template[-len(before) :] = np.where(template[-len(before) :] < 0, before, template[-len(before) :]) if len(before) else template
+        template[-len(before) :] = (
+            np.where(template[-len(before) :] < 0, before, template[-len(before) :]) if len(before) else template
+        )
         return Cycle(int(moments[-period]), template)
 
 

@@ -54,7 +54,9 @@ class StreamReader:
     def _rows(self, block: Parsed, start: int, end: int) -> None:
         if start == end:
             return
-        part = block.observations.take(np.arange(start, end)) if end - start < block.observations.n else block.observations
+        part = (
+            block.observations.take(np.arange(start, end)) if end - start < block.observations.n else block.observations
+        )
         rows = self.runner.admit(0, part, block.line[start:end])
         if not self.marked:
             rows = self._believed(rows)

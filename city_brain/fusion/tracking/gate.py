@@ -22,7 +22,13 @@ REACH_LIMIT_M = 45.0
 SAME_CLASS_CHI2 = 6.0
 SAME_CARRIAGEWAY_CHI2 = 7.0
 
-_FAMILIES = {ObjectClass.PERSON: 1, ObjectClass.SMOKE: 2, ObjectClass.FIRE: 2, ObjectClass.ANIMAL: 3, ObjectClass.WATER: 4}
+_FAMILIES = {
+    ObjectClass.PERSON: 1,
+    ObjectClass.SMOKE: 2,
+    ObjectClass.FIRE: 2,
+    ObjectClass.ANIMAL: 3,
+    ObjectClass.WATER: 4,
+}
 _FAMILY = np.array([_FAMILIES.get(cls, 0) for cls in ObjectClass])
 
 

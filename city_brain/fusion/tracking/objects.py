@@ -91,7 +91,23 @@ class ObjectBook(msgspec.Struct):
         ids = self.next_id + np.arange(count, dtype=np.int64)
         self.next_id += count
         tracks["object_id"][at] = ids
-        same = ("cls", "x", "y", "sigma_m", "vx", "vy", "speed", "hx", "hy", "lane", "offset_m", "along_m", "to_stop_m", "ux", "uy")
+        same = (
+            "cls",
+            "x",
+            "y",
+            "sigma_m",
+            "vx",
+            "vy",
+            "speed",
+            "hx",
+            "hy",
+            "lane",
+            "offset_m",
+            "along_m",
+            "to_stop_m",
+            "ux",
+            "uy",
+        )
         self.table.append(
             count, id=ids, birth_key=tracks["key"][at], votes=0.0, conf_sum=0.0, n_rows=0, first_ms=tracks["first_ms"][at],
             last_ms=tracks["last_ms"][at], time_ms=tracks["last_ms"][at], top_speed=0.0, n_cameras=0, fresh=False, arrived=False,
@@ -194,7 +210,9 @@ class ObjectBook(msgspec.Struct):
         count = np.where(since < 0, 0, np.where(begins, 1, table["stand_n"][seen] + standing))
         for name, place in (("stand_x", "x"), ("stand_y", "y")):
             mean, here = table[name][seen], table[place][seen]
-            table[name][seen] = np.where(begins, here, np.where(standing, mean + (here - mean) / np.maximum(count, 1), mean))
+            table[name][seen] = np.where(
+                begins, here, np.where(standing, mean + (here - mean) / np.maximum(count, 1), mean)
+            )
         table["standing_since_ms"][seen], table["stand_n"][seen] = since, count
 
     def _place(self, roads: Roads) -> None:

@@ -130,7 +130,10 @@ class TrackBook(msgspec.Struct):
         table["speed"][index] = speed
         table["top_speed"][index] = np.maximum(table["top_speed"][index], speed)
         turn = np.where(born, 1.0, np.where(speed > 1.0, 0.6, 0.1))
-        mx, my = table["hx"][index] + turn * (hx - table["hx"][index]), table["hy"][index] + turn * (hy - table["hy"][index])
+        mx, my = (
+            table["hx"][index] + turn * (hx - table["hx"][index]),
+            table["hy"][index] + turn * (hy - table["hy"][index]),
+        )
         norm = np.maximum(np.sqrt(mx * mx + my * my), 1e-9)
         table["hx"][index], table["hy"][index] = mx / norm, my / norm
         camera = table["camera"][index]
@@ -146,7 +149,9 @@ class TrackBook(msgspec.Struct):
         for name in ("lane", "offset_m", "along_m", "to_stop_m", "ux", "uy"):
             table[name][index] = getattr(match, name)
         along = match.ux * table["hx"][index] + match.uy * table["hy"][index]
-        steady = (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0) & (table["n_rows"][index] > 2)
+        steady = (
+            (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0) & (table["n_rows"][index] > 2)
+        )
         self.bias.learn(table["camera"][index], match.ux, match.uy, match.offset_m, steady)
 
     def _stand(self, index: Ints, tick: Tick) -> None:
@@ -159,7 +164,9 @@ class TrackBook(msgspec.Struct):
         begins = standing & (table["standing_since_ms"][index] < 0)
         reach = np.sqrt((x - table["moving_x"][index]) ** 2 + (y - table["moving_y"][index]) ** 2)
         last_moving = table["last_moving_ms"][index]
-        witnessed = begins & (last_moving >= 0) & (now_ms - last_moving <= ARRIVAL_WITHIN_MS) & (reach <= ARRIVAL_WITHIN_M)
+        witnessed = (
+            begins & (last_moving >= 0) & (now_ms - last_moving <= ARRIVAL_WITHIN_MS) & (reach <= ARRIVAL_WITHIN_M)
+        )
         table["arrived"][index] = (table["arrived"][index] | witnessed) & ~moving
         since = np.where(begins, now_ms, table["standing_since_ms"][index])
         since = np.where(speed > 1.5, -1, since)
@@ -189,5 +196,3 @@ def _newest_per_track(index: Ints, time_ms: Ints) -> Ints:
     last[:-1] = ordered[1:] != ordered[:-1]
     newest: Ints = order[last]
     return newest
-
-

@@ -8,8 +8,8 @@ look. Waiting people drift slowly at the kerb, people who walk along it stay bes
 import msgspec
 import numpy as np
 
-from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.scene import Scene
+from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding

@@ -62,12 +62,17 @@ class RedLightRunning:
         done, limits = scene.crossings.completed, self.parameters
         signal = scene.signals.of_intersection[done["intersection"]] if done.n else np.zeros(0, np.int64)
         brisk = (done["line_speed"] > limits.line_speed_min_mps) & (done["least_speed"] > limits.least_speed_min_mps)
-        good = np.flatnonzero((signal >= 0) & brisk & (done["confidence"] >= limits.confidence_min) & (done["movement"] < LAMPS_PER_SIDE))
+        good = np.flatnonzero(
+            (signal >= 0) & brisk & (done["confidence"] >= limits.confidence_min) & (done["movement"] < LAMPS_PER_SIDE)
+        )
         if len(good) == 0:
             return
         same = ("intersection", "cross_ms", "key", "object_id", "source", "first_row", "last_row")
         self.state.waiting.append(
-            len(good), signal=signal[good], slot=scene.crossings.slot()[good], **{name: done[name][good] for name in same}
+            len(good),
+            signal=signal[good],
+            slot=scene.crossings.slot()[good],
+            **{name: done[name][good] for name in same},
         )
 
     def _judge(self, scene: Scene) -> None:
@@ -80,7 +85,9 @@ class RedLightRunning:
         guilty = spoken & self._red(scene, waiting["cross_ms"] - int(1000 * limits.red_before_s))
         guilty &= self._red(scene, waiting["cross_ms"]) & self._red(scene, after_ms)
         if guilty.any():
-            self.state.violations.append(int(np.count_nonzero(guilty)), **{name: waiting[name][guilty] for name in _SCHEMA})
+            self.state.violations.append(
+                int(np.count_nonzero(guilty)), **{name: waiting[name][guilty] for name in _SCHEMA}
+            )
         patient = waiting["cross_ms"] >= scene.now_ms - 1000 * limits.decide_within_s
         waiting.keep(~spoken & patient)
 
@@ -119,6 +126,8 @@ class RedLightRunning:
             weight=self.parameters.weight_each,
             first_ms=cross_ms,
             last_ms=cross_ms,
-            rows=tuple((int(p), int(o), int(s)) for p, o, s in (row["first_row"][violation], row["last_row"][violation])),
+            rows=tuple(
+                (int(p), int(o), int(s)) for p, o, s in (row["first_row"][violation], row["last_row"][violation])
+            ),
             note={"vehicle": f"{int(row['key'][violation]):016x}"},
         )

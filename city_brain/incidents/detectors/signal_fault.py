@@ -58,7 +58,14 @@ class SignalFaultState(msgspec.Struct):
     crossings: Table
 
 
-_CROSSINGS = {"signal": np.int64, "side": np.int64, "slot": np.int64, "cross_ms": np.int64, "source": np.int64, "row": (np.int64, (3,))}
+_CROSSINGS = {
+    "signal": np.int64,
+    "side": np.int64,
+    "slot": np.int64,
+    "cross_ms": np.int64,
+    "source": np.int64,
+    "row": (np.int64, (3,)),
+}
 
 
 def _fresh(signals: int) -> SignalFaultState:
@@ -106,7 +113,9 @@ class SignalFault:
             1000 * limits.all_red_unknown_s,
         )
         red = all_red & ~says_so & (mode != Mode.MANUAL) & (shown_ms > red_limit)
-        long = np.maximum(state.longest_run_ms * limits.stuck_factor, state.longest_run_ms + 1000 * limits.stuck_margin_s)
+        long = np.maximum(
+            state.longest_run_ms * limits.stuck_factor, state.longest_run_ms + 1000 * limits.stuck_margin_s
+        )
         stuck = automatic & ~all_red & unbroken & (state.runs >= limits.known_runs_min) & (shown_ms > long)
         for what, mask, weight in (
             ("controller_reports", says_so, limits.mode_weight),
@@ -114,7 +123,10 @@ class SignalFault:
             ("stuck", stuck, limits.stuck_weight),
         ):
             for signal in np.flatnonzero(mask & (last >= scene.now_ms - 30_000)).tolist():
-                note = {"shown_s": round(float(shown_ms[signal]) / 1000, 1), "mode": Mode(int(mode[signal])).name.lower()}
+                note = {
+                    "shown_s": round(float(shown_ms[signal]) / 1000, 1),
+                    "mode": Mode(int(mode[signal])).name.lower(),
+                }
                 item = Evidence(
                     what=what, sources=(int(book.key[signal]),), weight=weight, first_ms=int(since[signal]),
                     last_ms=int(last[signal]), note=note,
@@ -137,7 +149,9 @@ class SignalFault:
         usual = ended & (length < 240_000) & (length > 0)
         red = state.run_all_red > 0
         short = usual & red & (length < 1000 * self.parameters.all_red_unknown_s)
-        state.longest_all_red_ms = np.where(short, np.maximum(state.longest_all_red_ms, length), state.longest_all_red_ms)
+        state.longest_all_red_ms = np.where(
+            short, np.maximum(state.longest_all_red_ms, length), state.longest_all_red_ms
+        )
         state.longest_run_ms = np.where(usual & ~red, np.maximum(state.longest_run_ms, length), state.longest_run_ms)
         state.runs = state.runs + (usual & ~red)
         state.run_since_ms, state.run_last_ms, state.run_all_red = since.copy(), last.copy(), all_red.astype(np.int64)
