@@ -1,8 +1,8 @@
 """The journey of a city's observations as one literal: from a raw row to what the desk is told.
 
 The same steps run in process, on Kafka and in tests. An `Engine` is one partition of the city: rows and marks in, one
-`Reading` per tick out. It does no I/O and reads no clock; all its memory is in `EngineState`, which goes to bytes and back
-between any two rows.
+`Reading` per tick out. It does no I/O and reads no clock; all its memory is in `EngineState`, which goes to bytes and
+back between any two rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -75,7 +75,9 @@ class EngineState(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one partition makes of one tick: its findings, and the tracks (source, track, object_id) of objects that ended."""
+    """What one partition makes of one tick: its findings, and the tracks (source, track, object_id) of objects that
+    ended.
+    """
 
     tick: int
     due_ms: int

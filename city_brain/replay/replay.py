@@ -21,7 +21,9 @@ MakeRunner = Callable[[int], Runner]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Observations (n,) and the line of each, which is their log position whatever the way of reading; rejected lines by reason."""
+    """Observations (n,) and the line of each, which is their log position whatever the way of reading; rejected lines
+    by reason.
+    """
 
     observations: Observations
     line: Ints
@@ -47,7 +49,9 @@ class Recording:
 
 @dataclass(slots=True)
 class Answer:
-    """What the street says of a recording: a leaf hash per tick record, the tree head over them, incidents and counters."""
+    """What the street says of a recording: a leaf hash per tick record, the tree head over them, incidents and
+    counters.
+    """
 
     head: TreeHead = field(default_factory=TreeHead)
     leaves: list[bytes] = field(default_factory=list)

@@ -1,8 +1,8 @@
 """Gates and costs: which track can be which object, in sigmas of what motion and cameras allow.
 
 Between an object predicted over a gap and a track stands the squared Mahalanobis distance along and across the object's
-motion, plus terms for heading, speed, class and carriageway. The spreads come from recorded traffic: unknown delay floors
-shift a moving vehicle along its path, a gap lets it brake or turn.
+motion, plus terms for heading, speed, class and carriageway. The spreads come from recorded traffic: unknown delay
+floors shift a moving vehicle along its path, a gap lets it brake or turn.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,9 @@ _FAMILY = np.array([_FAMILIES.get(cls, 0) for cls in ObjectClass])
 
 @dataclass(frozen=True, slots=True)
 class Motions:
-    """Columns (n,) of things that move: place and spread in metres, velocity in m/s, heading and lane direction as unit vectors."""
+    """Columns (n,) of things that move: place and spread in metres, velocity in m/s, heading and lane direction as unit
+    vectors.
+    """
 
     x: Floats
     y: Floats

@@ -1,8 +1,8 @@
 """Tracks: what one camera follows under one id, from its first row to a few seconds after its last.
 
-Input: the detections of a tick. State: one table row per live track. Output: the same table, with bias-corrected position,
-motion, lane, class by vote, and how it came to stand. A camera that loses an object and finds it again gives it a new id,
-so an object has many tracks; an id is not taken to mean two objects.
+Input: the detections of a tick. State: one table row per live track. Output: the same table, with bias-corrected
+position, motion, lane, class by vote, and how it came to stand. A camera that loses an object and finds it again gives
+it a new id, so an object has many tracks; an id is not taken to mean two objects.
 """
 
 import msgspec
@@ -23,7 +23,9 @@ MOVING_MPS = 2.0
 STANDING_MPS = 0.7
 BIAS_SPEED_MPS = 3.0
 VELOCITY_GAIN = 0.6
-"""Share of a new row's velocity in the smoothed one; cameras report speed to about 0.3 m/s and heading to 3-5° when moving."""
+"""Share of a new row's velocity in the smoothed one; cameras report speed to about 0.3 m/s and heading to 3-5° when
+moving.
+"""
 
 ARRIVAL_WITHIN_MS = 6_000
 ARRIVAL_WITHIN_M = 7.0
@@ -31,13 +33,16 @@ ARRIVAL_WITHIN_M = 7.0
 
 _SCHEMA: dict[str, object] = {
     "key": np.int64, "source": np.int64, "track": np.int64, "camera": np.int64, "cls": np.int64,
-    "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64,
+    "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64,
+    "last_ms": np.int64,
     "raw_x": np.float64, "raw_y": np.float64, "x": np.float64, "y": np.float64, "vx": np.float64, "vy": np.float64,
     "speed": np.float64, "top_speed": np.float64, "hx": np.float64, "hy": np.float64, "sigma_m": np.float64,
-    "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64, "uy": np.float64,
+    "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64,
+    "uy": np.float64,
     "last_moving_ms": np.int64, "moving_x": np.float64, "moving_y": np.float64, "arrived": np.bool_,
     "standing_since_ms": np.int64, "stand_n": np.int64, "stand_x": np.float64, "stand_y": np.float64,
-    "fresh": np.bool_, "born": np.bool_, "object_id": np.int64, "row": np.int64, "brake": np.float64, "strain": np.int64,
+    "fresh": np.bool_, "born": np.bool_, "object_id": np.int64, "row": np.int64, "brake": np.float64,
+    "strain": np.int64,
 }  # fmt: skip
 
 
@@ -49,11 +54,12 @@ def range_sigma_m(distance_m: Floats) -> Floats:
 class TrackBook(msgspec.Struct):
     """All live tracks in order of birth. Columns (units in the name; angles as unit vectors):
 
-    `key` content hash of (source, track) · `camera` index, -1 unmapped · `cls` · `conf_sum` over `n_rows` · `x`, `y` corrected ·
-    `vx`, `vy`, `speed`, `top_speed` m/s · `brake` m/s² of the last second · `lane` -1 off the road, with signed `offset_m`,
-    `along_m`, `to_stop_m` and its direction `ux`, `uy` · `standing_since_ms` -1 when moving, `stand_x`, `stand_y` the mean place
-    standing · `arrived` seen moving, then standing, by this one track · `fresh` has a row in this tick · `born` in this tick ·
-    `row` its row in the tick, -1 when not fresh · `object_id` the fused object, -1 until joined.
+    `key` content hash of (source, track) · `camera` index, -1 unmapped · `cls` · `conf_sum` over `n_rows` · `x`, `y`
+    corrected · `vx`, `vy`, `speed`, `top_speed` m/s · `brake` m/s² of the last second · `lane` -1 off the road, with
+    signed `offset_m`, `along_m`, `to_stop_m` and its direction `ux`, `uy` · `standing_since_ms` -1 when moving,
+    `stand_x`, `stand_y` the mean place standing · `arrived` seen moving, then standing, by this one track · `fresh` has
+    a row in this tick · `born` in this tick · `row` its row in the tick, -1 when not fresh · `object_id` the fused
+    object, -1 until joined.
     """
 
     table: Table
@@ -99,10 +105,13 @@ class TrackBook(msgspec.Struct):
 
     def _bear(self, key: Ints, rows: Rows, time_ms: Ints, views: Views) -> None:
         self.table.append(
-            len(key), key=key, source=rows.source, track=rows.track, camera=views.camera_index(rows.source), cls=rows.code,
-            votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1, raw_x=rows.x, raw_y=rows.y, x=rows.x, y=rows.y,
+            len(key), key=key, source=rows.source, track=rows.track, camera=views.camera_index(rows.source),
+            cls=rows.code,
+            votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1, raw_x=rows.x, raw_y=rows.y,
+            x=rows.x, y=rows.y,
             vx=0.0, vy=0.0, speed=0.0, top_speed=0.0, hx=0.0, hy=0.0, sigma_m=1.0, lane=-1, offset_m=0.0, along_m=0.0,
-            to_stop_m=0.0, ux=0.0, uy=0.0, last_moving_ms=-1, moving_x=0.0, moving_y=0.0, arrived=False, standing_since_ms=-1,
+            to_stop_m=0.0, ux=0.0, uy=0.0, last_moving_ms=-1, moving_x=0.0, moving_y=0.0, arrived=False,
+            standing_since_ms=-1,
             stand_n=0, stand_x=0.0, stand_y=0.0, fresh=False, born=True, object_id=-1, row=-1, brake=0.0, strain=0,
         )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Red-light running: several vehicles within a short time pass one junction's stop lines on a lamp that is surely red.
 
-A crossing counts when the lamp of its movement was red before, at and after it, by messages that agree on both sides, and
-the vehicle neither crept nor waited. A lost message makes one "violation" of a whole platoon; so the next message must be red too.
+A crossing counts when the lamp of its movement was red before, at and after it, by messages that agree on both sides,
+and the vehicle neither crept nor waited. A lost message makes one "violation" of a whole platoon; so the next message
+must be red too.
 """
 
 import msgspec
@@ -15,7 +16,8 @@ from city_brain.table import Table
 from city_brain.types import Bools, Ints
 
 _SCHEMA = {
-    "signal": np.int64, "intersection": np.int64, "slot": np.int64, "cross_ms": np.int64, "key": np.int64, "object_id": np.int64,
+    "signal": np.int64, "intersection": np.int64, "slot": np.int64, "cross_ms": np.int64, "key": np.int64,
+    "object_id": np.int64,
     "source": np.int64, "first_row": (np.int64, (3,)), "last_row": (np.int64, (3,)),
 }  # fmt: skip
 

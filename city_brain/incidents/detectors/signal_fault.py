@@ -1,8 +1,8 @@
 """Signal fault: a controller that says so, shows only red, is stuck, or is dark although only its link seems lost.
 
-A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme that the
-controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each crossing since is a
-draw of which a share passes on red: a small one under lamps, a large one without.
+A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme
+that the controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each
+crossing since is a draw of which a share passes on red: a small one under lamps, a large one without.
 """
 
 import math
@@ -157,7 +157,9 @@ class SignalFault:
         state.run_since_ms, state.run_last_ms, state.run_all_red = since.copy(), last.copy(), all_red.astype(np.int64)
 
     def _take_crossings(self, scene: Scene) -> None:
-        """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks again."""
+        """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks
+        again.
+        """
         state, limits, book, done = self.state, self.parameters, scene.signals, scene.crossings.completed
         state.crossings.keep(state.crossings["cross_ms"] >= scene.now_ms - 1000 * limits.window_s)
         silent = (book.last_ms != NO_TIME) & (book.last_ms < scene.now_ms - 1000 * limits.silent_s)
@@ -189,10 +191,12 @@ class SignalFault:
                 continue
             weight = self._binomial(len(on_red), len(mine)) if arms >= limits.arms_min else 0.0
             item = Evidence(
-                what="passes_on_expected_red", sources=tuple(np.unique(crossings["source"][on_red]).tolist()), weight=weight,
+                what="passes_on_expected_red", sources=tuple(np.unique(crossings["source"][on_red]).tolist()),
+                weight=weight,
                 first_ms=int(crossings["cross_ms"][on_red].min()), last_ms=int(crossings["cross_ms"][on_red].max()),
                 rows=tuple((int(p), int(o), int(s)) for p, o, s in crossings["row"][on_red[:8]]),
-                note={"on_red": len(on_red), "crossings": len(mine), "arms": arms, "silent_s": (scene.now_ms - last_ms) // 1000},
+                note={"on_red": len(on_red), "crossings": len(mine), "arms": arms,
+                "silent_s": (scene.now_ms - last_ms) // 1000},
             )  # fmt: skip
             evidence.setdefault(signal, []).append(item)
 
