@@ -10,7 +10,8 @@ _DEFAULTS: dict[str, Any] = {"sigma": np.nan, "speed": np.nan, "heading": np.nan
 
 
 def make_rows(**columns: Any) -> Rows:
-    """Rows from the columns given, as arrays (n,) or scalars; at least one must be an array. Others take neutral values.
+    """Rows from the columns given, as arrays (n,) or scalars; at least one must be an array. Others take neutral
+    values.
 
     `offset` counts up and `arrival_ms` equals `event_ms` unless given.
     """

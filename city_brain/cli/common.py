@@ -16,10 +16,13 @@ from city_brain.ticks.tick import TickSettings
 
 MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
 TypesOption = Annotated[
-    Path | None, typer.Option("--types", help="A folder of incident type files that add to or replace the built-in ones.")
+    Path | None,
+    typer.Option("--types", help="A folder of incident type files that add to or replace the built-in ones."),
 ]
 TickOption = Annotated[float, typer.Option("--tick", help="Length of a tick in seconds; hourly data want 3600.")]
-PartitionsOption = Annotated[int, typer.Option("--partitions", min=1, help="Partitions of the city that fuse side by side.")]
+PartitionsOption = Annotated[
+    int, typer.Option("--partitions", min=1, help="Partitions of the city that fuse side by side.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -32,12 +32,16 @@ def register(app: typer.Typer) -> None:
 def fuse(
     observations: Annotated[str, typer.Argument(help="JSON lines, plain or Zstandard; - reads standard input.")],
     map_path: MapOption,
-    incidents: Annotated[str, typer.Option("--incidents", help="Where to write incident revisions (- is standard output).")],
+    incidents: Annotated[
+        str, typer.Option("--incidents", help="Where to write incident revisions (- is standard output).")
+    ],
     tracks: Annotated[str | None, typer.Option("--tracks", help="Where to write which track was which object.")] = None,
     ticks: Annotated[str | None, typer.Option("--ticks", help="Where to write the tick log, a line per tick.")] = None,
     types: TypesOption = None,
     partitions: PartitionsOption = 1,
-    envelope: Annotated[int, typer.Option("--envelope", min=1, help="Lines read at a time; changes nothing in the result.")] = BLOCK_ROWS,
+    envelope: Annotated[
+        int, typer.Option("--envelope", min=1, help="Lines read at a time; changes nothing in the result.")
+    ] = BLOCK_ROWS,
     tick_s: TickOption = 1.0,
     as_json: JsonOption = False,
 ) -> None:

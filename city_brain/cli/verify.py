@@ -27,7 +27,9 @@ def verify(
     seed: Annotated[int, typer.Option("--seed", help="Of permutations, splits and restore points.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that orders, groupings, splits, restores and machines change nothing; exit 4 and the first divergence if they do."""
+    """Check that orders, groupings, splits, restores and machines change nothing; exit 4 and the first divergence if
+    they do.
+    """
     city = City(map_path, types)
     recording = _first_minutes(Recording.read(read_blocks(observations)), minutes)
     progress = Progress("verify")

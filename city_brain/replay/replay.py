@@ -21,7 +21,9 @@ MakeRunner = Callable[[int], Runner]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Observations (n,) and the line of each, which is their log position whatever the way of reading; rejected lines by reason."""
+    """Observations (n,) and the line of each, which is their log position whatever the way of reading; rejected lines
+    by reason.
+    """
 
     observations: Observations
     line: Ints
@@ -47,7 +49,9 @@ class Recording:
 
 @dataclass(slots=True)
 class Answer:
-    """What the street says of a recording: a leaf hash per tick record, the tree head over them, incidents and counters."""
+    """What the street says of a recording: a leaf hash per tick record, the tree head over them, incidents and
+    counters.
+    """
 
     head: TreeHead = field(default_factory=TreeHead)
     leaves: list[bytes] = field(default_factory=list)
@@ -70,7 +74,9 @@ class Answer:
         return self.head.digest().hex()
 
 
-def run(recording: Recording, plan: Plan, make: MakeRunner, restore_after: frozenset[int] = frozenset()) -> Iterator[ClosedTick]:
+def run(
+    recording: Recording, plan: Plan, make: MakeRunner, restore_after: frozenset[int] = frozenset()
+) -> Iterator[ClosedTick]:
     """The closed ticks of a recording read by a plan.
 
     In the middle of the pieces `restore_after` a new runner takes over from the bytes of the one before.
@@ -98,11 +104,15 @@ def run(recording: Recording, plan: Plan, make: MakeRunner, restore_after: froze
     yield from runner.closed()
 
 
-def answer(recording: Recording, plan: Plan, make: MakeRunner, restore_seed: int | None = None, restores: int = 0) -> Answer:
+def answer(
+    recording: Recording, plan: Plan, make: MakeRunner, restore_seed: int | None = None, restores: int = 0
+) -> Answer:
     """The answer to a recording read by a plan, with so many restores at random pieces."""
     count = sum(1 for _ in pieces(plan, recording.observations.common.arrival_ms))
     chance = np.random.Generator(np.random.PCG64(restore_seed or 0))
-    points = frozenset(chance.choice(count, size=min(restores, count), replace=False).tolist()) if restores else frozenset()
+    points = (
+        frozenset(chance.choice(count, size=min(restores, count), replace=False).tolist()) if restores else frozenset()
+    )
     said = Answer(restores=len(points))
     for closed in run(recording, plan, make, points):
         said.take(closed)

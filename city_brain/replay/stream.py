@@ -1,7 +1,8 @@
 """A stream of blocks run through the street as it is read, in constant memory.
 
 A recording that carries marks is read by them. One that does not is taken to be in order of arrival but for
-`disorder_ms`: the latest believable stamp less that is a sound mark, so rows may change places within it and nothing changes.
+`disorder_ms`: the latest believable stamp less that is a sound mark, so rows may change places within it and nothing
+changes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,8 @@ from city_brain.types import Bools, Ints
 
 DISORDER_MS: Final = 5_000
 STRAY_MS: Final = 3_600_000
-"""A stamp this far (and twice the block's own span) outside its block is not believed: it would move log time for good."""
+"""A stamp this far (and twice the block's own span) outside its block is not believed: it would move log time for good.
+"""
 
 
 class StreamReader:
@@ -54,7 +56,9 @@ class StreamReader:
     def _rows(self, block: Parsed, start: int, end: int) -> None:
         if start == end:
             return
-        part = block.observations.take(np.arange(start, end)) if end - start < block.observations.n else block.observations
+        part = (
+            block.observations.take(np.arange(start, end)) if end - start < block.observations.n else block.observations
+        )
         rows = self.runner.admit(0, part, block.line[start:end])
         if not self.marked:
             rows = self._believed(rows)

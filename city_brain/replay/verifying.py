@@ -51,10 +51,23 @@ def ways(recording: Recording, effort: Effort, make: MakeRunner, seed: int) -> I
     yield _verified(f"{said.restores} restores from bytes", said, first)
 
 
-def other_processes(observations: str, city_map: str, environments: dict[str, dict[str, str]]) -> Iterator[tuple[str, str, int]]:
+def other_processes(
+    observations: str, city_map: str, environments: dict[str, dict[str, str]]
+) -> Iterator[tuple[str, str, int]]:
     """Name, digest and ticks of `city-brain fuse` in processes with other environments."""
     for name, environment in environments.items():
-        command = [sys.executable, "-m", "city_brain", "fuse", observations, "--map", city_map, "--incidents", os.devnull, "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "city_brain",
+            "fuse",
+            observations,
+            "--map",
+            city_map,
+            "--incidents",
+            os.devnull,
+            "--json",
+        ]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)  # noqa: S603 (our own)
         if done.returncode:
             raise RecordingError(f"{name}: wanted a digest, got exit {done.returncode}: {done.stderr.decode()[-500:]}")
@@ -77,7 +90,9 @@ def first_divergence(first: Answer, other: Answer) -> str:
             tick = (first.first_tick or 0) + number
             return f"tick {tick} byte {at}: wanted …{_around(a, at)}…, got …{_around(b, at)}…"
     if len(first.lines) != len(other.lines) or first.first_tick != other.first_tick:
-        return f"wanted {len(first.lines)} ticks from {first.first_tick}, got {len(other.lines)} from {other.first_tick}"
+        return (
+            f"wanted {len(first.lines)} ticks from {first.first_tick}, got {len(other.lines)} from {other.first_tick}"
+        )
     return ""
 
 
@@ -88,5 +103,10 @@ def _around(line: bytes, at: int) -> str:
 def _verified(way: str, said: Answer, first: Answer, displaced: float = 0.0) -> Verified:
     divergence = "" if said is first else first_divergence(first, said)
     return Verified(
-        way=way, digest=said.digest, ticks=said.head.size, divergence=divergence, displaced=round(displaced, 3), restores=said.restores
+        way=way,
+        digest=said.digest,
+        ticks=said.head.size,
+        divergence=divergence,
+        displaced=round(displaced, 3),
+        restores=said.restores,
     )

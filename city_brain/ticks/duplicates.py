@@ -41,7 +41,9 @@ class SeenRows(msgspec.Struct):
         return cls(horizon_ms, [], [])
 
     def first_seen(self, rows: Rows, now_ms: int) -> Bools:
-        """Marks (n,) the rows that are not copies, and remembers them; of copies in one call the earliest arrival stays."""
+        """Marks (n,) the rows that are not copies, and remembers them; of copies in one call the earliest arrival
+        stays.
+        """
         identity = row_identity(rows)
         order = np.lexsort((rows.sub, rows.offset, rows.raw_partition, rows.arrival_ms, identity))
         ordered = identity[order]

@@ -1,7 +1,7 @@
 """Clock skew: what each source's clock must be shifted by, learnt from the fastest of its rows.
 
-The least (arrival - event) of a source is its shortest delay less its skew. Shortest delays differ little within one kind
-of source, so the least difference, less that kind's usual shortest delay, is the shift to add to event times.
+The least (arrival - event) of a source is its shortest delay less its skew. Shortest delays differ little within one
+kind of source, so the least difference, less that kind's usual shortest delay, is the shift to add to event times.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,8 @@ RESTART_GAP = 1_000
 
 _SCHEMA = {
     "source": np.int64, "least_ms": np.float64, "last_seq": np.int64, "last_event_ms": np.int64,
-    "step_ticks": np.int64, "first_arrival_ms": np.int64, "last_arrival_ms": np.int64, "rows": np.int64, "restarts": np.int64,
+    "step_ticks": np.int64, "first_arrival_ms": np.int64, "last_arrival_ms": np.int64, "rows": np.int64,
+    "restarts": np.int64,
 }  # fmt: skip
 
 

@@ -56,7 +56,18 @@ class QueueBook(msgspec.Struct):
     def empty(cls, ground: "Ground") -> "QueueBook":
         """Empty roads."""
         none = np.zeros(0, np.int64)
-        return cls(Stands.empty(), Filling.empty(ground), none, np.zeros(0), np.zeros(0), np.zeros(0, np.bool_), none, none, np.zeros(0), Exits.of(ground))
+        return cls(
+            Stands.empty(),
+            Filling.empty(ground),
+            none,
+            np.zeros(0),
+            np.zeros(0),
+            np.zeros(0, np.bool_),
+            none,
+            none,
+            np.zeros(0),
+            Exits.of(ground),
+        )
 
     def step(self, tick: Tick, ground: "Ground", tracks: TrackBook, objects: ObjectBook, signals: SignalBook) -> None:
         """Takes the books of a tick that were filled before this one."""
@@ -136,7 +147,9 @@ class QueueBook(msgspec.Struct):
         self.known_road = np.concatenate([self.known_road[kept], road])[by_id]
         self.known_m = np.concatenate([self.known_m[kept], to_m])[by_id]
 
-    def _explain(self, now_ms: int, order: RoadOrder, ground: "Ground", objects: ObjectBook, signals: SignalBook) -> None:
+    def _explain(
+        self, now_ms: int, order: RoadOrder, ground: "Ground", objects: ObjectBook, signals: SignalBook
+    ) -> None:
         """Adds this tick to the seconds that something, or nothing, explained of each stand."""
         stands = self.stands.table
         owner = objects.index_of(stands["object_id"])

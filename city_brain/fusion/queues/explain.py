@@ -60,7 +60,14 @@ class Exits(msgspec.Struct):
 
 
 def explain(
-    stands: Table, gap_m: Floats, leader_speed: Floats, beside: Bools, blocked: Bools, ground: "Ground", signals: SignalBook, now_ms: int
+    stands: Table,
+    gap_m: Floats,
+    leader_speed: Floats,
+    beside: Bools,
+    blocked: Bools,
+    ground: "Ground",
+    signals: SignalBook,
+    now_ms: int,
 ) -> None:
     """Adds a tick to the seconds of each explanation of the stands seen now; `gap_m`, `leader_speed` (stands,), `blocked` (R,)."""
     at = np.flatnonzero(stands["fresh"] & (stands["road"] >= 0))
@@ -117,7 +124,13 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
         for name in ("left", "through", "right")
     )
     across = left if ground.roads.drives_on_right else right
-    pocket = ground.roads.turn_lane[stands["lane"][at]] & ground.roads.inner_lane[stands["lane"][at]] & (across != Colour.ABSENT)
+    pocket = (
+        ground.roads.turn_lane[stands["lane"][at]]
+        & ground.roads.inner_lane[stands["lane"][at]]
+        & (across != Colour.ABSENT)
+    )
     sides = np.isin(left, (Colour.GREEN, Colour.ABSENT)) & np.isin(right, (Colour.GREEN, Colour.ABSENT))
-    straight = np.where(through != Colour.ABSENT, through == Colour.GREEN, sides & ((left == Colour.GREEN) | (right == Colour.GREEN)))
+    straight = np.where(
+        through != Colour.ABSENT, through == Colour.GREEN, sides & ((left == Colour.GREEN) | (right == Colour.GREEN))
+    )
     return (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)

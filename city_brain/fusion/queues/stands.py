@@ -101,9 +101,13 @@ class Stands(msgspec.Struct):
         index = objects.index_of(table["object_id"])
         here = np.flatnonzero(index >= 0)
         away2 = np.zeros(table.n)
-        away2[here] = (seen["x"][index[here]] - table["x"][here]) ** 2 + (seen["y"][index[here]] - table["y"][here]) ** 2
+        away2[here] = (seen["x"][index[here]] - table["x"][here]) ** 2 + (
+            seen["y"][index[here]] - table["y"][here]
+        ) ** 2
         drives = np.zeros(table.n, dtype=np.bool_)
-        drives[here] = seen["fresh"][index[here]] & ((seen["standing_since_ms"][index[here]] < 0) | (away2[here] > LEFT_M**2))
+        drives[here] = seen["fresh"][index[here]] & (
+            (seen["standing_since_ms"][index[here]] < 0) | (away2[here] > LEFT_M**2)
+        )
         came = table["arrived"] | table["appeared"]
         memory = np.where(came, ARRIVED_MEMORY_MS, PARKED_MEMORY_MS)
         table.keep(~drives & (now_ms - table["last_ms"] <= memory))

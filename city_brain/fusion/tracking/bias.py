@@ -1,8 +1,8 @@
 """Position bias of each camera, learnt from traffic that keeps its lanes.
 
-A camera's ground positions are off by a nearly constant vector b. Vehicles drive, on average, at the centre of their lane,
-so the lateral offset of a vehicle on a lane with right-hand normal n is n·b plus noise. Over lanes of several directions
-ridge regression gives both components: (Σ n nᵀ + λ I) b = Σ n · offset.
+A camera's ground positions are off by a nearly constant vector b. Vehicles drive, on average, at the centre of their
+lane, so the lateral offset of a vehicle on a lane with right-hand normal n is n·b plus noise. Over lanes of several
+directions ridge regression gives both components: (Σ n nᵀ + λ I) b = Σ n · offset.
 """
 
 import msgspec

@@ -1,15 +1,16 @@
 """Pedestrian on the carriageway: a person who stands or walks in a lane, away from any crosswalk.
 
-Per look the log-likelihood of "inside the lane" against "beside it" grows with z² / 2σ², z being how far the person is inside
-the lane's edge and σ how well the camera can tell. Camera noise lasts about ten seconds, so a tick counts as a quarter of a
-look. Waiting people drift slowly at the kerb, people who walk along it stay beside it: both weigh less than they seem to.
+Per look the log-likelihood of "inside the lane" against "beside it" grows with z² / 2σ², z being how far the person is
+inside the lane's edge and σ how well the camera can tell. Camera noise lasts about ten seconds, so a tick counts as a
+quarter of a look. Waiting people drift slowly at the kerb, people who walk along it stay beside it: both weigh less
+than they seem to.
 """
 
 import msgspec
 import numpy as np
 
-from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.scene import Scene
+from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
@@ -20,7 +21,8 @@ from city_brain.table import Table
 from city_brain.types import Floats, Ints
 
 _SCHEMA = {
-    "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "weight": np.float64, "n": np.int64, "depth_m": np.float64,
+    "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "weight": np.float64, "n": np.int64,
+    "depth_m": np.float64,
 }  # fmt: skip
 
 
