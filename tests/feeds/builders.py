@@ -8,10 +8,27 @@ from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.filters import IncidentFilter, Names, Wanted
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.incidents.incident import Evidence, Incident, Place
-from city_brain.incidents.incident_type import load_incident_types
+from city_brain.incidents.incident_type import IncidentType, IncidentTypes, Words
 
 START_MS = 1_780_000_000_000
-TYPES = load_incident_types()
+_KINDS = {
+    name: IncidentType(
+        type=name,
+        version=1,
+        detector=name,
+        parameters=None,
+        suspect_log_odds=0.0,
+        open_log_odds=2.0,
+        close_log_odds=-1.0,
+        hold_s=0.0,
+        close_gap_s=60.0,
+        join_radius_m=30.0,
+        join_gap_s=60.0,
+        headline=Words(zh=f"{zh}：{{place}}", en=f"{name} at {{place}}"),
+    )
+    for name, zh in (("congestion", "拥堵"), ("crash", "事故"), ("fire", "火情"), ("stopped_vehicle", "停车"))
+}
+TYPES = IncidentTypes(_KINDS, tuple(_KINDS))
 AREAS = ("370000", "370100", "370102")
 NAMES = Names(types=tuple(TYPES.by_name), area_codes=AREAS)
 
