@@ -39,14 +39,15 @@ def test_generated_code_is_up_to_date(generated: Path) -> None:
 
 @pytest.mark.parametrize("path", PROTOS, ids=lambda path: path.stem)
 def test_every_name_of_a_proto_is_documented(path: Path) -> None:
-    """A comment stands before every message, field, enum, value, service and call."""
+    """A comment stands before every message, enum, service and call, and before every field or its group of fields."""
     found = []
-    before = ""
+    commented = False
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        wants_comment = OPENING.match(line) or (FIELD.match(line) and not line.lstrip().startswith(("syntax", "//")))
-        if wants_comment and not before.lstrip().startswith("//"):
+        is_comment = line.lstrip().startswith("//")
+        opens = OPENING.match(line) is not None
+        if (opens or FIELD.match(line)) and not is_comment and not commented and not line.startswith("syntax"):
             found.append(f"{path.name}:{number} {line.strip()}")
-        before = line
+        commented = is_comment or (commented and bool(line.strip()) and not opens)
     assert not found, report(found)
 
 
