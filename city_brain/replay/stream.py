@@ -1,7 +1,8 @@
 """A stream of blocks run through the street as it is read, in constant memory.
 
 A recording that carries marks is read by them. One that does not is taken to be in order of arrival but for
-`disorder_ms`: the latest believable stamp less that is a sound mark, so rows may change places within it and nothing changes.
+`disorder_ms`: the latest believable stamp less that is a sound mark, so rows may change places within it and nothing
+changes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,11 +14,13 @@ import numpy as np
 from city_brain.observations.json_twin import Parsed
 from city_brain.observations.rows import Rows
 from city_brain.runner import ClosedTick, Runner
+from city_brain.table import Table
 from city_brain.types import Bools, Ints
 
 DISORDER_MS: Final = 5_000
 STRAY_MS: Final = 3_600_000
-"""A stamp this far (and twice the block's own span) outside its block is not believed: it would move log time for good."""
+"""A stamp this far (and twice the block's own span) outside its block is not believed: it would move log time for good.
+"""
 
 
 class StreamReader:
@@ -53,7 +56,9 @@ class StreamReader:
     def _rows(self, block: Parsed, start: int, end: int) -> None:
         if start == end:
             return
-        part = block.observations.take(np.arange(start, end)) if end - start < block.observations.n else block.observations
+        part = (
+            block.observations.take(np.arange(start, end)) if end - start < block.observations.n else block.observations
+        )
         rows = self.runner.admit(0, part, block.line[start:end])
         if not self.marked:
             rows = self._believed(rows)
@@ -83,10 +88,10 @@ def _near_the_others(arrival_ms: Ints) -> Bools:
     return good & (arrival_ms >= low - limit) & (arrival_ms <= high + limit)
 
 
-def track_lines(closed: ClosedTick, names: dict[int, str]) -> Iterator[bytes]:
-    """A JSON line for each track of the objects that ended in a tick: source_id, track_id, object_id."""
-    for partition, reading in enumerate(closed.readings):
-        ended = reading.ended
-        for source, track, number in zip(*(ended[name].tolist() for name in ("source", "track", "object_id")), strict=True):
+def track_lines(tracks: Iterable[Table], names: dict[int, str]) -> Iterator[bytes]:
+    """A JSON line (source_id, track_id, object_id) for each row of a table of tracks per partition."""
+    for partition, table in enumerate(tracks):
+        columns = (table[name].tolist() for name in ("source", "track", "object_id"))
+        for source, track, number in zip(*columns, strict=True):
             name = names.get(source, f"source:{source:016x}")
             yield msgspec.json.encode({"source_id": name, "track_id": track, "object_id": f"{partition}-{number}"})

@@ -1,0 +1,136 @@
+"""What explains a stand: a slow leader, its own red lamp, a full exit; and for how long nothing did."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from city_brain.fusion.queues.order import RoadOrder
+from city_brain.fusion.signals import SignalBook
+from city_brain.numerics import segment_sum
+from city_brain.observations.rows import LAMPS_PER_SIDE
+from city_brain.observations.vocabulary import MOVEMENTS, Colour
+from city_brain.table import Table
+from city_brain.types import Bools, Floats, Ints
+
+if TYPE_CHECKING:
+    from city_brain.fusion.scene import Ground
+
+SLOW_MPS = 2.4
+QUEUE_GAP_M = 19.0
+"""Centre to centre, of two vehicles of one queue: a bus, its gap, and what cameras are off."""
+
+STOP_ZONE_M = 22.0
+"""Who stands within this of the stop line, behind nobody, is first at the signal."""
+
+EXIT_M = 25.0
+"""A road whose first metres hold a slow vehicle lets nobody in."""
+
+LOOK_M = (9.0, 16.0)
+"""Places ahead of a stand that a camera must view for the lane ahead to count as seen."""
+
+LOOK_EVERY = 16
+LONGEST_STEP_MS = 5_000
+"""Of a longer time unseen, what explained the stand is not known."""
+
+LAMP_LAG_MS = 1_000
+"""Lamps are asked for a little before now, so that a change known late is known."""
+
+
+class Exits(msgspec.Struct):
+    """The roads that each road leads into, as pairs `road`, `onto` (k,)."""
+
+    road: np.ndarray
+    onto: np.ndarray
+
+    @classmethod
+    def of(cls, ground: "Ground") -> "Exits":
+        """Reads them off the map."""
+        onto = [np.asarray(ground.roads.downstream(road), dtype=np.int64) for road in range(len(ground.roads.road_id))]
+        road = np.repeat(np.arange(len(onto), dtype=np.int64), [len(roads) for roads in onto])
+        return cls(road, np.concatenate(onto) if onto else np.zeros(0, np.int64))
+
+    def blocked(self, order: RoadOrder, length_m: Floats) -> Bools:
+        """Whether a road that each road (R,) leads into is full where it begins."""
+        count = len(length_m)
+        entering = (order.speed < SLOW_MPS) & (length_m[order.road] - order.to_stop_m < EXIT_M)
+        full = np.bincount(order.road[entering], minlength=count) > 0
+        blocked: Bools = segment_sum(full[self.onto].astype(np.float64), self.road, count) > 0
+        return blocked
+
+
+def explain(
+    stands: Table,
+    gap_m: Floats,
+    leader_speed: Floats,
+    beside: Bools,
+    blocked: Bools,
+    ground: "Ground",
+    signals: SignalBook,
+    now_ms: int,
+) -> None:
+    """Adds a tick to the seconds of each explanation of the stands seen now; `gap_m`, `leader_speed` (stands,), `blocked` (R,)."""
+    at = np.flatnonzero(stands["fresh"] & (stands["road"] >= 0))
+    if len(at) == 0:
+        return
+    _look_ahead(stands, at, ground)
+    gap, speed, road = gap_m[at], leader_speed[at], stands["road"][at]
+    queued = (gap <= QUEUE_GAP_M) & (speed < SLOW_MPS)
+    stands["gap_m"][at], stands["queued"][at] = gap, queued
+    inside = ground.views.in_intersection(stands["x"][at], stands["y"][at]) >= 0
+    signalled = np.asarray(ground.roads.road_end_intersection)[road] >= 0
+    first = ~queued & (inside | (signalled & (stands["to_stop_m"][at] <= STOP_ZONE_M)))
+    may_go = first & ~inside & ~blocked[road]
+    may_go[may_go] = _own_green(at[may_go], stands, ground, signals, now_ms - LAMP_LAG_MS)
+    open_road, alone = ~queued & ~first, ~beside[at]
+    seen = stands["ahead_seen"][at]
+    elapsed_s = np.minimum(now_ms - stands["counted_ms"][at], LONGEST_STEP_MS) / 1000.0
+    stands["counted_ms"][at] = now_ms
+    for name, holds in (
+        ("queued_s", queued),
+        ("beside_s", open_road & ~alone),
+        ("free_s", open_road & alone & seen),
+        ("dim_s", open_road & alone & ~seen),
+        ("green_s", may_go & alone),
+    ):
+        stands[name][at] += np.where(holds, elapsed_s, 0.0)
+
+
+def _look_ahead(stands: Table, at: Ints, ground: "Ground") -> None:
+    """Asks, now and then, whether a camera views the lane ahead."""
+    due = at[stands["n"][at] % LOOK_EVERY == 1]
+    if len(due) == 0:
+        return
+    seen = np.ones(len(due), dtype=np.bool_)
+    for ahead_m in LOOK_M:
+        x = stands["x"][due] + ahead_m * stands["ux"][due]
+        y = stands["y"][due] + ahead_m * stands["uy"][due]
+        seen &= ground.views.cameras_seeing(x, y)[:, 0] >= 0
+    stands["ahead_seen"][due] = seen
+
+
+def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, moment_ms: int) -> Bools:
+    """Whether the lamp of the stands' (n,) own movement is green.
+
+    A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on, or, where there is
+    none, by all lamps of its side.
+    """
+    intersection, side = ground.junctions.approach_of(stands["road"][at])
+    known = (intersection >= 0) & (side >= 0)
+    signal = np.where(known, signals.of_intersection[intersection], -1)
+    moment = np.full(len(at), moment_ms, dtype=np.int64)
+    left, through, right = (
+        signals.colour(signal, np.maximum(side, 0) * LAMPS_PER_SIDE + MOVEMENTS.index(name), moment)
+        for name in ("left", "through", "right")
+    )
+    across = left if ground.roads.drives_on_right else right
+    pocket = (
+        ground.roads.turn_lane[stands["lane"][at]]
+        & ground.roads.inner_lane[stands["lane"][at]]
+        & (across != Colour.ABSENT)
+    )
+    sides = np.isin(left, (Colour.GREEN, Colour.ABSENT)) & np.isin(right, (Colour.GREEN, Colour.ABSENT))
+    straight = np.where(
+        through != Colour.ABSENT, through == Colour.GREEN, sides & ((left == Colour.GREEN) | (right == Colour.GREEN))
+    )
+    return (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)

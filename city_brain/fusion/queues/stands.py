@@ -1,0 +1,178 @@
+"""Stands: vehicles that stand on a road, remembered by place, so that a lost track does not end a stop.
+
+Cameras lose standing vehicles behind trucks and between two ids. A stand goes on under another object that was never seen
+moving and stands at the same place; it ends when its vehicle is seen to drive. Places of vehicles that stood there from the
+beginning are remembered longer: a vehicle seen there again is parked, not stopped.
+"""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from city_brain.fusion.tracking.associate import assign
+from city_brain.fusion.tracking.gate import near_pairs
+from city_brain.fusion.tracking.objects import ObjectBook
+from city_brain.numerics import find_sorted
+from city_brain.observations.vocabulary import ObjectClass
+from city_brain.table import Table
+from city_brain.types import Bools, Ints
+
+if TYPE_CHECKING:
+    from city_brain.fusion.scene import Ground
+
+VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE)
+IS_VEHICLE = np.isin(np.array(list(ObjectClass)), VEHICLES)
+"""By class code: what keeps to lanes and queues in them."""
+
+SAME_PLACE_M = 3.0
+"""Two means of one standing vehicle differ less; two queued vehicles stand farther apart."""
+
+LEFT_M = 6.0
+"""An object this far from its stand has moved, or is another vehicle under the same id."""
+
+ARRIVED_MEMORY_MS = 120_000
+PARKED_MEMORY_MS = 900_000
+MEAN_OVER = 60
+"""Ticks over which a place is averaged; camera noise lasts about ten of them."""
+
+LOOKED_BEFORE_MS = 60_000
+"""A vehicle that appears standing where this long nothing stood has come, though no track shows it coming."""
+
+_SCHEMA: dict[str, object] = {
+    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64, "lane": np.int64,
+    "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64, "ux": np.float64, "uy": np.float64,
+    "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_, "appeared": np.bool_, "fresh": np.bool_, "confidence": np.float64,
+    "gap_m": np.float64, "queued": np.bool_, "queued_s": np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64,
+    "beside_s": np.float64, "overtaken": np.int64, "ahead_seen": np.bool_, "counted_ms": np.int64,
+}  # fmt: skip
+
+COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "green_s", "overtaken")
+"""What is counted over the whole of a stand."""
+
+
+class Stands(msgspec.Struct):
+    """The stands in order of birth. Columns:
+
+    `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over `n` ticks, with its lane,
+    `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`, `last_ms` seen standing · `arrived` one track saw it
+    come and stop; `appeared` it stands where nothing stood while somebody looked · `fresh` seen in this tick · `confidence` mean ·
+    `gap_m` to the leader, inf for none; `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the
+    open road with slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`);
+    `green_s` alone and first at the stop line while its own lamp was green and the exits free · vehicles that have
+    `overtaken` it · `ahead_seen` a camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
+    """
+
+    table: Table
+    began_ms: int
+
+    @classmethod
+    def empty(cls) -> "Stands":
+        """Nobody stands."""
+        return cls(Table(_SCHEMA), -1)
+
+    def step(self, now_ms: int, ground: "Ground", objects: ObjectBook) -> None:
+        """Takes the objects after a tick."""
+        if self.began_ms < 0:
+            self.began_ms = now_ms
+        self._end(now_ms, objects)
+        table, seen = self.table, objects.table
+        table["fresh"] = False
+        mask = seen["fresh"] & (seen["standing_since_ms"] >= 0) & (seen["lane"] >= 0) & IS_VEHICLE[seen["cls"]]
+        at = np.flatnonzero(mask)
+        if len(at) == 0:
+            return
+        order = np.argsort(table["object_id"], kind="stable")
+        known = find_sorted(table["object_id"][order], seen["id"][at])
+        stand = np.where(known >= 0, order[known] if table.n else -1, -1)
+        unknown = np.flatnonzero(stand < 0)
+        stand[unknown] = self._take_over(at[unknown], now_ms, objects)
+        unknown = np.flatnonzero(stand < 0)
+        stand[unknown] = self._bear(at[unknown], now_ms, objects)
+        self._average(stand, at, now_ms, objects)
+        self._drop_doubles(now_ms)
+        self._place(ground)
+
+    def _end(self, now_ms: int, objects: ObjectBook) -> None:
+        """Drops the stands whose vehicle drives, and those not seen for long."""
+        table, seen = self.table, objects.table
+        if table.n == 0:
+            return
+        index = objects.index_of(table["object_id"])
+        here = np.flatnonzero(index >= 0)
+        away2 = np.zeros(table.n)
+        away2[here] = (seen["x"][index[here]] - table["x"][here]) ** 2 + (
+            seen["y"][index[here]] - table["y"][here]
+        ) ** 2
+        drives = np.zeros(table.n, dtype=np.bool_)
+        drives[here] = seen["fresh"][index[here]] & (
+            (seen["standing_since_ms"][index[here]] < 0) | (away2[here] > LEFT_M**2)
+        )
+        came = table["arrived"] | table["appeared"]
+        memory = np.where(came, ARRIVED_MEMORY_MS, PARKED_MEMORY_MS)
+        table.keep(~drives & (now_ms - table["last_ms"] <= memory))
+
+    def _take_over(self, at: Ints, now_ms: int, objects: ObjectBook) -> Ints:
+        """The stand (n,) that each standing object `at` (n,) goes on with, -1 for none."""
+        table, seen = self.table, objects.table
+        answer = np.full(len(at), -1, dtype=np.int64)
+        free = np.flatnonzero(table["last_ms"] < now_ms)
+        left, right = near_pairs(seen["x"][at], seen["y"][at], table["x"][free], table["y"][free], SAME_PLACE_M)
+        right = free[right]
+        index = objects.index_of(table["object_id"][right])
+        lost = (index < 0) | ~seen["fresh"][index]
+        lost &= ~seen["arrived"][at[left]] & (seen["top_speed"][at[left]] < 2.0)
+        left, right = left[lost], right[lost]
+        away2 = (seen["x"][at[left]] - table["x"][right]) ** 2 + (seen["y"][at[left]] - table["y"][right]) ** 2
+        best = assign(left, right, away2, margin=0.0)
+        answer[left[best]] = right[best]
+        table["object_id"][right[best]] = seen["id"][at[left[best]]]
+        return answer
+
+    def _bear(self, at: Ints, now_ms: int, objects: ObjectBook) -> Ints:
+        seen, n = objects.table, self.table.n
+        looked = now_ms - self.began_ms >= LOOKED_BEFORE_MS
+        self.table.append(
+            len(at), object_id=seen["id"][at], key=seen["birth_key"][at], cls=seen["cls"][at], x=seen["x"][at], y=seen["y"][at], n=0,
+            lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0, since_ms=seen["standing_since_ms"][at],
+            last_ms=now_ms, arrived=seen["arrived"][at], appeared=looked, fresh=True, confidence=0.0, gap_m=np.inf, queued=False,
+            queued_s=0.0, free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, ahead_seen=False, counted_ms=now_ms,
+        )  # fmt: skip
+        return n + np.arange(len(at), dtype=np.int64)
+
+    def _average(self, stand: Ints, at: Ints, now_ms: int, objects: ObjectBook) -> None:
+        table, seen = self.table, objects.table
+        table["n"][stand] += 1
+        share = 1.0 / np.minimum(table["n"][stand], MEAN_OVER)
+        for name in ("x", "y"):
+            table[name][stand] += share * (seen[name][at] - table[name][stand])
+        table["cls"][stand] = seen["cls"][at]
+        table["arrived"][stand] |= seen["arrived"][at]
+        table["confidence"][stand] = seen["conf_sum"][at] / np.maximum(seen["n_rows"][at], 1)
+        table["last_ms"][stand], table["fresh"][stand] = now_ms, True
+
+    def _drop_doubles(self, now_ms: int) -> None:
+        """Of two stands at one place, only one of them seen now, the seen one stays and takes over what the other knew."""
+        table = self.table
+        now, before = np.flatnonzero(table["fresh"]), np.flatnonzero(~table["fresh"])
+        left, right = near_pairs(table["x"][now], table["y"][now], table["x"][before], table["y"][before], SAME_PLACE_M)
+        if len(left) == 0:
+            return
+        left, right = now[left], before[right]
+        recent = now_ms - table["last_ms"][right] <= ARRIVED_MEMORY_MS
+        table["appeared"][left[~table["appeared"][right]]] = False
+        np.logical_or.at(table["arrived"], left[recent], table["arrived"][right[recent]])
+        np.minimum.at(table["since_ms"], left[recent], table["since_ms"][right[recent]])
+        table["key"][left[recent]] = table["key"][right[recent]]
+        for name in COUNTED:
+            np.maximum.at(table[name], left[recent], table[name][right[recent]])
+        keep: Bools = np.ones(table.n, dtype=np.bool_)
+        keep[right] = False
+        table.keep(keep)
+
+    def _place(self, ground: "Ground") -> None:
+        at = np.flatnonzero(self.table["fresh"])
+        match = ground.roads.match(self.table["x"][at], self.table["y"][at])
+        for name in ("lane", "offset_m", "to_stop_m", "along_m", "ux", "uy"):
+            self.table[name][at] = getattr(match, name)
+        self.table["road"][at] = np.where(match.lane >= 0, ground.roads.road[match.lane], -1)

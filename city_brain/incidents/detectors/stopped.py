@@ -1,0 +1,173 @@
+"""Stopped vehicle: one that stands in a lane longer than anything explains.
+
+Every benign stop ends: a queue moves on, a red lamp turns green, loading takes less than a minute. So what counts is not how long a
+vehicle stands but for how many seconds nothing explained it: no slow leader, no red lamp, no other vehicles standing beside it. In a
+jam and where the lane ahead is out of view a leader may be hidden, so more seconds are needed; vehicles that overtake tell
+that the road moves.
+"""
+
+import msgspec
+import numpy as np
+
+from city_brain.fusion.scene import Scene
+from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.incidents.members import log_rows, object_sources
+from city_brain.observations.vocabulary import ObjectClass
+from city_brain.table import Table
+from city_brain.types import Bools, Floats, Ints
+
+
+class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds and weights of `StoppedVehicle`."""
+
+    unexplained_s: float
+    """Seconds that nothing explained, at which a stop is as likely a breakdown as announced ones are; loading ends sooner."""
+    unexplained_bus_s: float
+    unexplained_unwitnessed_s: float
+    """Where no track saw it come and stop."""
+    unexplained_jam_s: float
+    jam_fill: float
+    """From this filling of the road on it is taken for jammed."""
+    own_green_s: float
+    """Seconds of its own green, alone and first at the stop line."""
+    own_green_pocket_s: float
+    """The same in a turn pocket, where one waits for gaps in the oncoming traffic."""
+    beside_share: float
+    """What a second counts while others stand beside it: it may stand behind a leader that nobody sees."""
+    out_of_view_share: float
+    """What a second counts while the lane ahead is out of view and hardly anyone has overtaken."""
+    overtakers_enough: int
+    weight_per_s: float
+    weight_max: float
+    witnessed_weight: float
+    overtaker_weight: float
+    prior_log_odds: float
+    offset_max_m: float
+    """Mean distance from the lane's centre; parked vehicles stand farther out."""
+    offset_max_unwitnessed_m: float
+    confidence_min: float
+    confidence_min_unwitnessed: float
+    believed_s: float
+    """A vehicle that nobody sees is believed to go on standing for so long."""
+
+
+class Told(msgspec.Struct):
+    """A stand that was handed over: what its end needs."""
+
+    x: float
+    y: float
+    first_ms: int
+
+
+class StoppedState(msgspec.Struct):
+    """Stands handed over in the last tick, by key."""
+
+    told: dict[str, Told]
+
+
+class StoppedVehicle:
+    """Weighs the stands of the queue book (see the module)."""
+
+    def __init__(self, type_name: str, parameters: StoppedParameters) -> None:
+        self.type_name, self.parameters = type_name, parameters
+        self.state = StoppedState({})
+
+    def step(self, scene: Scene) -> list[Finding]:
+        """Findings of the stands that are suspect, and the ends of those that drove off."""
+        stands, limits = scene.queues.stands.table, self.parameters
+        at = np.flatnonzero(self._eligible(stands, scene.now_ms))
+        weight = self._unexplained(scene, stands, at)
+        overtaken = limits.overtaker_weight * np.minimum(stands["overtaken"][at], limits.overtakers_enough)
+        total = limits.prior_log_odds + limits.witnessed_weight + weight + overtaken
+        suspect = np.flatnonzero(total > 0.0)
+        findings = [self._finding(scene, int(at[k]), float(weight[k]), float(overtaken[k])) for k in suspect]
+        told = {f.key: Told(f.x, f.y, f.first_seen_ms) for f in findings}
+        present = {f"{key:016x}" for key in stands["key"].tolist()} if self.state.told else set()
+        ended = [self._end(key, last, scene) for key, last in self.state.told.items() if key not in present]
+        self.state.told = told
+        return findings + ended
+
+    def _eligible(self, stands: Table, now_ms: int) -> Bools:
+        limits = self.parameters
+        offset, arrived = np.abs(stands["offset_m"]), stands["arrived"]
+        mask: Bools = (stands["road"] >= 0) & (now_ms - stands["last_ms"] <= 1000 * limits.believed_s)
+        mask &= np.where(
+            arrived, offset <= limits.offset_max_m, stands["appeared"] & (offset <= limits.offset_max_unwitnessed_m)
+        )
+        mask &= stands["confidence"] >= np.where(arrived, limits.confidence_min, limits.confidence_min_unwitnessed)
+        return mask
+
+    def _unexplained(self, scene: Scene, stands: Table, at: Ints) -> Floats:
+        """Log-odds (n,) of the unexplained seconds of stands `at` (n,)."""
+        limits, roads = self.parameters, scene.ground.roads
+        column = {
+            name: stands[name][at]
+            for name in ("free_s", "dim_s", "beside_s", "green_s", "overtaken", "cls", "arrived", "road", "lane")
+        }
+        flows = column["overtaken"] >= limits.overtakers_enough
+        seconds = column["free_s"] + column["dim_s"] * np.where(flows, 1.0, limits.out_of_view_share)
+        seconds += column["beside_s"] * limits.beside_share
+        needed = np.where(column["cls"] == ObjectClass.BUS, limits.unexplained_bus_s, limits.unexplained_s)
+        needed = np.where(column["arrived"], needed, np.maximum(needed, limits.unexplained_unwitnessed_s))
+        jammed = scene.queues.filling.fill[column["road"]] >= limits.jam_fill
+        needed = np.where(jammed, np.maximum(needed, limits.unexplained_jam_s), needed)
+        on_road = limits.weight_per_s * (seconds - needed)
+        green_needed = np.where(roads.turn_lane[column["lane"]], limits.own_green_pocket_s, limits.own_green_s)
+        at_line = np.where(flows, limits.weight_per_s * (column["green_s"] - green_needed), -np.inf)
+        weight: Floats = np.minimum(np.maximum(on_road, at_line), limits.weight_max)
+        return weight
+
+    def _finding(self, scene: Scene, stand: int, weight: float, overtaken: float) -> Finding:
+        stands, limits = scene.queues.stands.table, self.parameters
+        object_id, since_ms, last_ms = (int(stands[name][stand]) for name in ("object_id", "since_ms", "last_ms"))
+        sources = object_sources(scene, object_id)
+        rows = log_rows(scene, object_id)
+        figures = {
+            name: round(float(stands[name][stand]), 1)
+            for name in ("free_s", "dim_s", "beside_s", "green_s", "queued_s", "offset_m", "to_stop_m")
+        }
+        witnessed = "seen_arriving" if stands["arrived"][stand] else "appeared_standing"
+        evidence = [
+            Evidence(
+                what="stands_unexplained",
+                sources=sources,
+                weight=weight,
+                first_ms=since_ms,
+                last_ms=last_ms,
+                rows=rows,
+                note={**figures},
+            ),
+            Evidence(
+                what=witnessed, sources=sources, weight=limits.witnessed_weight, first_ms=since_ms, last_ms=since_ms
+            ),
+        ]
+        if overtaken > 0.0:
+            note = {"vehicles": int(stands["overtaken"][stand])}
+            evidence.append(
+                Evidence(
+                    what="overtaken",
+                    sources=sources,
+                    weight=overtaken,
+                    first_ms=since_ms,
+                    last_ms=last_ms,
+                    note={**note},
+                )
+            )
+        return Finding(
+            type=self.type_name,
+            key=f"{int(stands['key'][stand]):016x}",
+            x=float(stands["x"][stand]),
+            y=float(stands["y"][stand]),
+            position_error_m=0.6,
+            first_seen_ms=since_ms,
+            log_odds=limits.prior_log_odds + sum(item.weight for item in evidence),
+            evidence=tuple(evidence),
+            road=scene.ground.roads.road_id[int(stands["road"][stand])],
+        )
+
+    def _end(self, key: str, last: Told, scene: Scene) -> Finding:
+        """The vehicle of a stand handed over before was seen to drive off, or has long been out of sight."""
+        return Finding(
+            type=self.type_name, key=key, x=last.x, y=last.y, position_error_m=0.6, first_seen_ms=last.first_ms,
+            log_odds=0.0, evidence=(), gone=True,
+        )  # fmt: skip
