@@ -60,9 +60,19 @@ class Exits(msgspec.Struct):
 
 
 def explain(
-    stands: Table, gap_m: Floats, leader_speed: Floats, beside: Bools, blocked: Bools, ground: "Ground", signals: SignalBook, now_ms: int
+    stands: Table,
+    gap_m: Floats,
+    leader_speed: Floats,
+    beside: Bools,
+    blocked: Bools,
+    ground: "Ground",
+    signals: SignalBook,
+    now_ms: int,
 ) -> None:
-    """Adds a tick to the seconds of each explanation of the stands seen now; `gap_m`, `leader_speed` (stands,), `blocked` (R,)."""
+    """Adds a tick to the seconds of each explanation of the stands seen now.
+
+    `gap_m`, `leader_speed`, `beside` (stands,); `blocked` (R,) roads whose exits are full.
+    """
     at = np.flatnonzero(stands["fresh"] & (stands["road"] >= 0))
     if len(at) == 0:
         return
@@ -105,8 +115,8 @@ def _look_ahead(stands: Table, at: Ints, ground: "Ground") -> None:
 def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, moment_ms: int) -> Bools:
     """Whether the lamp of the stands' (n,) own movement is green.
 
-    A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on, or, where there is
-    none, by all lamps of its side.
+    A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on,
+    or, where there is none, by all lamps of its side.
     """
     intersection, side = ground.junctions.approach_of(stands["road"][at])
     known = (intersection >= 0) & (side >= 0)
@@ -117,7 +127,14 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
         for name in ("left", "through", "right")
     )
     across = left if ground.roads.drives_on_right else right
-    pocket = ground.roads.turn_lane[stands["lane"][at]] & ground.roads.inner_lane[stands["lane"][at]] & (across != Colour.ABSENT)
+    pocket = (
+        ground.roads.turn_lane[stands["lane"][at]]
+        & ground.roads.inner_lane[stands["lane"][at]]
+        & (across != Colour.ABSENT)
+    )
     sides = np.isin(left, (Colour.GREEN, Colour.ABSENT)) & np.isin(right, (Colour.GREEN, Colour.ABSENT))
-    straight = np.where(through != Colour.ABSENT, through == Colour.GREEN, sides & ((left == Colour.GREEN) | (right == Colour.GREEN)))
-    return (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)
+    straight = np.where(
+        through != Colour.ABSENT, through == Colour.GREEN, sides & ((left == Colour.GREEN) | (right == Colour.GREEN))
+    )
+    green: Bools = (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)
+    return green

@@ -12,6 +12,7 @@ import msgspec
 from city_brain.incidents.detectors.pedestrian import PedestrianOnCarriageway, PedestrianParameters
 from city_brain.incidents.detectors.red_light import RedLightParameters, RedLightRunning
 from city_brain.incidents.detectors.signal_fault import SignalFault, SignalFaultParameters
+from city_brain.incidents.detectors.stopped import StoppedParameters, StoppedVehicle
 from city_brain.incidents.detectors.wrong_way import WrongWay, WrongWayParameters
 from city_brain.incidents.hypothesis import Finding
 
@@ -47,5 +48,6 @@ DETECTORS: dict[str, Registered] = {
     "pedestrian_on_carriageway": Registered(PedestrianOnCarriageway, PedestrianParameters),
     "red_light_running": Registered(RedLightRunning, RedLightParameters),
     "signal_fault": Registered(SignalFault, SignalFaultParameters),
+    "stopped_vehicle": Registered(StoppedVehicle, StoppedParameters),
     "wrong_way": Registered(WrongWay, WrongWayParameters),
 }

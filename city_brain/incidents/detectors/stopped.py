@@ -1,9 +1,9 @@
 """Stopped vehicle: one that stands in a lane longer than anything explains.
 
-Every benign stop ends: a queue moves on, a red lamp turns green, loading takes less than a minute. So what counts is not how long a
-vehicle stands but for how many seconds nothing explained it: no slow leader, no red lamp, no other vehicles standing beside it. In a
-jam and where the lane ahead is out of view a leader may be hidden, so more seconds are needed; vehicles that overtake tell
-that the road moves.
+Every benign stop ends: a queue moves on, a red lamp turns green, loading takes less than a minute. So what counts is
+not how long a vehicle stands but for how many seconds nothing explained it: no slow leader, no red lamp, no other
+vehicles standing beside it. In a jam and where the lane ahead is out of view a leader may be hidden, so more seconds
+are needed; vehicles that overtake tell that the road moves.
 """
 
 import msgspec
@@ -21,7 +21,7 @@ class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Thresholds and weights of `StoppedVehicle`."""
 
     unexplained_s: float
-    """Seconds that nothing explained, at which a stop is as likely a breakdown as announced ones are; loading ends sooner."""
+    """Seconds that nothing explained, at which a stop is announced; loading ends sooner."""
     unexplained_bus_s: float
     unexplained_unwitnessed_s: float
     """Where no track saw it come and stop."""
@@ -91,14 +91,19 @@ class StoppedVehicle:
         limits = self.parameters
         offset, arrived = np.abs(stands["offset_m"]), stands["arrived"]
         mask: Bools = (stands["road"] >= 0) & (now_ms - stands["last_ms"] <= 1000 * limits.believed_s)
-        mask &= np.where(arrived, offset <= limits.offset_max_m, stands["appeared"] & (offset <= limits.offset_max_unwitnessed_m))
+        mask &= np.where(
+            arrived, offset <= limits.offset_max_m, stands["appeared"] & (offset <= limits.offset_max_unwitnessed_m)
+        )
         mask &= stands["confidence"] >= np.where(arrived, limits.confidence_min, limits.confidence_min_unwitnessed)
         return mask
 
     def _unexplained(self, scene: Scene, stands: Table, at: Ints) -> Floats:
         """Log-odds (n,) of the unexplained seconds of stands `at` (n,)."""
         limits, roads = self.parameters, scene.ground.roads
-        column = {name: stands[name][at] for name in ("free_s", "dim_s", "beside_s", "green_s", "overtaken", "cls", "arrived", "road", "lane")}
+        column = {
+            name: stands[name][at]
+            for name in ("free_s", "dim_s", "beside_s", "green_s", "overtaken", "cls", "arrived", "road", "lane")
+        }
         flows = column["overtaken"] >= limits.overtakers_enough
         seconds = column["free_s"] + column["dim_s"] * np.where(flows, 1.0, limits.out_of_view_share)
         seconds += column["beside_s"] * limits.beside_share
@@ -117,15 +122,37 @@ class StoppedVehicle:
         object_id, since_ms, last_ms = (int(stands[name][stand]) for name in ("object_id", "since_ms", "last_ms"))
         sources = object_sources(scene, object_id)
         rows = log_rows(scene, object_id)
-        figures = {name: round(float(stands[name][stand]), 1) for name in ("free_s", "dim_s", "beside_s", "green_s", "queued_s", "offset_m", "to_stop_m")}
+        figures = {
+            name: round(float(stands[name][stand]), 1)
+            for name in ("free_s", "dim_s", "beside_s", "green_s", "queued_s", "offset_m", "to_stop_m")
+        }
         witnessed = "seen_arriving" if stands["arrived"][stand] else "appeared_standing"
         evidence = [
-            Evidence(what="stands_unexplained", sources=sources, weight=weight, first_ms=since_ms, last_ms=last_ms, rows=rows, note={**figures}),
-            Evidence(what=witnessed, sources=sources, weight=limits.witnessed_weight, first_ms=since_ms, last_ms=since_ms),
+            Evidence(
+                what="stands_unexplained",
+                sources=sources,
+                weight=weight,
+                first_ms=since_ms,
+                last_ms=last_ms,
+                rows=rows,
+                note={**figures},
+            ),
+            Evidence(
+                what=witnessed, sources=sources, weight=limits.witnessed_weight, first_ms=since_ms, last_ms=since_ms
+            ),
         ]
         if overtaken > 0.0:
             note = {"vehicles": int(stands["overtaken"][stand])}
-            evidence.append(Evidence(what="overtaken", sources=sources, weight=overtaken, first_ms=since_ms, last_ms=last_ms, note={**note}))
+            evidence.append(
+                Evidence(
+                    what="overtaken",
+                    sources=sources,
+                    weight=overtaken,
+                    first_ms=since_ms,
+                    last_ms=last_ms,
+                    note={**note},
+                )
+            )
         return Finding(
             type=self.type_name,
             key=f"{int(stands['key'][stand]):016x}",
