@@ -1,8 +1,8 @@
 """The journey of a city's observations as one literal: from a raw row to what the desk is told.
 
 The same steps run in process, on Kafka and in tests. An `Engine` is one partition of the city: rows and marks in, one
-`Reading` per tick out. It does no I/O and reads no clock; all its memory is in `EngineState`, which goes to bytes and back
-between any two rows.
+`Reading` per tick out. It does no I/O and reads no clock; all its memory is in `EngineState`, which goes to bytes and
+back between any two rows.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ import numpy as np
 
 from city_brain.city.routing import Routing
 from city_brain.errors import StateError
-from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.crossings import CrossingBook
 from city_brain.fusion.queues import QueueBook
 from city_brain.fusion.scene import Ground, Scene
 from city_brain.fusion.sensors import SensorBook
 from city_brain.fusion.signals import SignalBook
+from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import TrackBook
 from city_brain.incidents.detectors import DETECTORS, Detector
 from city_brain.incidents.hypothesis import Finding
@@ -75,7 +75,9 @@ class EngineState(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one partition makes of one tick: its findings, and the tracks (source, track, object_id) of objects that ended."""
+    """What one partition makes of one tick: its findings, and the tracks (source, track, object_id) of objects that
+    ended.
+    """
 
     tick: int
     due_ms: int
@@ -121,30 +123,37 @@ class Engine:
             yield self._step(tick)
 
     def _step(self, tick: Tick) -> Reading:
-        ended = Table({})
         for name, stage in STAGES:
-            result = stage(self.books, tick, self.ground)
-            if isinstance(result, Table):
-                ended = result
+            stage(self.books, tick, self.ground)
             self.profile(name)
         books = self.books
         scene = Scene(
-            self.ground, tick, self.ticker.state.clocks, books.tracks, books.objects, books.signals, books.sensors, books.crossings,
+            self.ground,
+            tick,
+            self.ticker.state.clocks,
+            books.tracks,
+            books.objects,
+            books.signals,
+            books.sensors,
+            books.crossings,
             books.queues,
         )
         findings: list[Finding] = []
         for name, detector in self.detectors.items():
             findings.extend(detector.step(scene))
             self.profile(name)
-        return Reading(tick.index, tick.due_ms, self._own(findings), ended)
+        return Reading(tick.index, tick.due_ms, self._own(findings), books.objects.ended)
 
     def _at_home(self, rows: Rows) -> Bools:
         """Which rows (n,) belong to this partition; the others are here for the halo."""
-        assert self.routing is not None
-        home = self.routing.home(rows.source)
+        routing = self.routing
+        if routing is None:
+            return np.ones(rows.n, dtype=np.bool_)
+        home = routing.home(rows.source)
         unmapped = home < 0
-        home[unmapped] = self.routing.owner(rows.x[unmapped], rows.y[unmapped])
-        return home == self.partition
+        home[unmapped] = routing.owner(rows.x[unmapped], rows.y[unmapped])
+        mine: Bools = home == self.partition
+        return mine
 
     def _own(self, findings: list[Finding]) -> list[Finding]:
         """The findings that lie in this partition's cells."""

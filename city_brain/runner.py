@@ -60,7 +60,8 @@ class Runner:
         self.admission = AdmissionTable.from_city(ground.city)
         self.routing = Routing(ground.city, partitions) if partitions > 1 else None
         self.engines = [
-            Engine(ground, types, self.settings, raw_partitions, self.routing, partition) for partition in range(partitions)
+            Engine(ground, types, self.settings, raw_partitions, self.routing, partition)
+            for partition in range(partitions)
         ]
         self.desk = Desk(city, ground.city, types)
         self.door = Counters()

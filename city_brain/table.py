@@ -14,9 +14,10 @@ _SMALLEST = 16
 class Table:
     """Named columns of equal length `n`, appended to and thinned in place.
 
-    A schema entry is a dtype, or a dtype with a shape for a column of short vectors (n, k). `table["x"]` is a view of the live rows (writing into it writes the table) and is good until the next `append` or
-    `keep`. Capacity doubles, so appending is cheap on average; memory is capacity × row width and falls when a `keep`
-    leaves less than a quarter in use.
+    A schema entry is a dtype, or a dtype with a shape for a column of short vectors (n, k). `table["x"]` is a view of
+    the live rows (writing into it writes the table) and is good until the next `append` or `keep`. Capacity doubles, so
+    appending is cheap on average; memory is capacity × row width and falls when a `keep` leaves less than a quarter in
+    use.
     """
 
     __slots__ = ("_columns", "n", "schema")

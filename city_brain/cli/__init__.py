@@ -1,1 +1,5 @@
-"""The command line: parsing and printing only."""
+"""The command line: `city-brain COMMAND`; parsing and printing only, one module per command."""
+
+from city_brain.cli.app import main
+
+__all__ = ["main"]

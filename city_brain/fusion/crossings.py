@@ -1,8 +1,8 @@
 """Crossings: vehicles that pass a stop line, each witnessed by one track on both sides of it.
 
-Input: the tracks after a tick. State: tracks on an approach, and crossings whose exit is not known yet. Output: the crossings
-completed in this tick, with movement and time. Which movement a vehicle makes is known only at the exit: left turners cross
-straight for a dozen metres.
+Input: the tracks after a tick. State: tracks on an approach, and crossings whose exit is not known yet. Output: the
+crossings completed in this tick, with movement and time. Which movement a vehicle makes is known only at the exit: left
+turners cross straight for a dozen metres.
 """
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
-from city_brain.types import Bools, Floats, Ints
+from city_brain.types import Bools, Column, Floats, Ints
 
 if TYPE_CHECKING:
     from city_brain.fusion.scene import Ground
@@ -30,16 +30,19 @@ _VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MO
 
 _APPROACH = {"key": np.int64, "road": np.int64, "to_stop_m": np.float64, "time_ms": np.int64, "speed": np.float64}
 _CROSSING = {
-    "key": np.int64, "object_id": np.int64, "source": np.int64, "intersection": np.int64, "side": np.int64, "in_road": np.int64,
-    "out_road": np.int64, "movement": np.int64, "cross_ms": np.int64, "line_speed": np.float64, "least_speed": np.float64,
+    "key": np.int64, "object_id": np.int64, "source": np.int64, "intersection": np.int64, "side": np.int64,
+    "in_road": np.int64,
+    "out_road": np.int64, "movement": np.int64, "cross_ms": np.int64, "line_speed": np.float64,
+    "least_speed": np.float64,
     "confidence": np.float64, "first_row": (np.int64, (3,)), "last_row": (np.int64, (3,)),
 }  # fmt: skip
 
 
 class CrossingBook(msgspec.Struct):
-    """`completed`: crossings whose exit was seen in this tick. Columns: `key` of the track, `object_id`, `source`, `intersection`, `side` of
-    the arm it came from, `in_road`, `out_road`, `movement` (0 left, 1 through, 2 right, 3 back), `cross_ms` at the stop line, `line_speed` there and
-    `least_speed` since in m/s, `confidence` of the track, `first_row` and `last_row` log positions on both sides of the line.
+    """`completed`: crossings whose exit was seen in this tick. Columns: `key` of the track, `object_id`, `source`,
+    `intersection`, `side` of the arm it came from, `in_road`, `out_road`, `movement` (0 left, 1 through, 2 right, 3
+    back), `cross_ms` at the stop line, `line_speed` there and `least_speed` since in m/s, `confidence` of the track,
+    `first_row` and `last_row` log positions on both sides of the line.
     """
 
     approaching: Table
@@ -67,9 +70,15 @@ class CrossingBook(msgspec.Struct):
         self._begin(tick, ground, table, at, road, junction)
         self._approach(ground, table, at, road, junction, along)
 
-    def _approach(self, ground: "Ground", table: Table, at: Ints, road: Ints, junction: Ints, along: Bools) -> None:
+    def _approach(self, ground: "Ground", table: Table, at: Ints, road: Column, junction: Column, along: Bools) -> None:
         """Remembers the last place of every vehicle that comes up to a stop line."""
-        before = along & (road >= 0) & (junction < 0) & (table["to_stop_m"][at] < APPROACH_M) & (table["to_stop_m"][at] > 0.5)
+        before = (
+            along
+            & (road >= 0)
+            & (junction < 0)
+            & (table["to_stop_m"][at] < APPROACH_M)
+            & (table["to_stop_m"][at] > 0.5)
+        )
         before[before] &= ground.junctions.approach_of(road[before])[0] >= 0
         at, road = at[before], road[before]
         known = self.approaching
@@ -79,7 +88,7 @@ class CrossingBook(msgspec.Struct):
             speed=table["speed"][at],
         )  # fmt: skip
 
-    def _begin(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Ints, junction: Ints) -> None:
+    def _begin(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Column, junction: Column) -> None:
         """Opens a crossing for vehicles that were before a stop line and are now in the junction or beyond."""
         known = self.approaching
         order = np.argsort(known["key"], kind="stable")
@@ -87,7 +96,7 @@ class CrossingBook(msgspec.Struct):
         before = order[np.maximum(found, 0)] if known.n else np.zeros(len(at), dtype=np.int64)
         if known.n == 0:
             return
-        intersection, side = ground.junctions.approach_of(known["road"][before])
+        intersection, side = ground.junctions.approach_of(known["road"][before].astype(np.int32))
         inside = junction == intersection
         leaving = (road >= 0) & (road != known["road"][before]) & (ground.junctions.exit_of(road)[0] == intersection)
         passed = (found >= 0) & (inside | leaving)
@@ -100,14 +109,15 @@ class CrossingBook(msgspec.Struct):
         place = _places(tick, table, at)
         self.open.append(
             len(at), key=table["key"][at], object_id=table["object_id"][at], source=table["source"][at],
-            intersection=intersection[passed], side=side[passed], in_road=known["road"][before], out_road=-1, movement=-1,
+            intersection=intersection[passed], side=side[passed], in_road=known["road"][before], out_road=-1,
+            movement=-1,
             cross_ms=known["time_ms"][before] + np.minimum(to_line_ms, elapsed_ms), line_speed=mean,
             least_speed=np.minimum(table["speed"][at], known["speed"][before]),
             confidence=table["conf_sum"][at] / np.maximum(table["n_rows"][at], 1), first_row=place, last_row=place,
         )  # fmt: skip
         known.keep(~np.isin(known["key"], table["key"][at]))
 
-    def _leave(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Ints, driving: Bools) -> None:
+    def _leave(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Column, driving: Bools) -> None:
         """Completes the crossings of vehicles that are now driving on a road out of their junction."""
         crossings = self.open
         if crossings.n == 0:
@@ -122,16 +132,18 @@ class CrossingBook(msgspec.Struct):
         if not out.any():
             return
         at, road = at[here[out]], road[here[out]]
-        done = {name: column[out].copy() for name, column in crossings.columns().items()}
+        done: dict[str, Column] = {name: column[out].copy() for name, column in crossings.columns().items()}
         done |= {"out_road": road, "last_row": _places(tick, table, at), "object_id": table["object_id"][at]}
-        done["movement"] = ground.junctions.movement(done["in_road"], road)
+        done["movement"] = ground.junctions.movement(done["in_road"].astype(np.int32), road)
         self.completed.append(len(at), **done)
         self.completed.keep(self.completed["movement"] != NO_MOVEMENT)
         crossings.keep(~out)
 
     def slot(self) -> Ints:
         """The lamp (n,) that governs each completed crossing: 3 × side + movement."""
-        slot: Ints = self.completed["side"] * LAMPS_PER_SIDE + np.minimum(self.completed["movement"], LAMPS_PER_SIDE - 1)
+        slot: Ints = self.completed["side"] * LAMPS_PER_SIDE + np.minimum(
+            self.completed["movement"], LAMPS_PER_SIDE - 1
+        )
         return slot
 
 

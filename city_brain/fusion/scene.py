@@ -6,11 +6,11 @@ from city_brain.city.city_map import CityMap
 from city_brain.city.junctions import Junctions
 from city_brain.city.roads import Roads
 from city_brain.city.views import Views
-from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.crossings import CrossingBook
 from city_brain.fusion.queues import QueueBook
 from city_brain.fusion.sensors import SensorBook
 from city_brain.fusion.signals import SignalBook
+from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import TrackBook
 from city_brain.ticks.skew import SourceClocks
 from city_brain.ticks.tick import Tick

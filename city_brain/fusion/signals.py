@@ -1,7 +1,7 @@
 """Signals: the recent messages of every controller in order of time, and what its lamps showed at a moment.
 
-Controllers speak on change and every few seconds; messages come late, twice or never. So they are kept sorted by time, and
-a lamp is known at a moment only where the message before it is recent and the one after it does not disagree.
+Controllers speak on change and every few seconds; messages come late, twice or never. So they are kept sorted by time,
+and a lamp is known at a moment only where the message before it is recent and the one after it does not disagree.
 """
 
 from typing import TYPE_CHECKING
@@ -34,7 +34,8 @@ UNKNOWN = 255
 class SignalBook(msgspec.Struct):
     """Messages of S signals, oldest first: `time_ms`, `lamps`, `mode` (S, DEPTH); `key`, `intersection` (S,).
 
-    Signals are in order of `key` (the hash63 of their id). `of_intersection` gives the signal of each intersection, -1 for none.
+    Signals are in order of `key` (the hash63 of their id). `of_intersection` gives the signal of each intersection, -1
+    for none.
     """
 
     key: np.ndarray
@@ -104,7 +105,9 @@ class SignalBook(msgspec.Struct):
         return np.where(count > known, count - 1, -1)
 
     def colour(self, signal: Ints, slot: Ints, moment_ms: Ints) -> Ints:
-        """`Colour` (n,) of lamp `slot` (n,; 3 × side + movement) of `signal` (n,) at `moment_ms` (n,); UNKNOWN where not known."""
+        """`Colour` (n,) of lamp `slot` (n,; 3 × side + movement) of `signal` (n,) at `moment_ms` (n,); UNKNOWN where
+        not known.
+        """
         at = self.message_before(signal, moment_ms)
         before = np.maximum(at, 0)
         after = np.minimum(before + 1, DEPTH - 1)
@@ -117,7 +120,9 @@ class SignalBook(msgspec.Struct):
         return np.where((at >= 0) & (signal >= 0) & recent & agree, shown, UNKNOWN)
 
     def seconds_of(self, colour: Colour, signal: Ints, slot: Ints, since_ms: Ints, until_ms: int) -> np.ndarray:
-        """Seconds (n,) that a lamp showed `colour` from `since_ms` (n,) to `until_ms`; silences beyond RECENT_MS do not count."""
+        """Seconds (n,) that a lamp showed `colour` from `since_ms` (n,) to `until_ms`; silences beyond RECENT_MS do not
+        count.
+        """
         start = self.time_ms[signal]
         end = np.empty_like(start)
         end[:, :-1], end[:, -1] = start[:, 1:], until_ms
@@ -128,7 +133,9 @@ class SignalBook(msgspec.Struct):
         return np.where(signal >= 0, total, 0.0)
 
     def showing_since(self) -> tuple[Ints, Bools]:
-        """When each signal (S,) began to show what it shows now in the mode it is in, and whether no message is missing since (S,)."""
+        """When each signal (S,) began to show what it shows now in the mode it is in, and whether no message is missing
+        since (S,).
+        """
         same = (self.lamps == self.lamps[:, -1:]) & (self.mode == self.mode[:, -1:]) & (self.time_ms != NO_TIME)
         run = np.logical_and.accumulate(same[:, ::-1], axis=1)[:, ::-1]
         first = np.argmax(run, axis=1)
@@ -154,14 +161,18 @@ class SignalBook(msgspec.Struct):
         for shift in range(CYCLE_S[0], min(CYCLE_S[1], len(shown) * 2 // 3)):
             both = (shown[shift:] >= 0) & (shown[:-shift] >= 0)
             if np.count_nonzero(both) >= 30:
-                agreement = float(np.count_nonzero((shown[shift:] == shown[:-shift]) & both)) / float(np.count_nonzero(both))
+                agreement = float(np.count_nonzero((shown[shift:] == shown[:-shift]) & both)) / float(
+                    np.count_nonzero(both)
+                )
                 best = max(best, (round(agreement, 6), -shift))
         period = -best[1]
         if best[0] < CYCLE_AGREEMENT or period == 0 or np.all(shown == shown[0]):
             return None
         template = shown[-period:].copy()
         before = shown[-2 * period : -period]
-        template[-len(before) :] = np.where(template[-len(before) :] < 0, before, template[-len(before) :]) if len(before) else template
+        template[-len(before) :] = (
+            np.where(template[-len(before) :] < 0, before, template[-len(before) :]) if len(before) else template
+        )
         return Cycle(int(moments[-period]), template)
 
 

@@ -10,7 +10,8 @@ from city_brain.types import Ints
 
 
 def follow(table: Table, object_id: Ints, **birth: Any) -> Ints:
-    """Index (n,) of objects `object_id` (n,; ascending) in `table`; those not followed yet are added with `birth` values.
+    """Index (n,) of objects `object_id` (n,; ascending) in `table`; those not followed yet are added with `birth`
+    values.
 
     A birth value is a column (n,) or a scalar, one for every column of the table but `object_id`.
     """

@@ -55,7 +55,9 @@ def split(arrival_ms: Ints, source: Ints, seed: int, raw_partitions: int, envelo
     sources, index = np.unique(source, return_inverse=True)
     home = chance.integers(0, raw_partitions, len(sources))[index]
     order = np.argsort(arrival_ms, kind="stable")
-    return Plan(f"{raw_partitions} raw partitions, interleaving {seed}", raw_partitions, envelope_rows, order, home, seed)
+    return Plan(
+        f"{raw_partitions} raw partitions, interleaving {seed}", raw_partitions, envelope_rows, order, home, seed
+    )
 
 
 def pieces(plan: Plan, arrival_ms: Ints) -> Iterator[Piece]:
@@ -75,7 +77,9 @@ def _cut(plan: Plan, arrival_ms: Ints, partition: int) -> list[Piece]:
     least_after = np.append(np.minimum.accumulate(arrival_ms[rows][::-1])[::-1], arrival_ms.max())
     ends = np.append(np.arange(plan.envelope_rows, len(rows), plan.envelope_rows), len(rows))
     starts = np.append(0, ends[:-1])
-    return [Piece(partition, rows[a:b], int(least_after[b])) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    return [
+        Piece(partition, rows[a:b], int(least_after[b])) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
+    ]
 
 
 def _interleave(queues: list[list[Piece]], seed: int) -> Iterator[Piece]:

@@ -21,7 +21,7 @@ class LogTime(msgspec.Struct):
     @classmethod
     def of_partitions(cls, raw_partitions: int) -> "LogTime":
         """Nothing read yet from partitions 0 … `raw_partitions` - 1."""
-        return cls({partition: NEVER for partition in range(raw_partitions)})
+        return cls(dict.fromkeys(range(raw_partitions), NEVER))
 
     def arrival(self, raw_partition: int, stamp_ms: Ints) -> Ints:
         """Arrival (n,) of rows stamped `stamp_ms` (n,) that follow the last mark of their partition."""

@@ -14,7 +14,8 @@ def _mix(bits: np.ndarray) -> np.ndarray:
     """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every input bit reaches every output bit."""
     bits = (bits ^ (bits >> np.uint64(30))) * _MIX_A
     bits = (bits ^ (bits >> np.uint64(27))) * _MIX_B
-    return bits ^ (bits >> np.uint64(31))
+    mixed: np.ndarray = bits ^ (bits >> np.uint64(31))
+    return mixed
 
 
 def row_identity(rows: Rows) -> np.ndarray:
@@ -41,7 +42,9 @@ class SeenRows(msgspec.Struct):
         return cls(horizon_ms, [], [])
 
     def first_seen(self, rows: Rows, now_ms: int) -> Bools:
-        """Marks (n,) the rows that are not copies, and remembers them; of copies in one call the earliest arrival stays."""
+        """Marks (n,) the rows that are not copies, and remembers them; of copies in one call the earliest arrival
+        stays.
+        """
         identity = row_identity(rows)
         order = np.lexsort((rows.sub, rows.offset, rows.raw_partition, rows.arrival_ms, identity))
         ordered = identity[order]

@@ -1,7 +1,8 @@
 """The ticker: rows and marks of several raw logs in, closed ticks out.
 
-Input: admitted rows of raw partitions, and marks. State: rows not yet taken, what duplicates and skews were learnt. Output:
-every tick in order, empty ones included, each the same whoever reads the logs in whatever interleaving and grouping.
+Input: admitted rows of raw partitions, and marks. State: rows not yet taken, what duplicates and skews were learnt.
+Output: every tick in order, empty ones included, each the same whoever reads the logs in whatever interleaving and
+grouping.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +39,9 @@ class Ticker:
     def __init__(
         self, settings: TickSettings, raw_partitions: int, counted: Callable[[Rows], Bools] | None = None
     ) -> None:
-        """`counted` marks the rows (n,) that this ticker counts: those that other partitions get too are counted at home."""
+        """`counted` marks the rows (n,) that this ticker counts: those that other partitions get too are counted at
+        home.
+        """
         self.settings = settings
         self._counted = counted
         self.state = TickerState(

@@ -29,7 +29,11 @@ def stream(seed: int, seconds: int = 40, per_second: int = 12) -> Rows:
     skew = chance.integers(-2_000, 2_000, SOURCES)
     delay = 300 + chance.exponential(300, count).astype(np.int64) + 5_000 * (chance.random(count) < 0.02)
     rows = make_rows(
-        source=source, seq=np.arange(count), event_ms=true_ms + skew[source], arrival_ms=true_ms + delay, track=np.arange(count)
+        source=source,
+        seq=np.arange(count),
+        event_ms=true_ms + skew[source],
+        arrival_ms=true_ms + delay,
+        track=np.arange(count),
     )
     copies = rows.take(chance.integers(0, count, count // 20))
     copies = msgspec.structs.replace(copies, arrival_ms=copies.arrival_ms + 400, offset=copies.offset + count)

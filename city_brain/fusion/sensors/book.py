@@ -87,6 +87,7 @@ class SensorBook(msgspec.Struct):
     sorted_at: np.ndarray
     weather: Weather
     silent: SilentSources
+    by_quantity: list[np.ndarray]
     mapped: int = 0
     levels_due_ms: int = 0
 
@@ -94,14 +95,14 @@ class SensorBook(msgspec.Struct):
     def empty(cls, ground: "Ground") -> "SensorBook":
         """The sensors of the map, none read yet."""
         none = np.zeros(0, np.int64)
-        book = cls(Table(_SCHEMA), none, none, Weather.empty(), SilentSources.empty(ground))
+        book = cls(Table(_SCHEMA), none, none, Weather.empty(), SilentSources.empty(ground), [])
         book._bear(*_mapped(ground.city))
         book.mapped = book.table.n
         return book
 
     def of(self, quantity: Quantity) -> Ints:
         """Table indices of the channels that measure a quantity."""
-        return np.flatnonzero(self.table["quantity"] == quantity)
+        return self.by_quantity[quantity]
 
     def step(self, tick: Tick, ground: "Ground") -> None:
         """Takes the rows of a tick."""
@@ -140,6 +141,7 @@ class SensorBook(msgspec.Struct):
         )  # fmt: skip
         self.sorted_at = np.argsort(self.table["key"], kind="stable")
         self.sorted_key = self.table["key"][self.sorted_at]
+        self.by_quantity = [np.flatnonzero(self.table["quantity"] == code) for code in Quantity]
         self.weather.add(np.arange(first, first + count), quantity, x, y)
 
     def _take(self, channel: Ints, rows: Rows, row: Ints, time_ms: Ints) -> None:

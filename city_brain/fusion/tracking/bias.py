@@ -1,8 +1,8 @@
 """Position bias of each camera, learnt from traffic that keeps its lanes.
 
-A camera's ground positions are off by a nearly constant vector b. Vehicles drive, on average, at the centre of their lane,
-so the lateral offset of a vehicle on a lane with right-hand normal n is n·b plus noise. Over lanes of several directions
-ridge regression gives both components: (Σ n nᵀ + λ I) b = Σ n · offset.
+A camera's ground positions are off by a nearly constant vector b. Vehicles drive, on average, at the centre of their
+lane, so the lateral offset of a vehicle on a lane with right-hand normal n is n·b plus noise. Over lanes of several
+directions ridge regression gives both components: (Σ n nᵀ + λ I) b = Σ n · offset.
 """
 
 import msgspec
@@ -18,7 +18,7 @@ OFFSET_LIMIT_M = 2.2
 
 
 class CameraBias(msgspec.Struct):
-    """Normal equations per camera: `nn` (cameras, 3) holds Σ nx², Σ nx·ny, Σ ny²; `no` (cameras, 2) holds Σ n · offset."""
+    """Normal equations per camera: `nn` (cameras, 3) is Σ nx², Σ nx·ny, Σ ny²; `no` (cameras, 2) is Σ n · offset."""
 
     nn: np.ndarray
     no: np.ndarray

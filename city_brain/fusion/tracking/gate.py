@@ -1,8 +1,8 @@
 """Gates and costs: which track can be which object, in sigmas of what motion and cameras allow.
 
 Between an object predicted over a gap and a track stands the squared Mahalanobis distance along and across the object's
-motion, plus terms for heading, speed, class and carriageway. The spreads come from recorded traffic: unknown delay floors
-shift a moving vehicle along its path, a gap lets it brake or turn.
+motion, plus terms for heading, speed, class and carriageway. The spreads come from recorded traffic: unknown delay
+floors shift a moving vehicle along its path, a gap lets it brake or turn.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,21 @@ REACH_LIMIT_M = 45.0
 SAME_CLASS_CHI2 = 6.0
 SAME_CARRIAGEWAY_CHI2 = 7.0
 
-_FAMILIES = {ObjectClass.PERSON: 1, ObjectClass.SMOKE: 2, ObjectClass.FIRE: 2, ObjectClass.ANIMAL: 3, ObjectClass.WATER: 4}
+_FAMILIES = {
+    ObjectClass.PERSON: 1,
+    ObjectClass.SMOKE: 2,
+    ObjectClass.FIRE: 2,
+    ObjectClass.ANIMAL: 3,
+    ObjectClass.WATER: 4,
+}
 _FAMILY = np.array([_FAMILIES.get(cls, 0) for cls in ObjectClass])
 
 
 @dataclass(frozen=True, slots=True)
 class Motions:
-    """Columns (n,) of things that move: place and spread in metres, velocity in m/s, heading and lane direction as unit vectors."""
+    """Columns (n,) of things that move: place and spread in metres, velocity in m/s, heading and lane direction as unit
+    vectors.
+    """
 
     x: Floats
     y: Floats

@@ -1,4 +1,6 @@
-"""Joining tracks across cameras: taking over a predicted object, merging objects that keep together, splitting strained ones."""
+"""Joining tracks across cameras: taking over a predicted object, merging objects that keep together, splitting strained
+ones.
+"""
 
 import msgspec
 import numpy as np
@@ -19,7 +21,9 @@ _ID_LIMIT = 1 << 31
 
 
 class PairMemory(msgspec.Struct):
-    """Pairs of objects seen near each other: `pair` (k,) sorted codes of two ids, `ticks` (k,) in a row, `cost_sum` (k,)."""
+    """Pairs of objects seen near each other: `pair` (k,) sorted codes of two ids, `ticks` (k,) in a row, `cost_sum`
+    (k,).
+    """
 
     pair: np.ndarray
     ticks: np.ndarray
@@ -90,7 +94,9 @@ def attach(tracks: Table, seekers: Ints, objects: Table, now_ms: int) -> Ints:
 
 
 def _near_objects(sought: Motions, objects: Table, now_ms: int) -> tuple[Ints, Ints, Floats]:
-    """Candidates (k,): index into `sought`, index into `objects`, and the gap in seconds since the object's place was known."""
+    """Candidates (k,): index into `sought`, index into `objects`, and the gap in seconds since the object's place was
+    known.
+    """
     gap_s = (now_ms - objects["time_ms"]) / 1000.0
     found: list[tuple[Column, Column]] = []
     for low, high in GAP_BANDS_S:
@@ -123,7 +129,7 @@ def merge_pairs(tracks: Table, objects: Table, memory: PairMemory) -> tuple[Ints
 
 
 def strained(tracks: Table, objects: Table, now_ms: int) -> Ints:
-    """Tracks to be split off: far from the rest of their object for several ticks, or a second one of the same camera."""
+    """Tracks to split off: far from the rest of their object for several ticks, or a second one of one camera."""
     at = np.flatnonzero(tracks["fresh"])
     of = find_sorted(objects["id"], tracks["object_id"][at])
     n = objects.n

@@ -1,8 +1,8 @@
 """Objects on the ground: tracks of several cameras joined into the one thing that they see.
 
-Input: the tracks after a tick. State: one table row per object, kept 12 s beyond its last row so that a track that begins
-where a predicted object must be takes it over; pairs of objects that keep together; which tracks were which object. Output:
-the object table, each observation counted once.
+Input: the tracks after a tick. State: one table row per object, kept 12 s beyond its last row so that a track that
+begins where a predicted object must be takes it over; pairs of objects that keep together; which tracks were which
+object. Output: the object table, each observation counted once.
 """
 
 import msgspec
@@ -25,10 +25,14 @@ POSITION_GAIN = 0.7
 """Share of this tick's mean of cameras in an object's position; the rest is its prediction."""
 
 _SCHEMA: dict[str, object] = {
-    "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64,
-    "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64, "time_ms": np.int64, "x": np.float64, "y": np.float64,
-    "sigma_m": np.float64, "vx": np.float64, "vy": np.float64, "speed": np.float64, "top_speed": np.float64, "hx": np.float64,
-    "hy": np.float64, "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64,
+    "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(ObjectClass),)),
+    "conf_sum": np.float64,
+    "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64, "time_ms": np.int64, "x": np.float64,
+    "y": np.float64,
+    "sigma_m": np.float64, "vx": np.float64, "vy": np.float64, "speed": np.float64, "top_speed": np.float64,
+    "hx": np.float64,
+    "hy": np.float64, "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64,
+    "ux": np.float64,
     "uy": np.float64, "n_cameras": np.int64, "fresh": np.bool_, "arrived": np.bool_, "standing_since_ms": np.int64,
     "stand_n": np.int64, "stand_x": np.float64, "stand_y": np.float64, "brake": np.float64,
 }  # fmt: skip
@@ -36,24 +40,29 @@ _MEMBER_SCHEMA = {"key": np.int64, "source": np.int64, "track": np.int64, "objec
 
 
 class ObjectBook(msgspec.Struct):
-    """All objects in order of `id`. Columns as of tracks, and: `birth_key` the key of the first track · `time_ms` what `x`, `y` refer
-    to · `n_cameras` that saw it in this tick · `fresh` seen in this tick · `arrived` one of its tracks saw it come and stand.
+    """All objects in order of `id`. Columns as of tracks, and: `birth_key` the key of the first track · `time_ms` what
+    `x`, `y` refer to · `n_cameras` that saw it in this tick · `fresh` seen in this tick · `arrived` one of its
+    tracks saw it come and stand.
+
+    `members` tells which tracks (key, source, track) are which object; `ended` those of the objects that ended in this
+    tick.
     """
 
     table: Table
     members: Table
+    ended: Table
     pairs: PairMemory
     next_id: int
 
     @classmethod
     def empty(cls) -> "ObjectBook":
         """No object yet."""
-        return cls(Table(_SCHEMA), Table(_MEMBER_SCHEMA), PairMemory.empty(), 1)
+        return cls(Table(_SCHEMA), Table(_MEMBER_SCHEMA), Table(_MEMBER_SCHEMA), PairMemory.empty(), 1)
 
-    def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> Table:
-        """Takes the tracks after a tick; answers the members (source, track, object_id) of the objects that ended."""
+    def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> None:
+        """Takes the tracks after a tick."""
         now_ms = tick.end_ms
-        ended = self._forget(now_ms)
+        self._forget(now_ms)
         self.table["fresh"], self.table["n_cameras"] = False, 0
         self._fuse(tracks.table, now_ms)
         seekers = np.flatnonzero(tracks.table["fresh"] & (tracks.table["object_id"] < 0))
@@ -66,22 +75,20 @@ class ObjectBook(msgspec.Struct):
         self._fuse(tracks.table, now_ms)
         self._count(tracks.table, tick.rows)
         self._place(roads)
-        return ended
 
     def index_of(self, object_id: Ints) -> Ints:
         """Table index (n,) of objects by id (n,), -1 where there is none."""
         return find_sorted(self.table["id"], object_id)
 
-    def _forget(self, now_ms: int) -> Table:
+    def _forget(self, now_ms: int) -> None:
         keep = self.table["last_ms"] >= now_ms - MEMORY_MS
-        ended = Table(_MEMBER_SCHEMA)
+        self.ended = Table(_MEMBER_SCHEMA)
         if not keep.all():
             self.table.keep(keep)
             alive = find_sorted(self.table["id"], self.members["object_id"]) >= 0
             gone = {name: column[~alive] for name, column in self.members.columns().items()}
-            ended.append(len(gone["key"]), **gone)
+            self.ended.append(len(gone["key"]), **gone)
             self.members.keep(alive)
-        return ended
 
     def _bear(self, tracks: Table, at: Ints) -> None:
         count = len(at)
@@ -90,11 +97,30 @@ class ObjectBook(msgspec.Struct):
         ids = self.next_id + np.arange(count, dtype=np.int64)
         self.next_id += count
         tracks["object_id"][at] = ids
-        same = ("cls", "x", "y", "sigma_m", "vx", "vy", "speed", "hx", "hy", "lane", "offset_m", "along_m", "to_stop_m", "ux", "uy")
+        same = (
+            "cls",
+            "x",
+            "y",
+            "sigma_m",
+            "vx",
+            "vy",
+            "speed",
+            "hx",
+            "hy",
+            "lane",
+            "offset_m",
+            "along_m",
+            "to_stop_m",
+            "ux",
+            "uy",
+        )
         self.table.append(
-            count, id=ids, birth_key=tracks["key"][at], votes=0.0, conf_sum=0.0, n_rows=0, first_ms=tracks["first_ms"][at],
-            last_ms=tracks["last_ms"][at], time_ms=tracks["last_ms"][at], top_speed=0.0, n_cameras=0, fresh=False, arrived=False,
-            standing_since_ms=-1, stand_n=0, stand_x=0.0, stand_y=0.0, brake=0.0, **{name: tracks[name][at] for name in same},
+            count, id=ids, birth_key=tracks["key"][at], votes=0.0, conf_sum=0.0, n_rows=0,
+            first_ms=tracks["first_ms"][at],
+            last_ms=tracks["last_ms"][at], time_ms=tracks["last_ms"][at], top_speed=0.0, n_cameras=0, fresh=False,
+            arrived=False,
+            standing_since_ms=-1, stand_n=0, stand_x=0.0, stand_y=0.0, brake=0.0,
+            **{name: tracks[name][at] for name in same},
         )  # fmt: skip
 
     def _remember(self, tracks: Table, at: Ints) -> None:
@@ -193,7 +219,9 @@ class ObjectBook(msgspec.Struct):
         count = np.where(since < 0, 0, np.where(begins, 1, table["stand_n"][seen] + standing))
         for name, place in (("stand_x", "x"), ("stand_y", "y")):
             mean, here = table[name][seen], table[place][seen]
-            table[name][seen] = np.where(begins, here, np.where(standing, mean + (here - mean) / np.maximum(count, 1), mean))
+            table[name][seen] = np.where(
+                begins, here, np.where(standing, mean + (here - mean) / np.maximum(count, 1), mean)
+            )
         table["standing_since_ms"][seen], table["stand_n"][seen] = since, count
 
     def _place(self, roads: Roads) -> None:

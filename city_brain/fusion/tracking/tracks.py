@@ -1,8 +1,8 @@
 """Tracks: what one camera follows under one id, from its first row to a few seconds after its last.
 
-Input: the detections of a tick. State: one table row per live track. Output: the same table, with bias-corrected position,
-motion, lane, class by vote, and how it came to stand. A camera that loses an object and finds it again gives it a new id,
-so an object has many tracks; an id is not taken to mean two objects.
+Input: the detections of a tick. State: one table row per live track. Output: the same table, with bias-corrected
+position, motion, lane, class by vote, and how it came to stand. A camera that loses an object and finds it again gives
+it a new id, so an object has many tracks; an id is not taken to mean two objects.
 """
 
 import msgspec
@@ -23,7 +23,9 @@ MOVING_MPS = 2.0
 STANDING_MPS = 0.7
 BIAS_SPEED_MPS = 3.0
 VELOCITY_GAIN = 0.6
-"""Share of a new row's velocity in the smoothed one; cameras report speed to about 0.3 m/s and heading to 3-5° when moving."""
+"""Share of a new row's velocity in the smoothed one; cameras report speed to about 0.3 m/s and heading to 3-5° when
+moving.
+"""
 
 ARRIVAL_WITHIN_MS = 6_000
 ARRIVAL_WITHIN_M = 7.0
@@ -31,13 +33,16 @@ ARRIVAL_WITHIN_M = 7.0
 
 _SCHEMA: dict[str, object] = {
     "key": np.int64, "source": np.int64, "track": np.int64, "camera": np.int64, "cls": np.int64,
-    "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64, "last_ms": np.int64,
+    "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64,
+    "last_ms": np.int64,
     "raw_x": np.float64, "raw_y": np.float64, "x": np.float64, "y": np.float64, "vx": np.float64, "vy": np.float64,
     "speed": np.float64, "top_speed": np.float64, "hx": np.float64, "hy": np.float64, "sigma_m": np.float64,
-    "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64, "uy": np.float64,
+    "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64,
+    "uy": np.float64,
     "last_moving_ms": np.int64, "moving_x": np.float64, "moving_y": np.float64, "arrived": np.bool_,
     "standing_since_ms": np.int64, "stand_n": np.int64, "stand_x": np.float64, "stand_y": np.float64,
-    "fresh": np.bool_, "born": np.bool_, "object_id": np.int64, "row": np.int64, "brake": np.float64, "strain": np.int64,
+    "fresh": np.bool_, "born": np.bool_, "object_id": np.int64, "row": np.int64, "brake": np.float64,
+    "strain": np.int64,
 }  # fmt: skip
 
 
@@ -49,11 +54,12 @@ def range_sigma_m(distance_m: Floats) -> Floats:
 class TrackBook(msgspec.Struct):
     """All live tracks in order of birth. Columns (units in the name; angles as unit vectors):
 
-    `key` content hash of (source, track) · `camera` index, -1 unmapped · `cls` · `conf_sum` over `n_rows` · `x`, `y` corrected ·
-    `vx`, `vy`, `speed`, `top_speed` m/s · `brake` m/s² of the last second · `lane` -1 off the road, with signed `offset_m`,
-    `along_m`, `to_stop_m` and its direction `ux`, `uy` · `standing_since_ms` -1 when moving, `stand_x`, `stand_y` the mean place
-    standing · `arrived` seen moving, then standing, by this one track · `fresh` has a row in this tick · `born` in this tick ·
-    `row` its row in the tick, -1 when not fresh · `object_id` the fused object, -1 until joined.
+    `key` content hash of (source, track) · `camera` index, -1 unmapped · `cls` · `conf_sum` over `n_rows` · `x`, `y`
+    corrected · `vx`, `vy`, `speed`, `top_speed` m/s · `brake` m/s² of the last second · `lane` -1 off the road, with
+    signed `offset_m`, `along_m`, `to_stop_m` and its direction `ux`, `uy` · `standing_since_ms` -1 when moving,
+    `stand_x`, `stand_y` the mean place standing · `arrived` seen moving, then standing, by this one track · `fresh` has
+    a row in this tick · `born` in this tick · `row` its row in the tick, -1 when not fresh · `object_id` the fused
+    object, -1 until joined.
     """
 
     table: Table
@@ -99,10 +105,13 @@ class TrackBook(msgspec.Struct):
 
     def _bear(self, key: Ints, rows: Rows, time_ms: Ints, views: Views) -> None:
         self.table.append(
-            len(key), key=key, source=rows.source, track=rows.track, camera=views.camera_index(rows.source), cls=rows.code,
-            votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1, raw_x=rows.x, raw_y=rows.y, x=rows.x, y=rows.y,
+            len(key), key=key, source=rows.source, track=rows.track, camera=views.camera_index(rows.source),
+            cls=rows.code,
+            votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1, raw_x=rows.x, raw_y=rows.y,
+            x=rows.x, y=rows.y,
             vx=0.0, vy=0.0, speed=0.0, top_speed=0.0, hx=0.0, hy=0.0, sigma_m=1.0, lane=-1, offset_m=0.0, along_m=0.0,
-            to_stop_m=0.0, ux=0.0, uy=0.0, last_moving_ms=-1, moving_x=0.0, moving_y=0.0, arrived=False, standing_since_ms=-1,
+            to_stop_m=0.0, ux=0.0, uy=0.0, last_moving_ms=-1, moving_x=0.0, moving_y=0.0, arrived=False,
+            standing_since_ms=-1,
             stand_n=0, stand_x=0.0, stand_y=0.0, fresh=False, born=True, object_id=-1, row=-1, brake=0.0, strain=0,
         )  # fmt: skip
 
@@ -130,7 +139,10 @@ class TrackBook(msgspec.Struct):
         table["speed"][index] = speed
         table["top_speed"][index] = np.maximum(table["top_speed"][index], speed)
         turn = np.where(born, 1.0, np.where(speed > 1.0, 0.6, 0.1))
-        mx, my = table["hx"][index] + turn * (hx - table["hx"][index]), table["hy"][index] + turn * (hy - table["hy"][index])
+        mx, my = (
+            table["hx"][index] + turn * (hx - table["hx"][index]),
+            table["hy"][index] + turn * (hy - table["hy"][index]),
+        )
         norm = np.maximum(np.sqrt(mx * mx + my * my), 1e-9)
         table["hx"][index], table["hy"][index] = mx / norm, my / norm
         camera = table["camera"][index]
@@ -146,7 +158,9 @@ class TrackBook(msgspec.Struct):
         for name in ("lane", "offset_m", "along_m", "to_stop_m", "ux", "uy"):
             table[name][index] = getattr(match, name)
         along = match.ux * table["hx"][index] + match.uy * table["hy"][index]
-        steady = (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0) & (table["n_rows"][index] > 2)
+        steady = (
+            (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0) & (table["n_rows"][index] > 2)
+        )
         self.bias.learn(table["camera"][index], match.ux, match.uy, match.offset_m, steady)
 
     def _stand(self, index: Ints, tick: Tick) -> None:
@@ -159,7 +173,9 @@ class TrackBook(msgspec.Struct):
         begins = standing & (table["standing_since_ms"][index] < 0)
         reach = np.sqrt((x - table["moving_x"][index]) ** 2 + (y - table["moving_y"][index]) ** 2)
         last_moving = table["last_moving_ms"][index]
-        witnessed = begins & (last_moving >= 0) & (now_ms - last_moving <= ARRIVAL_WITHIN_MS) & (reach <= ARRIVAL_WITHIN_M)
+        witnessed = (
+            begins & (last_moving >= 0) & (now_ms - last_moving <= ARRIVAL_WITHIN_MS) & (reach <= ARRIVAL_WITHIN_M)
+        )
         table["arrived"][index] = (table["arrived"][index] | witnessed) & ~moving
         since = np.where(begins, now_ms, table["standing_since_ms"][index])
         since = np.where(speed > 1.5, -1, since)
@@ -189,5 +205,3 @@ def _newest_per_track(index: Ints, time_ms: Ints) -> Ints:
     last[:-1] = ordered[1:] != ordered[:-1]
     newest: Ints = order[last]
     return newest
-
-

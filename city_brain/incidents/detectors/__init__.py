@@ -9,6 +9,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from city_brain.incidents.detectors.environment.coverage_lost import CoverageLost, CoverageLostParameters
+from city_brain.incidents.detectors.environment.crowd import Crowd, CrowdParameters
+from city_brain.incidents.detectors.environment.fire import Fire, FireParameters
+from city_brain.incidents.detectors.environment.report import PersonReport, ReportParameters
+from city_brain.incidents.detectors.environment.waterlogging import Waterlogging, WaterloggingParameters
 from city_brain.incidents.detectors.pedestrian import PedestrianOnCarriageway, PedestrianParameters
 from city_brain.incidents.detectors.red_light import RedLightParameters, RedLightRunning
 from city_brain.incidents.detectors.signal_fault import SignalFault, SignalFaultParameters
@@ -45,9 +50,14 @@ class Registered:
 
 
 DETECTORS: dict[str, Registered] = {
+    "coverage_lost": Registered(CoverageLost, CoverageLostParameters),
+    "crowd": Registered(Crowd, CrowdParameters),
+    "fire": Registered(Fire, FireParameters),
     "pedestrian_on_carriageway": Registered(PedestrianOnCarriageway, PedestrianParameters),
+    "person_report": Registered(PersonReport, ReportParameters),
     "red_light_running": Registered(RedLightRunning, RedLightParameters),
     "signal_fault": Registered(SignalFault, SignalFaultParameters),
     "stopped_vehicle": Registered(StoppedVehicle, StoppedParameters),
+    "waterlogging": Registered(Waterlogging, WaterloggingParameters),
     "wrong_way": Registered(WrongWay, WrongWayParameters),
 }

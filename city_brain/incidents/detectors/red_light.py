@@ -1,7 +1,8 @@
 """Red-light running: several vehicles within a short time pass one junction's stop lines on a lamp that is surely red.
 
-A crossing counts when the lamp of its movement was red before, at and after it, by messages that agree on both sides, and
-the vehicle neither crept nor waited. A lost message makes one "violation" of a whole platoon; so the next message must be red too.
+A crossing counts when the lamp of its movement was red before, at and after it, by messages that agree on both sides,
+and the vehicle neither crept nor waited. A lost message makes one "violation" of a whole platoon; so the next message
+must be red too.
 """
 
 import msgspec
@@ -15,7 +16,8 @@ from city_brain.table import Table
 from city_brain.types import Bools, Ints
 
 _SCHEMA = {
-    "signal": np.int64, "intersection": np.int64, "slot": np.int64, "cross_ms": np.int64, "key": np.int64, "object_id": np.int64,
+    "signal": np.int64, "intersection": np.int64, "slot": np.int64, "cross_ms": np.int64, "key": np.int64,
+    "object_id": np.int64,
     "source": np.int64, "first_row": (np.int64, (3,)), "last_row": (np.int64, (3,)),
 }  # fmt: skip
 
@@ -62,12 +64,17 @@ class RedLightRunning:
         done, limits = scene.crossings.completed, self.parameters
         signal = scene.signals.of_intersection[done["intersection"]] if done.n else np.zeros(0, np.int64)
         brisk = (done["line_speed"] > limits.line_speed_min_mps) & (done["least_speed"] > limits.least_speed_min_mps)
-        good = np.flatnonzero((signal >= 0) & brisk & (done["confidence"] >= limits.confidence_min) & (done["movement"] < LAMPS_PER_SIDE))
+        good = np.flatnonzero(
+            (signal >= 0) & brisk & (done["confidence"] >= limits.confidence_min) & (done["movement"] < LAMPS_PER_SIDE)
+        )
         if len(good) == 0:
             return
         same = ("intersection", "cross_ms", "key", "object_id", "source", "first_row", "last_row")
         self.state.waiting.append(
-            len(good), signal=signal[good], slot=scene.crossings.slot()[good], **{name: done[name][good] for name in same}
+            len(good),
+            signal=signal[good],
+            slot=scene.crossings.slot()[good],
+            **{name: done[name][good] for name in same},
         )
 
     def _judge(self, scene: Scene) -> None:
@@ -80,7 +87,9 @@ class RedLightRunning:
         guilty = spoken & self._red(scene, waiting["cross_ms"] - int(1000 * limits.red_before_s))
         guilty &= self._red(scene, waiting["cross_ms"]) & self._red(scene, after_ms)
         if guilty.any():
-            self.state.violations.append(int(np.count_nonzero(guilty)), **{name: waiting[name][guilty] for name in _SCHEMA})
+            self.state.violations.append(
+                int(np.count_nonzero(guilty)), **{name: waiting[name][guilty] for name in _SCHEMA}
+            )
         patient = waiting["cross_ms"] >= scene.now_ms - 1000 * limits.decide_within_s
         waiting.keep(~spoken & patient)
 
@@ -119,6 +128,8 @@ class RedLightRunning:
             weight=self.parameters.weight_each,
             first_ms=cross_ms,
             last_ms=cross_ms,
-            rows=tuple((int(p), int(o), int(s)) for p, o, s in (row["first_row"][violation], row["last_row"][violation])),
+            rows=tuple(
+                (int(p), int(o), int(s)) for p, o, s in (row["first_row"][violation], row["last_row"][violation])
+            ),
             note={"vehicle": f"{int(row['key'][violation]):016x}"},
         )

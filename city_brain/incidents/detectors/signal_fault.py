@@ -1,8 +1,8 @@
 """Signal fault: a controller that says so, shows only red, is stuck, or is dark although only its link seems lost.
 
-A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme that the
-controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each crossing since is a
-draw of which a share passes on red: a small one under lamps, a large one without.
+A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme
+that the controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each
+crossing since is a draw of which a share passes on red: a small one under lamps, a large one without.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle
-from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.incidents.hypothesis import Evidence, Finding, Note
 from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
 from city_brain.observations.vocabulary import Colour, Mode
 from city_brain.table import Table
@@ -58,13 +58,30 @@ class SignalFaultState(msgspec.Struct):
     crossings: Table
 
 
-_CROSSINGS = {"signal": np.int64, "side": np.int64, "slot": np.int64, "cross_ms": np.int64, "source": np.int64, "row": (np.int64, (3,))}
+_CROSSINGS = {
+    "signal": np.int64,
+    "side": np.int64,
+    "slot": np.int64,
+    "cross_ms": np.int64,
+    "source": np.int64,
+    "row": (np.int64, (3,)),
+}
 
 
 def _fresh(signals: int) -> SignalFaultState:
-    zeros = [np.zeros(signals, dtype=np.int64) for _ in range(6)]
-    never = [np.full(signals, NO_TIME) for _ in range(2)]
-    return SignalFaultState(*zeros[:3], *never, zeros[3], {}, Table(_CROSSINGS))
+    def column(value: int) -> Ints:
+        return np.full(signals, value, dtype=np.int64)
+
+    return SignalFaultState(
+        longest_all_red_ms=column(0),
+        longest_run_ms=column(0),
+        runs=column(0),
+        run_since_ms=column(NO_TIME),
+        run_last_ms=column(NO_TIME),
+        run_all_red=column(0),
+        cycles={},
+        crossings=Table(_CROSSINGS),
+    )
 
 
 class SignalFault:
@@ -106,7 +123,9 @@ class SignalFault:
             1000 * limits.all_red_unknown_s,
         )
         red = all_red & ~says_so & (mode != Mode.MANUAL) & (shown_ms > red_limit)
-        long = np.maximum(state.longest_run_ms * limits.stuck_factor, state.longest_run_ms + 1000 * limits.stuck_margin_s)
+        long = np.maximum(
+            state.longest_run_ms * limits.stuck_factor, state.longest_run_ms + 1000 * limits.stuck_margin_s
+        )
         stuck = automatic & ~all_red & unbroken & (state.runs >= limits.known_runs_min) & (shown_ms > long)
         for what, mask, weight in (
             ("controller_reports", says_so, limits.mode_weight),
@@ -114,7 +133,10 @@ class SignalFault:
             ("stuck", stuck, limits.stuck_weight),
         ):
             for signal in np.flatnonzero(mask & (last >= scene.now_ms - 30_000)).tolist():
-                note = {"shown_s": round(float(shown_ms[signal]) / 1000, 1), "mode": Mode(int(mode[signal])).name.lower()}
+                note: Note = {
+                    "shown_s": round(float(shown_ms[signal]) / 1000, 1),
+                    "mode": Mode(int(mode[signal])).name.lower(),
+                }
                 item = Evidence(
                     what=what, sources=(int(book.key[signal]),), weight=weight, first_ms=int(since[signal]),
                     last_ms=int(last[signal]), note=note,
@@ -127,7 +149,8 @@ class SignalFault:
         healthy = np.isin(book.mode, _HEALTHY_MODES)
         same = (healthy == healthy[:, -1:]) & (book.time_ms != NO_TIME)
         first = DEPTH - np.sum(np.logical_and.accumulate(same[:, ::-1], axis=1), axis=1)
-        return last - book.time_ms[np.arange(len(last)), np.minimum(first, DEPTH - 1)]
+        reported: Ints = last - book.time_ms[np.arange(len(last)), np.minimum(first, DEPTH - 1)]
+        return reported
 
     def _learn_runs(self, since: Ints, last: Ints, all_red: Bools, unbroken: Bools) -> None:
         """When the lamps change, the run that ended becomes known."""
@@ -137,13 +160,17 @@ class SignalFault:
         usual = ended & (length < 240_000) & (length > 0)
         red = state.run_all_red > 0
         short = usual & red & (length < 1000 * self.parameters.all_red_unknown_s)
-        state.longest_all_red_ms = np.where(short, np.maximum(state.longest_all_red_ms, length), state.longest_all_red_ms)
+        state.longest_all_red_ms = np.where(
+            short, np.maximum(state.longest_all_red_ms, length), state.longest_all_red_ms
+        )
         state.longest_run_ms = np.where(usual & ~red, np.maximum(state.longest_run_ms, length), state.longest_run_ms)
         state.runs = state.runs + (usual & ~red)
         state.run_since_ms, state.run_last_ms, state.run_all_red = since.copy(), last.copy(), all_red.astype(np.int64)
 
     def _take_crossings(self, scene: Scene) -> None:
-        """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks again."""
+        """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks
+        again.
+        """
         state, limits, book, done = self.state, self.parameters, scene.signals, scene.crossings.completed
         state.crossings.keep(state.crossings["cross_ms"] >= scene.now_ms - 1000 * limits.window_s)
         silent = (book.last_ms != NO_TIME) & (book.last_ms < scene.now_ms - 1000 * limits.silent_s)
@@ -154,10 +181,10 @@ class SignalFault:
             del state.cycles[signal]
         if done.n == 0:
             return
-        signal = book.of_intersection[done["intersection"]]
-        good = (signal >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
-        good &= done["cross_ms"] > np.where(signal >= 0, book.last_ms[signal], 0)
-        news = {"signal": signal, "slot": scene.crossings.slot(), "row": done["last_row"]}
+        at = book.of_intersection[done["intersection"]]
+        good = (at >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
+        good &= done["cross_ms"] > np.where(at >= 0, book.last_ms[at], 0)
+        news = {"signal": at, "slot": scene.crossings.slot(), "row": done["last_row"]}
         news |= {name: done[name] for name in ("side", "cross_ms", "source")}
         state.crossings.append(int(np.count_nonzero(good)), **{name: column[good] for name, column in news.items()})
 
@@ -175,10 +202,12 @@ class SignalFault:
                 continue
             weight = self._binomial(len(on_red), len(mine)) if arms >= limits.arms_min else 0.0
             item = Evidence(
-                what="passes_on_expected_red", sources=tuple(np.unique(crossings["source"][on_red]).tolist()), weight=weight,
+                what="passes_on_expected_red", sources=tuple(np.unique(crossings["source"][on_red]).tolist()),
+                weight=weight,
                 first_ms=int(crossings["cross_ms"][on_red].min()), last_ms=int(crossings["cross_ms"][on_red].max()),
                 rows=tuple((int(p), int(o), int(s)) for p, o, s in crossings["row"][on_red[:8]]),
-                note={"on_red": len(on_red), "crossings": len(mine), "arms": arms, "silent_s": (scene.now_ms - last_ms) // 1000},
+                note={"on_red": len(on_red), "crossings": len(mine), "arms": arms,
+                "silent_s": (scene.now_ms - last_ms) // 1000},
             )  # fmt: skip
             evidence.setdefault(signal, []).append(item)
 

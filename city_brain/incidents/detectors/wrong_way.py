@@ -1,9 +1,9 @@
 """Wrong way: a vehicle that keeps to a lane of the oncoming carriageway.
 
-Two hypotheses for a moving vehicle: it is in the lane that lies nearest, whose direction it opposes (mean distance d_n), or in the
-nearest lane of its own direction (d_c) and badly located. With position variance v of one independent look,
-log-odds = prior + n (d_c² - d_n²) / 2v. Looks of one camera are not independent for about ten seconds, so n counts cameras and
-spells of twelve seconds, not rows.
+Two hypotheses for a moving vehicle: it is in the lane that lies nearest, whose direction it opposes (mean distance
+d_n), or in the nearest lane of its own direction (d_c) and badly located. With position variance v of one independent
+look, log-odds = prior + n (d_c² - d_n²) / 2v. Looks of one camera are not independent for about ten seconds, so n
+counts cameras and spells of twelve seconds, not rows.
 """
 
 import msgspec
@@ -20,7 +20,8 @@ from city_brain.types import Bools, Floats, Ints
 
 _VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE)
 _SCHEMA = {
-    "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "n": np.int64, "cameras": np.float64, "nearest_m": np.float64,
+    "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "n": np.int64, "cameras": np.float64,
+    "nearest_m": np.float64,
     "same_m": np.float64, "start_x": np.float64, "start_y": np.float64, "confidence": np.float64,
 }  # fmt: skip
 

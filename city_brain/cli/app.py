@@ -1,0 +1,52 @@
+"""The `city-brain` command: its subcommands, and what becomes of errors.
+
+Data go to standard output, progress and errors to standard error. Exit codes: 0 ok, 1 failed, 2 usage, 3 done but data
+was lost, 4 outputs differ, 130 interrupted.
+"""
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import typer
+
+from city_brain import __version__
+from city_brain.cli.exits import FAILED, INTERRUPTED, USAGE
+from city_brain.errors import CityBrainError, SettingsError
+
+COMMANDS: Final = ("fuse", "verify")
+"""Modules beside this one; each has a function `register(app)`."""
+
+app = typer.Typer(
+    name="city-brain",
+    help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _version(show: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
+    if show:
+        typer.echo(f"city-brain {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line and exits with its code."""
+    for command in COMMANDS:
+        importlib.import_module(f"city_brain.cli.{command}").register(app)
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    except CityBrainError as wrong:
+        typer.echo(f"city-brain: {wrong}", err=True)
+        sys.exit(USAGE if isinstance(wrong, SettingsError) else FAILED)

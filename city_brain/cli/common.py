@@ -1,0 +1,71 @@
+"""What several commands share: the map, the types, a runner, progress on standard error, and where rows ended."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from city_brain.city.loading import load_city
+from city_brain.fusion.scene import Ground
+from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
+from city_brain.observations.counters import Counters
+from city_brain.runner import Runner
+from city_brain.ticks.tick import TickSettings
+
+MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
+TypesOption = Annotated[
+    Path | None,
+    typer.Option("--types", help="A folder of incident type files that add to or replace the built-in ones."),
+]
+TickOption = Annotated[float, typer.Option("--tick", help="Length of a tick in seconds; hourly data want 3600.")]
+PartitionsOption = Annotated[
+    int, typer.Option("--partitions", min=1, help="Partitions of the city that fuse side by side.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+class City:
+    """A map made ready, the incident types, and new runners over them."""
+
+    def __init__(self, map_path: Path, types: Path | None = None, tick_s: float = 1.0) -> None:
+        self.name = map_path.resolve().parent.name or "city"
+        self.ground = Ground.of(load_city(map_path))
+        self.types: IncidentTypes = load_incident_types(types)
+        self.settings = TickSettings(tick_ms=round(1000 * tick_s), lateness_budget_ms=2_000)
+        self.source_names = dict(zip(self.ground.city.source_keys.tolist(), self.ground.city.source_ids, strict=True))
+
+    def runner(self, raw_partitions: int = 1, partitions: int = 1) -> Runner:
+        """A runner that has read nothing."""
+        return Runner(self.ground, self.types, self.settings, partitions, raw_partitions, self.name)
+
+
+class Progress:
+    """A line on standard error, rewritten at most four times a second; silent where that is not a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self._shown_at, self._on = what, 0.0, sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        """Shows how far it has got."""
+        if self._on and time.monotonic() - self._shown_at > 0.25:
+            self._shown_at = time.monotonic()
+            sys.stderr.write(f"\r\x1b[K{self.what}: {text}")
+            sys.stderr.flush()
+
+    def done(self) -> None:
+        """Clears the line."""
+        if self._on:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def counters_text(counters: Counters, held: int) -> str:
+    """Where every row ended, as a sum that adds up."""
+    counters.check(held)
+    parts = [f"used {counters.used} ({counters.late} of them late)", f"duplicate {counters.duplicate}"]
+    for name, counts in (("quarantined", counters.quarantined), ("dead-lettered", counters.dead_lettered)):
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+        parts.append(f"{name} {sum(counts.values())}" + (f" ({reasons})" if reasons else ""))
+    return f"read {counters.read} = " + " + ".join([*parts, f"held {held}"])

@@ -1,0 +1,69 @@
+"""`city-brain verify`: a recording read in every permitted way must give one digest."""
+
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import typer
+
+from city_brain.cli.common import City, JsonOption, MapOption, Progress, TypesOption
+from city_brain.cli.exits import OUTPUTS_DIFFER
+from city_brain.replay.replay import Recording
+from city_brain.replay.verifying import Effort, Verified, environments, other_processes, ways
+from city_brain.sources.recording import read_blocks
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(verify)
+
+
+def verify(
+    observations: Annotated[str, typer.Argument(help="JSON lines, plain or Zstandard.")],
+    map_path: MapOption,
+    types: TypesOption = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Only the first so many minutes.")] = None,
+    restores: Annotated[int, typer.Option("--restores", min=1, help="Restores from bytes at random places.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Of permutations, splits and restore points.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that orders, groupings, splits, restores and machines change nothing; exit 4 and the first divergence if
+    they do.
+    """
+    city = City(map_path, types)
+    recording = _first_minutes(Recording.read(read_blocks(observations)), minutes)
+    progress = Progress("verify")
+    found: list[Verified] = []
+    for verified in ways(recording, Effort(restores=restores), city.runner, seed):
+        found.append(verified)
+        progress.show(f"{len(found)} ways, last: {verified.way}")
+    if minutes is None:
+        for name, digest, ticks in other_processes(observations, str(map_path), environments()):
+            divergence = "" if digest == found[0].digest else f"wanted {found[0].digest}, got {digest}"
+            found.append(Verified(way=name, digest=digest, ticks=ticks, divergence=divergence))
+            progress.show(f"{len(found)} ways, last: {name}")
+    progress.done()
+    _print(found, as_json)
+    if any(verified.divergence for verified in found):
+        raise typer.Exit(OUTPUTS_DIFFER)
+
+
+def _first_minutes(recording: Recording, minutes: float | None) -> Recording:
+    if minutes is None:
+        return recording
+    arrival_ms = recording.observations.common.arrival_ms
+    kept = np.flatnonzero(arrival_ms < np.sort(arrival_ms)[len(arrival_ms) // 100] + 60_000 * minutes)
+    return Recording(recording.observations.take(kept), recording.line[kept], recording.dead_lettered)
+
+
+def _print(found: list[Verified], as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+        return
+    for verified in found:
+        more = f", {100 * verified.displaced:.0f} % of the rows displaced" if verified.displaced else ""
+        typer.echo(f"{'DIFFERS' if verified.divergence else 'same   '} {verified.digest[:16]} {verified.way}{more}")
+        if verified.divergence:
+            typer.echo(f"        {verified.divergence}")
+    digests = len({verified.digest for verified in found})
+    typer.echo(f"{len(found)} ways, {digests} digest{'s' if digests > 1 else ''}, {found[0].ticks} ticks")
