@@ -22,6 +22,8 @@ INTERRUPTED = 130
 """Exit code of a program that was stopped with Ctrl-C."""
 _NAMED = 3
 """Sources and blind areas that a line names before it counts the others."""
+_ALL_BUT_SURE = 0.995
+"""From here on a rounded probability would read 100 %, which nothing is."""
 _LIFE_S = 10.0
 """Time between signs of life in a file; a terminal shows each, in one line that changes."""
 _CLEAR_LINE = "\r\x1b[K"
@@ -142,7 +144,7 @@ def _line(incident: Incident, zone: tzinfo) -> str:
         incident.type,
         _place(incident),
         f"level {incident.level}" if incident.level else "",
-        f"{incident.confidence:.0%}",
+        f"{incident.confidence:.0%}" if incident.confidence < _ALL_BUT_SURE else ">99%",
         f"seen by {_some(incident.sources)}" if incident.sources else "",
         incident.reason or "",
     ]

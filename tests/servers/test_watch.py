@@ -30,9 +30,9 @@ def test_an_incident_is_one_line() -> None:
         "  2026-05-29T04:26:43+08:00  0611-001  active  crash  Jing 7 Rd (36.65000,117.00000)  level III  90%"
         "  seen by a, b, c and 2 more"
     ]
-    gone = an_incident(state="withdrawn", status="exercise", reason="faded", level=None, sources=())
+    gone = an_incident(state="withdrawn", status="exercise", reason="faded", level=None, sources=(), confidence=0.999)
     assert lines(Delivery(number=8, incident=gone, no_longer_matches=True)) == [
-        "- 2026-05-28T20:26:43+00:00  0611-001  withdrawn (EXERCISE)  crash  int-5 (36.65000,117.00000)  90%  faded"
+        "- 2026-05-28T20:26:43+00:00  0611-001  withdrawn (EXERCISE)  crash  int-5 (36.65000,117.00000)  >99%  faded"
     ]
     opening = Snapshot(incidents=(incident, gone), number=8, feed_id="jinan-1")
     assert [line[:2] for line in lines(opening)] == ["= ", "= "]
