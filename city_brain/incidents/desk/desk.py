@@ -13,7 +13,7 @@ from city_brain.incidents.desk.case import Absorbed, Case, DeskState, Member, id
 from city_brain.incidents.desk.explaining import Cause, Explainer
 from city_brain.incidents.desk.joining import CellIndex, Gathered, gap_m, gather, reach_m, shape_of
 from city_brain.incidents.desk.places import Places
-from city_brain.incidents.desk.publishing import DeskSettings, Publisher, weigh_case
+from city_brain.incidents.desk.publishing import DeskSettings, Publisher, believe, weigh_case
 from city_brain.incidents.hypothesis import Finding
 from city_brain.incidents.incident import Incident, incident_line
 from city_brain.incidents.incident_type import IncidentType, IncidentTypes
@@ -216,8 +216,7 @@ class Desk:
         case.lent = {}
         if not case.is_open and not self._may_return(case, kind, total, due_ms):
             return
-        if case.state == "suspected" or total >= kind.suspect_log_odds:
-            case.log_odds = total
+        believe(case, kind, total)
         cause = self._explainer.cause_of(case)
         if cause is not None and cause.suffices:
             self._absorb(case, cause, due_ms)
