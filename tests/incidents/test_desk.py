@@ -162,11 +162,23 @@ def test_days_have_their_dates(day: date) -> None:
     assert civil_date((day - date(1970, 1, 1)).days) == (day.year, day.month, day.day)
 
 
-def test_levels_rise_with_magnitude() -> None:
+def test_levels_rise_with_magnitude_and_do_not_fall_by_themselves() -> None:
     play = Play()
     play.step(finding("waterlogging", magnitude=90.0))
-    (said,) = play.step(finding("waterlogging", magnitude=310.0), times=12)
-    assert (play.records[0].incidents[0].level, said.level) == ("IV", "II")
+    (risen,) = play.step(finding("waterlogging", magnitude=310.0), times=12)
+    assert (play.records[0].incidents[0].level, risen.level) == ("IV", "II")
+    assert play.step(finding("waterlogging", magnitude=90.0), times=20) == []
+    (ended,) = play.step(finding("waterlogging", gone=True))
+    assert ended.level == "II"
+
+
+def test_records_carry_the_versions_of_all_that_decides() -> None:
+    versions = [
+        Play(new_desk(settings)).desk.step(0, START_MS, []).versions for settings in (None, DeskSettings(moved_m=3))
+    ]
+    assert sorted(versions[0]) == ["desk", "map", "types"]
+    assert (versions[0]["map"], versions[0]["types"]) == ("m1", versions[1]["types"])
+    assert versions[0]["desk"] != versions[1]["desk"]
 
 
 def test_the_place_has_words_and_codes() -> None:

@@ -7,6 +7,9 @@ are judged causes first, so that an effect meets its cause in the same tick. Cos
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from city_brain.canonical import content_id
 from city_brain.city.city_map import CityMap
 from city_brain.errors import StateError
 from city_brain.incidents.desk.case import Absorbed, Case, DeskState, Member, identity, identity_of, open_case
@@ -41,16 +44,21 @@ class Desk:
         versions: Mapping[str, str] | None = None,
         state: DeskState | None = None,
     ) -> None:
-        """`versions` of map, settings and code go into every record beside that of the types; `state`: a snapshot's."""
+        """`versions` of map and code go into every record beside those of types and settings; `state`: a snapshot's."""
         self.city, self.types = city, types
         self.state = state or DeskState()
         self._frame = city_map.frame
-        self._versions = {**(versions or {}), "types": types.fingerprint}
+        settings = settings or DeskSettings()
+        self._versions = {
+            **(versions or {}),
+            "desk": content_id(msgspec.to_builtins(settings)),
+            "types": types.fingerprint,
+        }
         self._rank = {name: at for at, name in enumerate(types.order)}
         self._index = {name: CellIndex() for name in types.order}
         self._explainer = Explainer(types, self.state, self._index)
         names = dict(zip(city_map.source_keys.tolist(), city_map.source_ids, strict=True))
-        self._publisher = Publisher(types, settings or DeskSettings(), city_map.frame, Places(city_map), names)
+        self._publisher = Publisher(types, settings, city_map.frame, Places(city_map), names)
         self._counts: dict[str, int] = {}
         for case in self.state.cases.values():
             self._enter(case)

@@ -100,18 +100,22 @@ class Publisher:
         return moved or surer or grown or said.level != last.level or said.sources != last.sources
 
     def _level(self, case: Case, kind: IncidentType, certain: float, extent: float, sources: int) -> Level | None:
+        """The gravest rung that has held since the announcement: a level falls by a person's word, not by itself."""
         if case.state == "suspected":
             return None
+        before = case.published.level if case.published else None
         if case.state != "active":
-            return case.published.level if case.published else None
+            return before
         magnitude = max((f.magnitude for f in case.findings() if f.magnitude is not None), default=None)
         duration = (case.last_seen_ms - case.first_seen_ms) / 1000
         for rung in kind.levels:
+            if rung.level == before:
+                break
             enough = rung.magnitude is None or (magnitude is not None and magnitude >= rung.magnitude)
             enough = enough and certain >= rung.confidence and extent >= rung.extent_m
             if enough and duration >= rung.duration_s and sources >= rung.sources:
                 return rung.level
-        return None
+        return before
 
     def _incident(self, case: Case, said: Published, lead: Finding, evidence: tuple[Evidence, ...]) -> Incident:
         lon, lat = self._frame.to_degrees(lead.x, lead.y)
