@@ -30,7 +30,7 @@ def hash63(text: str) -> int:
 
 def segment_sum(values: Floats, segment: Ints, segments: int) -> Floats:
     """Sums of `values` (n,) by `segment` (n,) in 0..segments-1, added in row order: shape (segments,)."""
-    return np.bincount(segment, weights=values, minlength=segments)
+    return np.bincount(segment, weights=values, minlength=segments).astype(np.float64, copy=False)
 
 
 def first_of_run(sorted_keys: Ints) -> Bools:

@@ -146,11 +146,14 @@ class Engine:
 
     def _at_home(self, rows: Rows) -> Bools:
         """Which rows (n,) belong to this partition; the others are here for the halo."""
-        assert self.routing is not None
-        home = self.routing.home(rows.source)
+        routing = self.routing
+        if routing is None:
+            return np.ones(rows.n, dtype=np.bool_)
+        home = routing.home(rows.source)
         unmapped = home < 0
-        home[unmapped] = self.routing.owner(rows.x[unmapped], rows.y[unmapped])
-        return home == self.partition
+        home[unmapped] = routing.owner(rows.x[unmapped], rows.y[unmapped])
+        mine: Bools = home == self.partition
+        return mine
 
     def _own(self, findings: list[Finding]) -> list[Finding]:
         """The findings that lie in this partition's cells."""

@@ -15,6 +15,7 @@ from city_brain.city.routing import Routing
 from city_brain.errors import StateError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk import Desk, DeskState
+from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.incidents.tick_record import TickRecord
 from city_brain.observations.admission import AdmissionTable, admit
@@ -54,6 +55,7 @@ class Runner:
         partitions: int = 1,
         raw_partitions: int = 1,
         city: str = "city",
+        desk: DeskSettings | None = None,
     ) -> None:
         self.ground, self.types, self.city = ground, types, city
         self.settings = settings or TickSettings()
@@ -63,7 +65,8 @@ class Runner:
             Engine(ground, types, self.settings, raw_partitions, self.routing, partition)
             for partition in range(partitions)
         ]
-        self.desk = Desk(city, ground.city, types)
+        self._desk_settings = desk or DeskSettings()
+        self.desk = Desk(city, ground.city, types, self._desk_settings)
         self.door = Counters()
 
     def read(self, raw_partition: int, observations: Observations, offset: int | Ints) -> None:
@@ -149,5 +152,5 @@ class Runner:
             raise StateError(f"snapshot: wanted {len(self.engines)} partitions, got {len(state.engines)}")
         for engine, memory in zip(self.engines, state.engines, strict=True):
             engine.restore(memory)
-        self.desk = Desk(self.city, self.ground.city, self.types, state=state.desk)
+        self.desk = Desk(self.city, self.ground.city, self.types, self._desk_settings, state=state.desk)
         self.door = state.door

@@ -18,7 +18,7 @@ def make_rows(**columns: Any) -> Rows:
     count = max(len(np.atleast_1d(value)) for value in columns.values())
     columns.setdefault("offset", np.arange(count))
     columns.setdefault("arrival_ms", columns.get("event_ms", 0))
-    filled = {}
+    filled: dict[str, Any] = {}
     for name, kind in SCHEMA.items():
         filled[name] = np.broadcast_to(np.asarray(columns.get(name, _DEFAULTS.get(name, 0)), kind), (count,)).copy()
     return Rows(**filled)

@@ -4,14 +4,13 @@ import sys
 import time
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from city_brain.city.loading import load_city
-from city_brain.fusion.scene import Ground
-from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
+from city_brain.errors import SettingsError
 from city_brain.observations.counters import Counters
-from city_brain.runner import Runner
+from city_brain.site import Site, SiteSettings
 from city_brain.ticks.tick import TickSettings
 
 MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
@@ -23,22 +22,18 @@ TickOption = Annotated[float, typer.Option("--tick", help="Length of a tick in s
 PartitionsOption = Annotated[
     int, typer.Option("--partitions", min=1, help="Partitions of the city that fuse side by side.")
 ]
+ZoneOption = Annotated[str, typer.Option("--zone", help="Time zone of printed times, as Asia/Shanghai.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-class City:
-    """A map made ready, the incident types, and new runners over them."""
-
-    def __init__(self, map_path: Path, types: Path | None = None, tick_s: float = 1.0) -> None:
-        self.name = map_path.resolve().parent.name or "city"
-        self.ground = Ground.of(load_city(map_path))
-        self.types: IncidentTypes = load_incident_types(types)
-        self.settings = TickSettings(tick_ms=round(1000 * tick_s), lateness_budget_ms=2_000)
-        self.source_names = dict(zip(self.ground.city.source_keys.tolist(), self.ground.city.source_ids, strict=True))
-
-    def runner(self, raw_partitions: int = 1, partitions: int = 1) -> Runner:
-        """A runner that has read nothing."""
-        return Runner(self.ground, self.types, self.settings, partitions, raw_partitions, self.name)
+def open_map(map_path: Path, types: Path | None = None, tick_s: float = 1.0, partitions: int = 1) -> Site:
+    """A site from a map alone, named after the map's folder."""
+    settings = SiteSettings(
+        city=map_path.resolve().parent.name or "city",
+        partitions=partitions,
+        ticks=TickSettings(tick_ms=round(1000 * tick_s)),
+    )
+    return Site.of_map(map_path, types, settings)
 
 
 class Progress:
@@ -69,3 +64,11 @@ def counters_text(counters: Counters, held: int) -> str:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
         parts.append(f"{name} {sum(counts.values())}" + (f" ({reasons})" if reasons else ""))
     return f"read {counters.read} = " + " + ".join([*parts, f"held {held}"])
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name; raises SettingsError for an unknown one."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as wrong:
+        raise SettingsError(f"--zone: wanted a time zone as IANA names it (Asia/Shanghai), got {name!r}") from wrong

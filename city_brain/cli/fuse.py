@@ -8,7 +8,6 @@ import msgspec
 import typer
 
 from city_brain.cli.common import (
-    City,
     JsonOption,
     MapOption,
     PartitionsOption,
@@ -16,6 +15,7 @@ from city_brain.cli.common import (
     TickOption,
     TypesOption,
     counters_text,
+    open_map,
 )
 from city_brain.digest import TreeHead
 from city_brain.errors import RecordingError
@@ -46,9 +46,9 @@ def fuse(
     as_json: JsonOption = False,
 ) -> None:
     """Fuse a recording into incidents."""
-    city = City(map_path, types, tick_s)
-    runner = city.runner(partitions=partitions)
-    with _Outputs(incidents, tracks, ticks, city.source_names) as outputs:
+    site = open_map(map_path, types, tick_s, partitions)
+    runner = site.runner()
+    with _Outputs(incidents, tracks, ticks, site.source_names) as outputs:
         _run(runner, observations, envelope, outputs)
         if tracks:
             outputs.remaining_tracks(runner)

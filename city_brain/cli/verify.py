@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import typer
 
-from city_brain.cli.common import City, JsonOption, MapOption, Progress, TypesOption
+from city_brain.cli.common import JsonOption, MapOption, Progress, TypesOption, open_map
 from city_brain.cli.exits import OUTPUTS_DIFFER
 from city_brain.replay.replay import Recording
 from city_brain.replay.verifying import Effort, Verified, environments, other_processes, ways
@@ -30,11 +30,11 @@ def verify(
     """Check that orders, groupings, splits, restores and machines change nothing; exit 4 and the first divergence if
     they do.
     """
-    city = City(map_path, types)
+    site = open_map(map_path, types)
     recording = _first_minutes(Recording.read(read_blocks(observations)), minutes)
     progress = Progress("verify")
     found: list[Verified] = []
-    for verified in ways(recording, Effort(restores=restores), city.runner, seed):
+    for verified in ways(recording, Effort(restores=restores), site.runner, seed):
         found.append(verified)
         progress.show(f"{len(found)} ways, last: {verified.way}")
     if minutes is None:

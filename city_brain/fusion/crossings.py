@@ -17,7 +17,7 @@ from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
-from city_brain.types import Bools, Floats, Ints
+from city_brain.types import Bools, Column, Floats, Ints
 
 if TYPE_CHECKING:
     from city_brain.fusion.scene import Ground
@@ -70,7 +70,7 @@ class CrossingBook(msgspec.Struct):
         self._begin(tick, ground, table, at, road, junction)
         self._approach(ground, table, at, road, junction, along)
 
-    def _approach(self, ground: "Ground", table: Table, at: Ints, road: Ints, junction: Ints, along: Bools) -> None:
+    def _approach(self, ground: "Ground", table: Table, at: Ints, road: Column, junction: Column, along: Bools) -> None:
         """Remembers the last place of every vehicle that comes up to a stop line."""
         before = (
             along
@@ -88,7 +88,7 @@ class CrossingBook(msgspec.Struct):
             speed=table["speed"][at],
         )  # fmt: skip
 
-    def _begin(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Ints, junction: Ints) -> None:
+    def _begin(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Column, junction: Column) -> None:
         """Opens a crossing for vehicles that were before a stop line and are now in the junction or beyond."""
         known = self.approaching
         order = np.argsort(known["key"], kind="stable")
@@ -96,7 +96,7 @@ class CrossingBook(msgspec.Struct):
         before = order[np.maximum(found, 0)] if known.n else np.zeros(len(at), dtype=np.int64)
         if known.n == 0:
             return
-        intersection, side = ground.junctions.approach_of(known["road"][before])
+        intersection, side = ground.junctions.approach_of(known["road"][before].astype(np.int32))
         inside = junction == intersection
         leaving = (road >= 0) & (road != known["road"][before]) & (ground.junctions.exit_of(road)[0] == intersection)
         passed = (found >= 0) & (inside | leaving)
@@ -117,7 +117,7 @@ class CrossingBook(msgspec.Struct):
         )  # fmt: skip
         known.keep(~np.isin(known["key"], table["key"][at]))
 
-    def _leave(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Ints, driving: Bools) -> None:
+    def _leave(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Column, driving: Bools) -> None:
         """Completes the crossings of vehicles that are now driving on a road out of their junction."""
         crossings = self.open
         if crossings.n == 0:
@@ -132,9 +132,9 @@ class CrossingBook(msgspec.Struct):
         if not out.any():
             return
         at, road = at[here[out]], road[here[out]]
-        done = {name: column[out].copy() for name, column in crossings.columns().items()}
+        done: dict[str, Column] = {name: column[out].copy() for name, column in crossings.columns().items()}
         done |= {"out_road": road, "last_row": _places(tick, table, at), "object_id": table["object_id"][at]}
-        done["movement"] = ground.junctions.movement(done["in_road"], road)
+        done["movement"] = ground.junctions.movement(done["in_road"].astype(np.int32), road)
         self.completed.append(len(at), **done)
         self.completed.keep(self.completed["movement"] != NO_MOVEMENT)
         crossings.keep(~out)

@@ -14,7 +14,8 @@ def _mix(bits: np.ndarray) -> np.ndarray:
     """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every input bit reaches every output bit."""
     bits = (bits ^ (bits >> np.uint64(30))) * _MIX_A
     bits = (bits ^ (bits >> np.uint64(27))) * _MIX_B
-    return bits ^ (bits >> np.uint64(31))
+    mixed: np.ndarray = bits ^ (bits >> np.uint64(31))
+    return mixed
 
 
 def row_identity(rows: Rows) -> np.ndarray:

@@ -65,7 +65,7 @@ class SourceClocks(msgspec.Struct):
         self.table["least_ms"] += LEAK_MS_PER_S * elapsed_ms / 1000.0
 
     def learn(self, rows: Rows) -> Bools:
-        """Learns from fresh rows (n,); answers which are plausible (n,): the others ran ahead of their source's clock."""
+        """Learns from fresh rows (n,); answers which are plausible (n,): others ran ahead of their source's clock."""
         if rows.n == 0:
             return np.zeros(0, dtype=np.bool_)
         order = np.lexsort((rows.event_ms, rows.seq, rows.source))
@@ -100,7 +100,7 @@ class SourceClocks(msgspec.Struct):
             self.table[name] = self.table[name][by_source]
 
     def _void_after_backward_steps(self, rows: Rows, run: _Run) -> Bools:
-        """Forgets the least difference of sources set back; marks (n,), in run order, rows still worth learning from."""
+        """Forgets the least difference of sources set back; marks (n,), in run order, rows to learn from."""
         seq, event = rows.seq[run.order], rows.event_ms[run.order]
         last_seq, last_event = np.empty_like(seq), np.empty_like(event)
         last_seq[1:], last_event[1:] = seq[:-1], event[:-1]
@@ -112,8 +112,8 @@ class SourceClocks(msgspec.Struct):
             return np.ones(len(seq), dtype=np.bool_)
         length = np.diff(np.append(run.start, len(seq)))
         steps = np.cumsum(back)
-        before_run = steps[run.start] - back[run.start]
-        since = steps - np.repeat(before_run, length)
+        before_run: Ints = steps[run.start] - back[run.start]
+        since: Ints = steps - np.repeat(before_run, length)
         total = np.repeat(np.add.reduceat(back.astype(np.int64), run.start), length)
         self.table["least_ms"][run.slot[np.add.reduceat(back.astype(np.int64), run.start) > 0]] = np.inf
         after: Bools = since == total

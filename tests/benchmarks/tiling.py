@@ -1,4 +1,4 @@
-"""A recorded city laid beside itself many times: the same streets and the same hour in every tile, under other names."""
+"""A recorded city laid beside itself many times: the same streets and hour in every tile, under other names."""
 
 import copy
 from typing import Any

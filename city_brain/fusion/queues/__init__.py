@@ -1,4 +1,4 @@
-"""Queues as objects: who stands where and behind whom, which standing vehicles nothing explains, how full each road is."""
+"""Queues as objects: who stands where behind whom, what nothing explains, how full each road is."""
 
 from city_brain.fusion.queues.book import QueueBook
 

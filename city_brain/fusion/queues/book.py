@@ -36,9 +36,10 @@ PASS_LIMIT_M = 45.0
 class QueueBook(msgspec.Struct):
     """Queues after a tick.
 
-    `stands`: who stands where since when, and for how many seconds each explanation held. `filling`: columns of roads.
-    Of the objects, aligned with `objects.table`: `leader` its index (-1 for none or one that is not seen now), `gap_m` to it
-    (inf for none), `leader_speed` m/s. Earlier places of objects, for overtaking: `known_id` ascending, `known_road`, `known_m`.
+    `stands`: who stands where since when, and for how many seconds each explanation held. `filling`: columns of
+    roads. Of the objects, aligned with `objects.table`: `leader` its index (-1 for none or one that is not seen
+    now), `gap_m` to it (inf for none), `leader_speed` m/s, `beside` a slow vehicle stands in another lane. Earlier
+    places of objects, for overtaking: `known_id` ascending, `known_road`, `known_m`. `exits` of roads, from the map.
     """
 
     stands: Stands
@@ -92,7 +93,7 @@ class QueueBook(msgspec.Struct):
         return answer
 
     def _order(self, now_ms: int, ground: "Ground", objects: ObjectBook, stand_of: Ints) -> RoadOrder:
-        """Every vehicle on a road: objects seen lately, and stands believed to go on; row = object index, or n + stand index."""
+        """Every vehicle on a road, seen lately or believed to stand; row = object index, or n + stand index."""
         seen, stands = objects.table, self.stands.table
         mask: Bools = (seen["last_ms"] >= now_ms - RECENT_MS) & (seen["lane"] >= 0) & IS_VEHICLE[seen["cls"]]
         mask &= (stand_of < 0) | (np.abs(stands["offset_m"][stand_of]) <= BESIDE_LANE_M if stands.n else True)
@@ -113,7 +114,8 @@ class QueueBook(msgspec.Struct):
         speed = np.concatenate([seen["speed"][at], np.zeros(len(more))])
         row = np.concatenate([at, seen.n + more])
         on = np.flatnonzero(road >= 0)
-        return RoadOrder.sort(road[on], *(column[on] for column in columns), speed[on], row[on])
+        to_stop_m, *places = (column[on] for column in columns)
+        return RoadOrder.sort(road[on], to_stop_m, tuple(places), speed[on], row[on])
 
     def _lead(self, order: RoadOrder, leader: Ints, gap_m: Floats, n: int) -> None:
         """Spreads leaders over the objects and the stands."""

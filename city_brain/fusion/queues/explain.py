@@ -69,7 +69,10 @@ def explain(
     signals: SignalBook,
     now_ms: int,
 ) -> None:
-    """Adds a tick to the seconds of each explanation of the stands seen now; `gap_m`, `leader_speed` (stands,), `blocked` (R,)."""
+    """Adds a tick to the seconds of each explanation of the stands seen now.
+
+    `gap_m`, `leader_speed`, `beside` (stands,); `blocked` (R,) roads whose exits are full.
+    """
     at = np.flatnonzero(stands["fresh"] & (stands["road"] >= 0))
     if len(at) == 0:
         return
@@ -112,8 +115,8 @@ def _look_ahead(stands: Table, at: Ints, ground: "Ground") -> None:
 def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, moment_ms: int) -> Bools:
     """Whether the lamp of the stands' (n,) own movement is green.
 
-    A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on, or, where there is
-    none, by all lamps of its side.
+    A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on,
+    or, where there is none, by all lamps of its side.
     """
     intersection, side = ground.junctions.approach_of(stands["road"][at])
     known = (intersection >= 0) & (side >= 0)
@@ -133,4 +136,5 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
     straight = np.where(
         through != Colour.ABSENT, through == Colour.GREEN, sides & ((left == Colour.GREEN) | (right == Colour.GREEN))
     )
-    return (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)
+    green: Bools = (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)
+    return green

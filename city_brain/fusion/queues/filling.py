@@ -28,11 +28,12 @@ CELL_M = 10.0
 
 
 class Filling(msgspec.Struct):
-    """Columns of roads (R,): `queue_m` length of queue summed over lanes, `fill` the same per metre of lane, `tail_m` from the stop
-    line to the end of the longest queue, `head_m` to the first slow vehicle, `speed_mps` mean of all vehicles (nan without any), `vehicles` seen, `slow` of them.
+    """Columns of roads (R,): `queue_m` length of queue summed over lanes, `fill` the same per metre of lane,
+    `tail_m` from the stop line to the end of the longest queue, `head_m` to the first slow vehicle, `speed_mps` mean
+    of all vehicles (nan without any), `vehicles` seen, `slow` of them.
 
-    From the map: `lane_m` metres of lane without turn pockets, `cover` fraction in view, `seen_m` (cells,) metres in view from
-    the start of the road to the start of each 10 m cell, `cell_first` (R + 1,).
+    From the map: `lane_m` metres of lane without turn pockets, `cover` fraction in view, `seen_m` (cells,) metres in
+    view from the start of the road to the start of each 10 m cell, `cell_first` (R + 1,).
     """
 
     queue_m: np.ndarray
@@ -58,11 +59,19 @@ class Filling(msgspec.Struct):
         first = np.asarray(views.cell_first, dtype=np.int64)
         whole = np.concatenate([[0.0], np.cumsum(seen)])
         before = whole[:-1] - np.repeat(whole[first[:-1]], np.diff(first))
-        zero = [np.zeros(count) for _ in range(4)]
         return cls(
-            *zero, np.full(count, np.nan), np.zeros(count, np.int64), np.zeros(count, np.int64), np.maximum(lane_m, 1.0),
-            np.asarray(views.road_cover, dtype=np.float64), before, first,
-        )  # fmt: skip
+            queue_m=np.zeros(count),
+            fill=np.zeros(count),
+            tail_m=np.zeros(count),
+            head_m=np.full(count, np.inf),
+            speed_mps=np.full(count, np.nan),
+            vehicles=np.zeros(count, np.int64),
+            slow=np.zeros(count, np.int64),
+            lane_m=np.maximum(lane_m, 1.0),
+            cover=np.asarray(views.road_cover, dtype=np.float64),
+            seen_m=before,
+            cell_first=first,
+        )
 
     def step(self, order: RoadOrder, leader: Ints, gap_m: Floats, length_m: Floats) -> None:
         """Takes the vehicles in order with their leaders; `length_m` (R,) of the roads."""

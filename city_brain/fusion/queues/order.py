@@ -1,7 +1,7 @@
 """Vehicles in order along their roads, and the leader of each: the nearest vehicle ahead in its own lane.
 
-Vehicles are sorted by (road, metres to the stop line). A leader lies a little further on in that order, so a few shifted
-comparisons of whole columns find it; lanes need no names, only the lateral distance counts.
+Vehicles are sorted by (road, metres to the stop line). A leader lies a little further on in that order, so a few
+shifted comparisons of whole columns find it; lanes need no names, only the lateral distance counts.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ ROAD_SPAN_M = 1.0e6
 
 @dataclass(frozen=True, slots=True)
 class RoadOrder:
-    """Vehicles (n,) in order of (road, `to_stop_m`): place in metres, lane direction, speed in m/s, `row` of the caller."""
+    """Vehicles (n,) in order of (road, `to_stop_m`): place in m, lane direction, speed in m/s, `row` of the caller."""
 
     road: Ints
     to_stop_m: Floats
@@ -40,16 +40,14 @@ class RoadOrder:
     row: Ints
 
     @classmethod
-    def sort(
-        cls, road: Ints, to_stop_m: Floats, x: Floats, y: Floats, ux: Floats, uy: Floats, speed: Floats, row: Ints
-    ) -> "RoadOrder":
-        """Sorts vehicles in any order; equal places stay in the caller's order."""
+    def sort(cls, road: Ints, to_stop_m: Floats, places: tuple[Floats, ...], speed: Floats, row: Ints) -> "RoadOrder":
+        """Sorts vehicles in any order; `places` are x, y, ux, uy; equal places stay in the caller's order."""
         order = np.lexsort((to_stop_m, road))
-        columns = (road, to_stop_m, x, y, ux, uy, speed, row)
-        return cls(*(column[order] for column in columns))
+        x, y, ux, uy = (column[order] for column in places)
+        return cls(road[order], to_stop_m[order], x, y, ux, uy, speed[order], row[order])
 
     def leaders(self) -> tuple[Ints, Floats]:
-        """Place in this order (n,) of each vehicle's leader, -1 for none, and the distance between centres in m, else inf."""
+        """Place in this order (n,) of each vehicle's leader, -1 for none, and metres between centres, else inf."""
         n = len(self.road)
         leader, gap = np.full(n, -1, dtype=np.int64), np.full(n, np.inf)
         for back in range(1, min(LOOK_AHEAD, n - 1) + 1):
@@ -78,7 +76,7 @@ class RoadOrder:
 
 
 def passed(road: Ints, from_m: Floats, to_m: Floats, stand_road: Ints, stand_m: Floats) -> Ints:
-    """How many vehicles passed each stand (k,): those whose way (m,) from `from_m` down to `to_m` before the stop line holds it."""
+    """How many vehicles (m,) passed each stand (k,): it lies on their way from `from_m` to `to_m` before the stop."""
     order = np.lexsort((stand_m, stand_road))
     places = stand_road[order] * ROAD_SPAN_M + stand_m[order]
     first = np.searchsorted(places, road * ROAD_SPAN_M + to_m, side="left")

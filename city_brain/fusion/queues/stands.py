@@ -1,8 +1,8 @@
 """Stands: vehicles that stand on a road, remembered by place, so that a lost track does not end a stop.
 
-Cameras lose standing vehicles behind trucks and between two ids. A stand goes on under another object that was never seen
-moving and stands at the same place; it ends when its vehicle is seen to drive. Places of vehicles that stood there from the
-beginning are remembered longer: a vehicle seen there again is parked, not stopped.
+Cameras lose standing vehicles behind trucks and between two ids. A stand goes on under another object that was never
+seen moving and stands at the same place; it ends when its vehicle is seen to drive. Places of vehicles that stood
+there from the beginning are remembered longer: a vehicle seen there again is parked, not stopped.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.numerics import find_sorted
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
-from city_brain.types import Bools, Ints
+from city_brain.types import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from city_brain.fusion.scene import Ground
@@ -27,6 +27,12 @@ IS_VEHICLE = np.isin(np.array(list(ObjectClass)), VEHICLES)
 
 SAME_PLACE_M = 3.0
 """Two means of one standing vehicle differ less; two queued vehicles stand farther apart."""
+
+ASIDE_M = 1.6
+"""A parked vehicle and one in the lane beside it differ more across the lane."""
+
+LOST_MS = 4_000
+"""A stand not seen for this long may be known under another object by now."""
 
 LEFT_M = 6.0
 """An object this far from its stand has moved, or is another vehicle under the same id."""
@@ -40,11 +46,17 @@ LOOKED_BEFORE_MS = 60_000
 """A vehicle that appears standing where this long nothing stood has come, though no track shows it coming."""
 
 _SCHEMA: dict[str, object] = {
-    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64, "lane": np.int64,
-    "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64, "ux": np.float64, "uy": np.float64,
-    "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_, "appeared": np.bool_, "fresh": np.bool_, "confidence": np.float64,
-    "gap_m": np.float64, "queued": np.bool_, "queued_s": np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64,
-    "beside_s": np.float64, "overtaken": np.int64, "ahead_seen": np.bool_, "counted_ms": np.int64,
+    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64,
+    "lane": np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64,
+    "ux": np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_,
+    "appeared": np.bool_, "fresh": np.bool_, "confidence": np.float64, "gap_m": np.float64, "queued": np.bool_,
+    "queued_s": np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64,
+    "overtaken": np.int64, "ahead_seen": np.bool_, "counted_ms": np.int64,
+}  # fmt: skip
+
+_BORN_WITH = {
+    "object_id": "id", "key": "birth_key", "cls": "cls", "x": "x", "y": "y", "since_ms": "standing_since_ms",
+    "arrived": "arrived",
 }  # fmt: skip
 
 COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "green_s", "overtaken")
@@ -54,13 +66,14 @@ COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "green_s", "overtaken")
 class Stands(msgspec.Struct):
     """The stands in order of birth. Columns:
 
-    `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over `n` ticks, with its lane,
-    `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`, `last_ms` seen standing · `arrived` one track saw it
-    come and stop; `appeared` it stands where nothing stood while somebody looked · `fresh` seen in this tick · `confidence` mean ·
-    `gap_m` to the leader, inf for none; `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the
-    open road with slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`);
-    `green_s` alone and first at the stop line while its own lamp was green and the exits free · vehicles that have
-    `overtaken` it · `ahead_seen` a camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
+    `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over
+    `n` ticks, with its lane, `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`,
+    `last_ms` seen standing · `arrived` one track saw it come and stop; `appeared` it stands where nothing stood
+    while somebody looked · `fresh` seen in this tick · `confidence` mean · `gap_m` to the leader, inf for none;
+    `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the open road with
+    slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`); `green_s`
+    alone and first at the stop line while its own lamp was green and the exits free · vehicles that have `overtaken`
+    it · `ahead_seen` a camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
     """
 
     table: Table
@@ -121,6 +134,7 @@ class Stands(msgspec.Struct):
         right = free[right]
         index = objects.index_of(table["object_id"][right])
         lost = (index < 0) | ~seen["fresh"][index]
+        lost &= self._in_line(right, seen["x"][at[left]], seen["y"][at[left]])
         lost &= ~seen["arrived"][at[left]] & (seen["top_speed"][at[left]] < 2.0)
         left, right = left[lost], right[lost]
         away2 = (seen["x"][at[left]] - table["x"][right]) ** 2 + (seen["y"][at[left]] - table["y"][right]) ** 2
@@ -132,11 +146,11 @@ class Stands(msgspec.Struct):
     def _bear(self, at: Ints, now_ms: int, objects: ObjectBook) -> Ints:
         seen, n = objects.table, self.table.n
         looked = now_ms - self.began_ms >= LOOKED_BEFORE_MS
+        copied = {name: seen[of][at] for name, of in _BORN_WITH.items()}
         self.table.append(
-            len(at), object_id=seen["id"][at], key=seen["birth_key"][at], cls=seen["cls"][at], x=seen["x"][at], y=seen["y"][at], n=0,
-            lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0, since_ms=seen["standing_since_ms"][at],
-            last_ms=now_ms, arrived=seen["arrived"][at], appeared=looked, fresh=True, confidence=0.0, gap_m=np.inf, queued=False,
-            queued_s=0.0, free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, ahead_seen=False, counted_ms=now_ms,
+            len(at), **copied, n=0, lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0,
+            last_ms=now_ms, appeared=looked, fresh=True, confidence=0.0, gap_m=np.inf, queued=False, queued_s=0.0,
+            free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, ahead_seen=False, counted_ms=now_ms,
         )  # fmt: skip
         return n + np.arange(len(at), dtype=np.int64)
 
@@ -152,13 +166,16 @@ class Stands(msgspec.Struct):
         table["last_ms"][stand], table["fresh"][stand] = now_ms, True
 
     def _drop_doubles(self, now_ms: int) -> None:
-        """Of two stands at one place, only one of them seen now, the seen one stays and takes over what the other knew."""
+        """Of two stands at one place, one of them unseen, the seen one stays and takes over what the other knew."""
         table = self.table
         now, before = np.flatnonzero(table["fresh"]), np.flatnonzero(~table["fresh"])
         left, right = near_pairs(table["x"][now], table["y"][now], table["x"][before], table["y"][before], SAME_PLACE_M)
         if len(left) == 0:
             return
         left, right = now[left], before[right]
+        gone = now_ms - table["last_ms"][right] >= LOST_MS
+        gone &= self._in_line(left, table["x"][right], table["y"][right])
+        left, right = left[gone], right[gone]
         recent = now_ms - table["last_ms"][right] <= ARRIVED_MEMORY_MS
         table["appeared"][left[~table["appeared"][right]]] = False
         np.logical_or.at(table["arrived"], left[recent], table["arrived"][right[recent]])
@@ -169,6 +186,12 @@ class Stands(msgspec.Struct):
         keep: Bools = np.ones(table.n, dtype=np.bool_)
         keep[right] = False
         table.keep(keep)
+
+    def _in_line(self, stand: Ints, x: Floats, y: Floats) -> Bools:
+        """Whether points (n,) lie on the line along the lane through their stand (n,), within what cameras are off."""
+        dx, dy = x - self.table["x"][stand], y - self.table["y"][stand]
+        near: Bools = np.abs(dx * self.table["uy"][stand] - dy * self.table["ux"][stand]) <= ASIDE_M
+        return near
 
     def _place(self, ground: "Ground") -> None:
         at = np.flatnonzero(self.table["fresh"])

@@ -18,7 +18,7 @@ OFFSET_LIMIT_M = 2.2
 
 
 class CameraBias(msgspec.Struct):
-    """Normal equations per camera: `nn` (cameras, 3) holds Σ nx², Σ nx·ny, Σ ny²; `no` (cameras, 2) holds Σ n · offset."""
+    """Normal equations per camera: `nn` (cameras, 3) is Σ nx², Σ nx·ny, Σ ny²; `no` (cameras, 2) is Σ n · offset."""
 
     nn: np.ndarray
     no: np.ndarray

@@ -129,7 +129,7 @@ def merge_pairs(tracks: Table, objects: Table, memory: PairMemory) -> tuple[Ints
 
 
 def strained(tracks: Table, objects: Table, now_ms: int) -> Ints:
-    """Tracks to be split off: far from the rest of their object for several ticks, or a second one of the same camera."""
+    """Tracks to split off: far from the rest of their object for several ticks, or a second one of one camera."""
     at = np.flatnonzero(tracks["fresh"])
     of = find_sorted(objects["id"], tracks["object_id"][at])
     n = objects.n

@@ -18,6 +18,7 @@ from city_brain.incidents.detectors.environment.waterlogging import Waterlogging
 from city_brain.incidents.detectors.pedestrian import PedestrianOnCarriageway, PedestrianParameters
 from city_brain.incidents.detectors.red_light import RedLightParameters, RedLightRunning
 from city_brain.incidents.detectors.signal_fault import SignalFault, SignalFaultParameters
+from city_brain.incidents.detectors.stopped import StoppedParameters, StoppedVehicle
 from city_brain.incidents.detectors.wrong_way import WrongWay, WrongWayParameters
 from city_brain.incidents.hypothesis import Finding
 
@@ -58,6 +59,7 @@ DETECTORS: dict[str, Registered] = {
     "pollution": Registered(Pollution, PollutionParameters),
     "red_light_running": Registered(RedLightRunning, RedLightParameters),
     "signal_fault": Registered(SignalFault, SignalFaultParameters),
+    "stopped_vehicle": Registered(StoppedVehicle, StoppedParameters),
     "waterlogging": Registered(Waterlogging, WaterloggingParameters),
     "wrong_way": Registered(WrongWay, WrongWayParameters),
 }

@@ -88,7 +88,8 @@ class PedestrianOnCarriageway:
         depth = limits.edge_m - np.abs(objects["offset_m"][at])
         weight = self._look(scene, at, depth)
         known = find_sorted(self.state.people["object_id"], objects["id"][at]) >= 0
-        at, depth, weight = (column[known | (depth > 0)] for column in (at, depth, weight))
+        kept = known | (depth > 0)
+        at, depth, weight = at[kept], depth[kept], weight[kept]
         person = follow(
             self.state.people, objects["id"][at], first_ms=now_ms, last_ms=now_ms, weight=0.0, n=0, depth_m=0.0,
         )  # fmt: skip
@@ -107,20 +108,24 @@ class PedestrianOnCarriageway:
         weight = np.where(depth > 0, np.minimum(strength, 6.0), -np.minimum(strength, 6.0)) - limits.outside_weight
         factor = np.where(speed < limits.standing_mps, limits.standing_factor, 1.0)
         factor = np.where(speed > limits.walking_mps, limits.walking_factor, factor)
-        factor = factor * limits.unseen_factor ** self._missed_by(scene, at)
+        unseen = limits.unseen_factor
+        factor = factor * np.array([1.0, unseen, unseen * unseen])[self._missed_by(scene, at)]
         factor = np.where(self._company(scene, at) >= limits.company, limits.company_factor, factor)
-        return limits.share_of_look * np.where(weight > 0, weight * factor, weight)
+        look: Floats = limits.share_of_look * np.where(weight > 0, weight * factor, weight)
+        return look
 
     def _range_m(self, scene: Scene, at: Ints) -> Floats:
         """Distance (n,) at which the nearest camera sees each, read back from its usual spread."""
         sigma = scene.objects.table["sigma_m"][at] * np.sqrt(np.maximum(scene.objects.table["n_cameras"][at], 1))
-        return 30.0 + np.maximum(sigma - range_sigma_m(np.zeros(1))[0], 0.0) / 0.005
+        distance: Floats = 30.0 + np.maximum(sigma - range_sigma_m(np.zeros(1))[0], 0.0) / 0.005
+        return distance
 
-    def _missed_by(self, scene: Scene, at: Ints) -> Floats:
-        """How many further cameras (n,) have the place in view and did not report the person."""
+    def _missed_by(self, scene: Scene, at: Ints) -> Ints:
+        """How many further cameras (n,; two at most) have the place in view and did not report the person."""
         objects = scene.objects.table
         seeing = scene.ground.views.cameras_seeing(objects["x"][at], objects["y"][at])
-        return np.clip(np.sum(seeing >= 0, axis=1) - objects["n_cameras"][at], 0, 2).astype(np.float64)
+        missed: Ints = np.clip(np.sum(seeing >= 0, axis=1) - objects["n_cameras"][at], 0, 2)
+        return missed
 
     def _company(self, scene: Scene, at: Ints) -> Ints:
         """How many other people (n,) are near each."""

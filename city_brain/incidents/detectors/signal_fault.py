@@ -12,7 +12,7 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle
-from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.incidents.hypothesis import Evidence, Finding, Note
 from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
 from city_brain.observations.vocabulary import Colour, Mode
 from city_brain.table import Table
@@ -69,9 +69,19 @@ _CROSSINGS = {
 
 
 def _fresh(signals: int) -> SignalFaultState:
-    zeros = [np.zeros(signals, dtype=np.int64) for _ in range(6)]
-    never = [np.full(signals, NO_TIME) for _ in range(2)]
-    return SignalFaultState(*zeros[:3], *never, zeros[3], {}, Table(_CROSSINGS))
+    def column(value: int) -> Ints:
+        return np.full(signals, value, dtype=np.int64)
+
+    return SignalFaultState(
+        longest_all_red_ms=column(0),
+        longest_run_ms=column(0),
+        runs=column(0),
+        run_since_ms=column(NO_TIME),
+        run_last_ms=column(NO_TIME),
+        run_all_red=column(0),
+        cycles={},
+        crossings=Table(_CROSSINGS),
+    )
 
 
 class SignalFault:
@@ -123,7 +133,7 @@ class SignalFault:
             ("stuck", stuck, limits.stuck_weight),
         ):
             for signal in np.flatnonzero(mask & (last >= scene.now_ms - 30_000)).tolist():
-                note = {
+                note: Note = {
                     "shown_s": round(float(shown_ms[signal]) / 1000, 1),
                     "mode": Mode(int(mode[signal])).name.lower(),
                 }
@@ -139,7 +149,8 @@ class SignalFault:
         healthy = np.isin(book.mode, _HEALTHY_MODES)
         same = (healthy == healthy[:, -1:]) & (book.time_ms != NO_TIME)
         first = DEPTH - np.sum(np.logical_and.accumulate(same[:, ::-1], axis=1), axis=1)
-        return last - book.time_ms[np.arange(len(last)), np.minimum(first, DEPTH - 1)]
+        reported: Ints = last - book.time_ms[np.arange(len(last)), np.minimum(first, DEPTH - 1)]
+        return reported
 
     def _learn_runs(self, since: Ints, last: Ints, all_red: Bools, unbroken: Bools) -> None:
         """When the lamps change, the run that ended becomes known."""
@@ -170,10 +181,10 @@ class SignalFault:
             del state.cycles[signal]
         if done.n == 0:
             return
-        signal = book.of_intersection[done["intersection"]]
-        good = (signal >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
-        good &= done["cross_ms"] > np.where(signal >= 0, book.last_ms[signal], 0)
-        news = {"signal": signal, "slot": scene.crossings.slot(), "row": done["last_row"]}
+        at = book.of_intersection[done["intersection"]]
+        good = (at >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
+        good &= done["cross_ms"] > np.where(at >= 0, book.last_ms[at], 0)
+        news = {"signal": at, "slot": scene.crossings.slot(), "row": done["last_row"]}
         news |= {name: done[name] for name in ("side", "cross_ms", "source")}
         state.crossings.append(int(np.count_nonzero(good)), **{name: column[good] for name, column in news.items()})
 

@@ -1,9 +1,9 @@
 """Stopped vehicle: one that stands in a lane longer than anything explains.
 
-Every benign stop ends: a queue moves on, a red lamp turns green, loading takes less than a minute. So what counts is not how long a
-vehicle stands but for how many seconds nothing explained it: no slow leader, no red lamp, no other vehicles standing beside it. In a
-jam and where the lane ahead is out of view a leader may be hidden, so more seconds are needed; vehicles that overtake tell
-that the road moves.
+Every benign stop ends: a queue moves on, a red lamp turns green, loading takes less than a minute. So what counts is
+not how long a vehicle stands but for how many seconds nothing explained it: no slow leader, no red lamp, no other
+vehicles standing beside it. In a jam and where the lane ahead is out of view a leader may be hidden, so more seconds
+are needed; vehicles that overtake tell that the road moves.
 """
 
 import msgspec
@@ -21,7 +21,7 @@ class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Thresholds and weights of `StoppedVehicle`."""
 
     unexplained_s: float
-    """Seconds that nothing explained, at which a stop is as likely a breakdown as announced ones are; loading ends sooner."""
+    """Seconds that nothing explained, at which a stop is announced; loading ends sooner."""
     unexplained_bus_s: float
     unexplained_unwitnessed_s: float
     """Where no track saw it come and stop."""

@@ -1,0 +1,77 @@
+"""Signs of life: up to when the city has been judged, who speaks, and where nobody looks."""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from city_brain.city.city_map import Camera, CityMap, Source
+from city_brain.fusion.sensors.silence import SilentSources
+
+
+class BlindArea(msgspec.Struct, frozen=True, kw_only=True):
+    """An area that a silent source leaves unwatched."""
+
+    source_id: str
+    """The silent source, as on the city map."""
+    name: str
+    """Name of the place for people."""
+    lon: float
+    """Middle of the area, degrees WGS-84."""
+    lat: float
+    """Middle of the area, degrees WGS-84."""
+    radius_m: float
+    """Radius of the area, metres; 0 for a source that watches one point."""
+    silent_since_ms: int | None = None
+    """When the source fell silent, epoch ms; None where it never spoke."""
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the watch at the end of a tick."""
+
+    log_time_ms: int
+    """Log time, epoch ms: everything that arrived before it has been judged."""
+    sources_live: int
+    """Number of sources on the map that speak."""
+    sources_silent: int
+    """Number of the others: those that were never heard, and those that should speak and do not."""
+    blind_areas: tuple[BlindArea, ...] = ()
+    """Where nobody looks at present, the largest first."""
+
+
+def heartbeat_of(city: CityMap, silent: Sequence[SilentSources], log_time_ms: int) -> Heartbeat:
+    """The heartbeat of a city whose partitions hold `silent`; a source is live where any partition hears it."""
+    live = np.zeros(len(city.sources), dtype=np.bool_)
+    blind = np.zeros(len(city.sources), dtype=np.bool_)
+    since_ms = np.full(len(city.sources), -1, dtype=np.int64)
+    for part in silent:
+        live |= (part.last_ms >= 0) & ~part.blind
+        blind |= part.blind
+        since_ms = np.maximum(since_ms, np.where(part.blind, part.since_ms, -1))
+    areas = [_blind_area(city, city.sources[at], int(since_ms[at])) for at in np.flatnonzero(blind & ~live)]
+    areas.sort(key=lambda area: (-area.radius_m, area.source_id))
+    speaking = int(np.count_nonzero(live))
+    return Heartbeat(
+        log_time_ms=log_time_ms,
+        sources_live=speaking,
+        sources_silent=len(city.sources) - speaking,
+        blind_areas=tuple(areas),
+    )
+
+
+def _blind_area(city: CityMap, source: Source, since_ms: int) -> BlindArea:
+    """A camera's view as the circle around its middle, else the point of the source; 1e-7 degrees, 0.1 m."""
+    x, y, radius_m = source.x, source.y, 0.0
+    if isinstance(source, Camera):
+        x, y = (float(middle) for middle in np.mean(source.view, axis=0))
+        east, north = source.view[:, 0] - x, source.view[:, 1] - y
+        radius_m = float(np.sqrt(np.max(east * east + north * north)))
+    lon, lat = city.frame.to_degrees(x, y)
+    return BlindArea(
+        source_id=source.id,
+        name=source.name_en or source.name or "",
+        lon=round(lon, 7),
+        lat=round(lat, 7),
+        radius_m=round(radius_m, 1),
+        silent_since_ms=since_ms if since_ms >= 0 else None,
+    )

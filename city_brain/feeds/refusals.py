@@ -1,0 +1,48 @@
+"""Why a reader was turned away: one error with one list of reasons, the same for every kind of service."""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+from city_brain.errors import ServiceError
+
+
+class Reason(StrEnum):
+    """What a program can act on; the text beside it is for people. Names are part of the service contract."""
+
+    UNKNOWN_TYPE = "UNKNOWN_TYPE"
+    UNKNOWN_STATE = "UNKNOWN_STATE"
+    UNKNOWN_LEVEL = "UNKNOWN_LEVEL"
+    UNKNOWN_AREA = "UNKNOWN_AREA"
+    UNKNOWN_LANGUAGE = "UNKNOWN_LANGUAGE"
+    BAD_REQUEST = "BAD_REQUEST"
+    """A figure or shape in the request is out of range."""
+    BAD_PAGE_TOKEN = "BAD_PAGE_TOKEN"  # noqa: S105 (not a password)
+    """The token was not made by this feed, or for another filter."""
+    NO_SUCH_INCIDENT = "NO_SUCH_INCIDENT"
+    """The feed does not hold it, or not any more."""
+    HISTORY_GONE = "HISTORY_GONE"
+    """The changes after the asked number are no longer held: start again from a snapshot."""
+    NUMBER_NOT_REACHED = "NUMBER_NOT_REACHED"
+    """The asked number has not been given yet: it belongs to another feed."""
+    OTHER_FEED = "OTHER_FEED"
+    """The asked number was counted by another feed: start again from a snapshot."""
+    READER_TOO_SLOW = "READER_TOO_SLOW"
+    """The reader fell too far behind and was cut: come back with the last number."""
+    TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
+    """The server watches for as many readers as it may: come back later."""
+    SERVER_STOPPING = "SERVER_STOPPING"
+    """The server is going away in good order: come back with the last number."""
+
+
+class RefusedError(ServiceError):
+    """A request that the feed does not serve, or serves no longer.
+
+    `reason` says why to a program, `field` names the field of the request at fault ("" where none is), and `facts`
+    holds the figures of the message by name.
+    """
+
+    def __init__(self, reason: Reason, message: str, field: str = "", **facts: str | int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field = field
+        self.facts = MappingProxyType({name: str(fact) for name, fact in facts.items()})

@@ -1,0 +1,71 @@
+"""A running city: the street in a thread, its feed in the event loop.
+
+Ticks cross over one by one and in order; the thread waits until each is in the feed, so a fast recording does not run
+ahead of its readers. If the street fails, the feed says that it is not serving, and the error ends the program.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from city_brain.canonical import content_id
+from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
+from city_brain.runner import ClosedTick, Runner
+from city_brain.servers.grpc_server import GrpcServer
+from city_brain.servers.live_feed import LiveFeed
+from city_brain.servers.settings import Limits, ListenSettings
+
+Started = Callable[[str], None]
+Told = Callable[[ClosedTick, Heartbeat], None]
+
+
+class CityService:
+    """Serves what a runner makes of its input."""
+
+    def __init__(self, runner: Runner, listen: ListenSettings, limits: Limits) -> None:
+        self.runner, self.listen, self.limits = runner, listen, limits
+        self._stopping = False
+
+    async def run(self, ticks: Iterable[ClosedTick], started: Started, told: Told, stay: bool) -> None:
+        """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
+        feed = LiveFeed(
+            ChangeLog(feed_id=content_id(self.runner.city, self.runner.types.fingerprint)), self.runner.types
+        )
+        async with GrpcServer(feed, self.listen, self.limits) as server:
+            started(server.address)
+            try:
+                await asyncio.to_thread(self._pump, ticks, feed, told)
+            except Exception:
+                await server.set_serving(False)
+                raise
+            finally:
+                self._stopping = True
+            if stay:
+                await asyncio.Event().wait()
+
+    def stop(self) -> None:
+        """Lets the thread end at the next tick."""
+        self._stopping = True
+
+    def _pump(self, ticks: Iterable[ClosedTick], feed: LiveFeed, told: Told) -> None:
+        for closed in ticks:
+            if self._stopping:
+                return
+            record = closed.record
+            silent = [engine.books.sensors.silent for engine in self.runner.engines]
+            heartbeat = heartbeat_of(self.runner.ground.city, silent, record.due_ms)
+            feed.append_from_thread(record.tick, record.incidents, heartbeat)
+            told(closed, heartbeat)
+
+
+def paced(ticks: Iterable[ClosedTick], rate: float) -> Iterator[ClosedTick]:
+    """The ticks, `rate` seconds of log time to a second of wall time; 0 does not wait."""
+    began_s = time.monotonic()
+    first_ms: int | None = None
+    for closed in ticks:
+        first_ms = closed.record.due_ms if first_ms is None else first_ms
+        if rate > 0:
+            ahead_s = (closed.record.due_ms - first_ms) / 1000.0 / rate - (time.monotonic() - began_s)
+            time.sleep(max(ahead_s, 0.0))
+        yield closed

@@ -1,0 +1,217 @@
+"""A reader of the feed that reconnects and loses nothing: the client behind `city-brain watch`.
+
+In use:
+
+    async for event in FeedReader(Endpoint("127.0.0.1:50550"), Wanted(types=("crash",))).events():
+        match event:
+            case Snapshot(): ...     # replaces everything held
+            case Delivery(): ...     # one revision to take in, or to drop where it no longer matches
+            case SignOfLife(): ...   # everything up to its number has been told
+            case Interrupted(): ...  # the link broke; the reader goes on by itself
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import grpc
+import grpc.aio
+import msgspec
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from city_brain.errors import ServiceError, SettingsError
+from city_brain.feeds.filters import Wanted, check_states_and_level
+from city_brain.feeds.heartbeat import Heartbeat
+from city_brain.feeds.subscription import Delivery
+from city_brain.incidents.incident import Incident
+from city_brain.servers.codec.feeds import heartbeat_from_proto, wanted_to_proto
+from city_brain.servers.codec.incidents import incident_from_proto
+from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
+
+SILENCE_S = 15.0
+"""Without any message for so long, three heartbeats of a quiet city, the link is taken for dead."""
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 15.0
+RECEIVE_BYTES = 16 << 20
+"""Largest message taken from a server; our servers send at most 4 MiB."""
+
+_ANEW = (grpc.StatusCode.OUT_OF_RANGE,)
+_FINAL = (
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.FAILED_PRECONDITION,
+)
+"""Trying again would not help: the request itself is at fault."""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a feed is served."""
+
+    address: str
+    """`host:port`, `[ipv6]:port` or `unix:path`."""
+    tls: bool = False
+    """Whether to speak TLS; then the server must show a certificate for its name."""
+    tls_ca: str = ""
+    """File with the certificates to trust, PEM; "" trusts those that gRPC brings along."""
+
+    def channel(self) -> grpc.aio.Channel:
+        """A channel of its own connection; raises SettingsError where the certificates cannot be read."""
+        options = [
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.max_receive_message_length", RECEIVE_BYTES),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+        ]
+        if not self.tls:
+            return grpc.aio.insecure_channel(self.address, options)
+        return grpc.aio.secure_channel(self.address, grpc.ssl_channel_credentials(self._trusted()), options)
+
+    def _trusted(self) -> bytes | None:
+        if not self.tls_ca:
+            return None
+        try:
+            return Path(self.tls_ca).read_bytes()
+        except OSError as wrong:
+            message = f"TLS authorities: wanted a file that can be read, got {self.tls_ca} ({wrong.strerror})"
+            raise SettingsError(message) from wrong
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that matches, as of `number`: it replaces what the reader held."""
+
+    incidents: tuple[Incident, ...]
+    number: int
+    feed_id: str
+
+
+class SignOfLife(msgspec.Struct, frozen=True, kw_only=True):
+    """The reader has been told everything up to `number`."""
+
+    number: int
+    feed_id: str
+    heartbeat: Heartbeat | None
+    """None before the first tick of the city."""
+
+
+class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
+    """The watch broke; the reader resumes by itself after `pause_s` seconds."""
+
+    why: str
+    pause_s: float
+    anew: bool
+    """Whether it begins anew with a snapshot, because the feed cannot resume where the reader was."""
+
+
+_chance = random.SystemRandom().random
+
+Event: TypeAlias = Snapshot | Delivery | SignOfLife | Interrupted
+
+
+class FeedReader:
+    """Follows a feed from `number` (None: from a snapshot) for ever.
+
+    `number` and `feed_id` move on once the caller asks for the next event, so what they say has been worked with. A
+    caller that keeps them beside its own work, and starts from them, sees every change exactly once.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        wanted: Wanted | None = None,
+        number: int | None = None,
+        feed_id: str = "",
+        jitter: Callable[[], float] = _chance,
+    ) -> None:
+        self.number = number
+        self.feed_id = feed_id
+        self._endpoint = endpoint
+        self._wanted = wanted or Wanted()
+        self._jitter = jitter
+        self._failures = 0
+        check_states_and_level(self._wanted)
+
+    async def events(self) -> AsyncIterator[Event]:
+        """The events, without end; raises ServiceError where the server refuses the request for good."""
+        while True:
+            try:
+                async for event in self._watch_once():
+                    self._failures = 0
+                    yield event
+                    self._pass(event)
+                why = "the server ended the watch"
+            except TimeoutError:
+                why = f"no sign of life for {SILENCE_S:g} s"
+            except grpc.aio.AioRpcError as error:
+                if error.code() in _FINAL:
+                    raise ServiceError(f"{self._endpoint.address}: {error.details()}") from error
+                if error.code() in _ANEW:
+                    self.number, self.feed_id = None, ""
+                why = f"{reason_of(error) or error.code().name}: {error.details()}"
+            pause_s = self._next_pause()
+            yield Interrupted(why=why, pause_s=pause_s, anew=self.number is None)
+            await asyncio.sleep(pause_s)
+
+    async def _watch_once(self) -> AsyncIterator[Event]:
+        request = feed_pb2.WatchIncidentsRequest(
+            filter=wanted_to_proto(self._wanted), after_change_number=self.number, feed_id=self.feed_id
+        )
+        async with self._endpoint.channel() as channel:
+            call = feed_pb2_grpc.FeedServiceStub(channel).WatchIncidents(request)  # type: ignore[no-untyped-call]
+            pieces: list[Incident] = []
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    message = await call.read()
+                if message is grpc.aio.EOF:
+                    await _raise_for_status(call)
+                    return
+                match message.WhichOneof("event"):
+                    case "snapshot":
+                        piece = message.snapshot
+                        pieces.extend(incident_from_proto(incident) for incident in piece.incidents)
+                        if piece.complete:
+                            yield Snapshot(incidents=tuple(pieces), number=piece.change_number, feed_id=piece.feed_id)
+                    case "change":
+                        yield Delivery(
+                            number=message.change.change_number,
+                            incident=incident_from_proto(message.change.incident),
+                            no_longer_matches=message.change.no_longer_matches,
+                        )
+                    case "heartbeat":
+                        number, feed_id, heartbeat = heartbeat_from_proto(message.heartbeat)
+                        yield SignOfLife(number=number, feed_id=feed_id, heartbeat=heartbeat)
+
+    def _pass(self, event: Event) -> None:
+        if isinstance(event, Snapshot | SignOfLife):
+            self.number, self.feed_id = event.number, event.feed_id
+        elif isinstance(event, Delivery):
+            self.number = event.number
+
+    def _next_pause(self) -> float:
+        """Full jitter: up to 0.5 s after the first failure, doubling up to 15 s, so readers do not come in step."""
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        return longest * self._jitter()
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """The reason in the ErrorInfo of a failed call, such as READER_TOO_SLOW; "" where there is none."""
+    status = rpc_status.from_call(error)
+    for detail in status.details if status else ():
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            return str(info.reason)
+    return ""
+
+
+async def _raise_for_status(call: "grpc.aio.UnaryStreamCall[object, object]") -> None:
+    code = await call.code()
+    if code is not grpc.StatusCode.OK:
+        raise grpc.aio.AioRpcError(
+            code, await call.initial_metadata(), await call.trailing_metadata(), details=await call.details()
+        )

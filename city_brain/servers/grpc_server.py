@@ -1,0 +1,76 @@
+"""The gRPC server of a city: the incident feed, health, and reflection."""
+
+from types import TracebackType
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from city_brain.servers.feed_service import SERVICE, FeedService
+from city_brain.servers.live_feed import LiveFeed
+from city_brain.servers.settings import Limits, ListenSettings, bind
+from city_brain.wire.feed.v1 import feed_pb2_grpc
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class GrpcServer:
+    """Serves one live feed from `async with` to its end.
+
+        async with GrpcServer(feed, ListenSettings(), Limits()) as server:
+            print(server.address)
+            feed.append(tick, incidents, heartbeat)
+
+    Starting raises SettingsError where the address, the certificate or the port will not do. Health answers for "" and
+    for the feed service, NOT_SERVING from the moment the server begins to stop.
+    """
+
+    def __init__(self, feed: LiveFeed, listen: ListenSettings, limits: Limits | None = None) -> None:
+        self._feed = feed
+        self._listen = listen
+        self._limits = limits or Limits()
+        self._health = health.aio.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+        self.address = listen.address
+        """Where it listens, with the port it got; good once it has started."""
+
+    async def start(self) -> None:
+        """Binds and serves."""
+        server = grpc.aio.server(
+            options=self._limits.channel_options(),
+            maximum_concurrent_rpcs=self._limits.watchers + self._limits.calls,
+        )
+        feed_pb2_grpc.add_FeedServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            FeedService(self._feed, self._limits), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        self.address = bind(server, self._listen)
+        self._feed.open()
+        await server.start()
+        self._server = server
+        await self.set_serving(True)
+
+    async def set_serving(self, serving: bool) -> None:
+        """What health answers: False while the feed must not be trusted, for example because its input fails."""
+        for service in ("", SERVICE):
+            await self._health.set(service, _SERVING if serving else _NOT_SERVING)
+
+    async def stop(self) -> None:
+        """Turns away the readers, lets other calls end, and closes the port."""
+        if self._server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        self._feed.stop()
+        await self._server.stop(self._limits.stop_wait_s)
+        self._server = None
+
+    async def __aenter__(self) -> "GrpcServer":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()

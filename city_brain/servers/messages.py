@@ -1,0 +1,98 @@
+"""Changes, snapshots and heartbeats as messages, each built once for all readers."""
+
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.subscription import Delivery
+from city_brain.incidents.incident import Incident
+from city_brain.servers.codec.feeds import heartbeat_to_proto
+from city_brain.servers.codec.incidents import incident_to_proto
+from city_brain.wire.feed.v1 import feed_pb2
+from city_brain.wire.incident.v1 import incident_pb2
+
+_KEPT = 2_000
+Key = TypeVar("Key")
+Message = TypeVar("Message")
+
+
+class Messages:
+    """Builds the messages of one feed; keeps the last 2 000 of each kind (some 10 kB each) for the next reader."""
+
+    def __init__(self, log: ChangeLog, piece_bytes: int) -> None:
+        self._log = log
+        self._piece_bytes = piece_bytes
+        self._incidents: _Kept[tuple[str, int], incident_pb2.Incident] = _Kept()
+        self._changes: _Kept[tuple[int, bool], feed_pb2.WatchIncidentsResponse] = _Kept()
+        self._heartbeats: _Kept[tuple[int, int | None], feed_pb2.WatchIncidentsResponse] = _Kept()
+
+    def incident(self, incident: Incident) -> incident_pb2.Incident:
+        """The incident, trimmed where it is larger than a piece."""
+        key = (incident.incident_id, incident.revision)
+        kept = self._incidents.get(key)
+        return kept or self._incidents.put(key, trimmed(incident_to_proto(incident), self._piece_bytes))
+
+    def change(self, delivery: Delivery) -> feed_pb2.WatchIncidentsResponse:
+        """One change as a reader is told it."""
+        key = (delivery.number, delivery.no_longer_matches)
+        kept = self._changes.get(key)
+        if kept is not None:
+            return kept
+        change = feed_pb2.IncidentChange(
+            change_number=delivery.number,
+            incident=self.incident(delivery.incident),
+            no_longer_matches=delivery.no_longer_matches,
+        )
+        return self._changes.put(key, feed_pb2.WatchIncidentsResponse(change=change))
+
+    def heartbeat(self) -> feed_pb2.WatchIncidentsResponse:
+        """The state of the watch, for a reader that has been told everything up to the end of the log."""
+        key = (self._log.last_number, self._log.last_tick)
+        kept = self._heartbeats.get(key)
+        if kept is not None:
+            return kept
+        heartbeat = heartbeat_to_proto(self._log.last_number, self._log.feed_id, self._log.heartbeat)
+        return self._heartbeats.put(key, feed_pb2.WatchIncidentsResponse(heartbeat=heartbeat))
+
+    def snapshot(self, incidents: Iterable[Incident], number: int) -> Iterator[feed_pb2.WatchIncidentsResponse]:
+        """The snapshot in pieces, at least one."""
+        piece = feed_pb2.Snapshot(change_number=number, feed_id=self._log.feed_id)
+        size = 0
+        for incident in incidents:
+            message = self.incident(incident)
+            if size and size + message.ByteSize() > self._piece_bytes:
+                yield feed_pb2.WatchIncidentsResponse(snapshot=piece)
+                piece = feed_pb2.Snapshot(change_number=number, feed_id=self._log.feed_id)
+                size = 0
+            piece.incidents.append(message)
+            size += message.ByteSize()
+        piece.complete = True
+        yield feed_pb2.WatchIncidentsResponse(snapshot=piece)
+
+
+def trimmed(incident: incident_pb2.Incident, limit: int) -> incident_pb2.Incident:
+    """The incident itself where it fits into `limit` bytes, else without rows of evidence, else without evidence."""
+    if incident.ByteSize() <= limit:
+        return incident
+    incident.trimmed = True
+    for piece in incident.evidence:
+        piece.ClearField("rows")
+    if incident.ByteSize() > limit:
+        incident.ClearField("evidence")
+    return incident
+
+
+class _Kept(Generic[Key, Message]):
+    """The last messages by key, in the order of their making."""
+
+    def __init__(self) -> None:
+        self._messages: dict[Key, Message] = {}
+
+    def get(self, key: Key) -> Message | None:
+        return self._messages.get(key)
+
+    def put(self, key: Key, message: Message) -> Message:
+        if len(self._messages) >= _KEPT:
+            del self._messages[next(iter(self._messages))]
+        self._messages[key] = message
+        return message

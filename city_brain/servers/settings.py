@@ -1,0 +1,163 @@
+"""Where a server listens, and all its limits, each with what happens there."""
+
+import ipaddress
+import re
+import ssl
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import grpc.aio
+import msgspec
+
+from city_brain.errors import SettingsError
+from city_brain.feeds.subscription import QUEUE_LIMIT
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0.0)]
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+_LAST_PORT = (1 << 16) - 1
+
+
+class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to listen, and behind which certificate. The default is reached from this machine only."""
+
+    address: str = "127.0.0.1:50550"
+    """`host:port`, `[ipv6]:port` or `unix:path`; port 0 takes a free one."""
+    tls_certificate: str = ""
+    """File with the server's certificate and its chain, PEM; "" serves without TLS."""
+    tls_key: str = ""
+    """File with the certificate's private key, PEM, without a password."""
+    insecure_listen: bool = False
+    """Serves without TLS to other machines too: whoever reaches the port reads the feed, and nothing hides it."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one server grants. Memory beside the change log: `watchers` × 0.1 MB of HTTP/2 windows at the worst."""
+
+    watchers: Count = 2_000
+    """Readers that watch at a time; one more is refused with TOO_MANY_STREAMS."""
+    calls: Count = 200
+    """Other calls at a time; one more is refused by gRPC with RESOURCE_EXHAUSTED."""
+    streams_per_connection: Count = 100
+    """Calls at a time on one connection; HTTP/2 makes further ones wait at the client."""
+    queue_limit: Count = QUEUE_LIMIT
+    """Changes that may wait for a reader; beyond, it is cut with READER_TOO_SLOW."""
+    cut_wait_s: Seconds = 10.0
+    """How long a cut reader that reads nothing holds its place; then the reason waits for it at gRPC."""
+    receive_bytes: Count = 1 << 20
+    """Size of a request; a larger one is refused by gRPC with RESOURCE_EXHAUSTED."""
+    send_bytes: Annotated[int, msgspec.Meta(ge=1 << 16)] = 4 << 20
+    """Size of a message to a client, the default limit of gRPC clients. Pages and snapshots are split at a quarter of
+    it; an incident above a quarter leaves out rows of its evidence, then its evidence, and is marked `trimmed`."""
+    heartbeat_s: Seconds = 1.0
+    """Log time between heartbeats."""
+    idle_s: Seconds = 5.0
+    """Wall time without any message after which a heartbeat is sent all the same."""
+    keepalive_s: Seconds = 30.0
+    """Time between the pings that find dead connections."""
+    keepalive_wait_s: Seconds = 10.0
+    """Time for the answer to a ping; then the connection is closed."""
+    client_ping_s: Seconds = 10.0
+    """Least time between pings of a client; one that pings more often is sent away (ENHANCE_YOUR_CALM)."""
+    connection_age_s: Seconds = 3_600.0
+    """Age of a connection (± 10 %) at which its clients are asked for a new one, so that load and certificates move."""
+    connection_age_wait_s: Seconds = 30.0
+    """Time for the calls on it to end; then watches break with UNAVAILABLE and resume by number."""
+    stop_wait_s: Seconds = 5.0
+    """Time for calls to end when the server stops; watches are told SERVER_STOPPING at once."""
+
+    @property
+    def piece_bytes(self) -> int:
+        """Size at which pages and snapshots are split and incidents trimmed."""
+        return self.send_bytes // 4
+
+    def channel_options(self) -> list[tuple[str, int]]:
+        """The limits that gRPC itself keeps. Two servers never share a port: the second one fails to start."""
+        return [
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", self.receive_bytes),
+            ("grpc.max_send_message_length", self.send_bytes),
+            ("grpc.max_concurrent_streams", self.streams_per_connection),
+            ("grpc.keepalive_time_ms", _ms(self.keepalive_s)),
+            ("grpc.keepalive_timeout_ms", _ms(self.keepalive_wait_s)),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", _ms(self.client_ping_s)),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(self.client_ping_s)),
+            ("grpc.max_connection_age_ms", _ms(self.connection_age_s)),
+            ("grpc.max_connection_age_grace_ms", _ms(self.connection_age_wait_s)),
+        ]
+
+
+def bind(server: grpc.aio.Server, settings: ListenSettings) -> str:
+    """Binds the server and returns its address, with the port it got; raises SettingsError where that must not be."""
+    host, port = _split(settings.address)
+    credentials = _credentials(settings)
+    if credentials is None and not is_loopback(host) and not settings.insecure_listen:
+        raise SettingsError(
+            f"listen address {settings.address}: wanted TLS (a certificate and its key) for an address that other "
+            "machines reach, got neither; listen on 127.0.0.1, give both files, or allow it by name: insecure-listen"
+        )
+    try:
+        if credentials is None:
+            bound = server.add_insecure_port(settings.address)
+        else:
+            bound = server.add_secure_port(settings.address, credentials)
+    except RuntimeError as wrong:
+        raise SettingsError(
+            f"listen address {settings.address}: wanted a free port of this machine, got {wrong}"
+        ) from wrong
+    return settings.address if host.startswith("unix:") else f"{_bracketed(host)}:{bound or port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it: 127.0.0.0/8, ::1, localhost, a Unix socket. No name is looked up."""
+    if host == "localhost" or host.startswith("unix:"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _split(address: str) -> tuple[str, int]:
+    if address.startswith("unix:"):
+        return address, 0
+    found = _HOST_AND_PORT.fullmatch(address)
+    if found is None or int(found["port"]) > _LAST_PORT:
+        raise SettingsError(f"listen address: wanted host:port, [ipv6]:port or unix:path, got {address!r}")
+    return found["ipv6"] or found["host"], int(found["port"])
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _credentials(settings: ListenSettings) -> grpc.ServerCredentials | None:
+    if not settings.tls_certificate and not settings.tls_key:
+        return None
+    if not settings.tls_certificate or not settings.tls_key:
+        missing = "certificate" if not settings.tls_certificate else "key"
+        raise SettingsError(f"TLS: wanted a certificate and its key, got no {missing}")
+    certificate = _read("TLS certificate", settings.tls_certificate)
+    key = _read("TLS key", settings.tls_key)
+    try:
+        # gRPC takes any bytes here and fails at the first handshake; OpenSSL says now what is wrong.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key, lambda: "")
+    except (ssl.SSLError, ValueError) as wrong:
+        raise SettingsError(
+            f"TLS: wanted a certificate and the key that belongs to it, got {settings.tls_certificate} and "
+            f"{settings.tls_key} ({wrong})"
+        ) from wrong
+    return grpc.ssl_server_credentials([(key, certificate)])
+
+
+def _read(what: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as wrong:
+        raise SettingsError(f"{what}: wanted a file that can be read, got {path} ({wrong.strerror})") from wrong
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,80 @@
+"""A site: a folder with the city map, the incident types of its own, and strictly read settings.
+
+city.geojson            the map; required
+site.toml               settings; whatever is left out has its default
+incident-types/*.yaml   types that add to the built-in ones or replace them
+"""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from city_brain.city.loading import load_city
+from city_brain.errors import SettingsError
+from city_brain.fusion.scene import Ground
+from city_brain.incidents.desk.publishing import DeskSettings
+from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
+from city_brain.runner import Runner
+from city_brain.servers.settings import Limits, ListenSettings
+from city_brain.ticks.tick import TickSettings
+
+
+class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a site, each group declared beside the code that it steers."""
+
+    city: str = ""
+    """What the city is called in records; empty: the name of the folder."""
+    partitions: int = 1
+    ticks: TickSettings = TickSettings()
+    desk: DeskSettings = DeskSettings()
+    feed: ListenSettings = ListenSettings()
+    limits: Limits = Limits()
+
+
+class Site:
+    """A site made ready: its map, types and settings, and new runners over them."""
+
+    def __init__(self, ground: Ground, types: IncidentTypes, settings: SiteSettings) -> None:
+        self.ground, self.types, self.settings = ground, types, settings
+        self.source_names = dict(zip(ground.city.source_keys.tolist(), ground.city.source_ids, strict=True))
+
+    @classmethod
+    def open(cls, folder: Path) -> "Site":
+        """Reads a folder; raises MapError, RuleError or SettingsError with the file at fault."""
+        city_map = folder / "city.geojson"
+        if not city_map.is_file():
+            raise SettingsError(f"{folder}: wanted a site folder with city.geojson, got none")
+        own_types = folder / "incident-types"
+        settings = read_settings(folder / "site.toml")
+        if not settings.city:
+            settings = msgspec.structs.replace(settings, city=folder.resolve().name)
+        types = load_incident_types(own_types if own_types.is_dir() else None)
+        return cls(Ground.of(load_city(city_map)), types, settings)
+
+    @classmethod
+    def of_map(cls, city_map: Path, types: Path | None, settings: SiteSettings) -> "Site":
+        """A site from a map alone."""
+        return cls(Ground.of(load_city(city_map)), load_incident_types(types), settings)
+
+    def runner(self, raw_partitions: int = 1) -> Runner:
+        """A runner that has read nothing."""
+        settings = self.settings
+        return Runner(
+            self.ground,
+            self.types,
+            settings.ticks,
+            partitions=settings.partitions,
+            raw_partitions=raw_partitions,
+            city=settings.city or "city",
+            desk=settings.desk,
+        )
+
+
+def read_settings(path: Path) -> SiteSettings:
+    """Reads site.toml; a file that is not there leaves the defaults. An unknown key is an error."""
+    try:
+        data = path.read_bytes() if path.exists() else b""
+        return msgspec.convert(tomllib.loads(data.decode()), SiteSettings)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
+        raise SettingsError(f"{path}: wanted settings of a site, got: {wrong}") from wrong

@@ -1,0 +1,321 @@
+"""Incidents of traffic: their physical courses, one generator each.
+
+A course sets up what it needs, yields the second at which it wants to go on, and leaves its record in the event.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from city_brain.observations.vocabulary import Colour, ObjectClass
+from city_brain.synth.events.stage import Course, Event, Stage
+from city_brain.synth.ground.signals import Overlay
+from city_brain.synth.ground.streets import SLOTS
+from city_brain.synth.life.people import ALONG, MILLING, PERSON, THING
+
+_FOUR_WHEELS = (ObjectClass.CAR, ObjectClass.TRUCK)
+_TRIES = 40
+FAULTS: Final = ("all_red", "dark", "dark_silent", "stuck", "flashing")
+
+
+def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
+    """A vehicle breaks down on its lane and stands there for minutes."""
+    table = stage.traffic.fleet.table
+    for _ in range(_TRIES):
+        rows = stage.moving_cars()
+        rows = rows[np.isin(table["cls"][rows], _FOUR_WHEELS)]
+        if len(rows):
+            break
+        now += 2
+        yield now
+    else:
+        return
+    row = int(stage.chance.choice(rows))
+    oid, road = int(table["oid"][row]), int(table["link"][row] // SLOTS)
+    stage.claim(road)
+    end = now + stage.uniform(150, 400)
+    table["hold_until"][row], table["hold_brake"][row] = end, stage.uniform(1.6, 3.2)
+    stage.watch(oid * 4, event)
+    for _ in range(20):
+        now += 1
+        yield now
+        found = stage.row_of(oid)
+        if found is None:
+            break
+        if table["v"][found] < 0.2:
+            event.begin(now, table["x"][found], table["y"][found])
+            event.note, event.end_s = "breakdown on lane", end
+            break
+    yield end
+    stage.release(road)
+
+
+def crash(stage: Stage, event: Event, now: float) -> Course:
+    """Two vehicles collide: bang, sudden stop, bodies turned, people on the lane, traffic behind."""
+    table, chance = stage.traffic.fleet.table, stage.chance
+    for _ in range(_TRIES):
+        rows = stage.moving_cars(least_v=6.5, least_lanes=2)
+        first, second = _close_pairs(stage, rows)
+        if len(first):
+            break
+        now += 2
+        yield now
+    else:
+        return
+    pick = int(chance.integers(0, len(first)))
+    pair = np.array([first[pick], second[pick]])
+    oids = table["oid"][pair].copy()
+    road = int(table["link"][pair[0]] // SLOTS)
+    stage.claim(road)
+    end = now + stage.uniform(180, 420)
+    level = stage.uniform(118, 132)
+    x, y = table["x"][pair].mean(), table["y"][pair].mean()
+    table["hold_until"][pair], table["hold_brake"][pair] = end, (9.5, 8.0)
+    table["yaw"][pair] = chance.choice([-1, 1], 2) * chance.uniform(12, 60, 2)
+    stage.watch(oids * 4, event)
+    stage.weather.sound(x, y, level, event.number)
+    event.note = "2 vehicles, on lane"
+    event.severity, event.end_s = 4, end
+    event.begin(now, x, y)
+    if chance.random() < 0.3:
+        now += stage.uniform(0.6, 2.0)
+        yield now
+        stage.weather.sound(x, y, level - stage.uniform(2, 8), event.number)
+    now += 4
+    yield now
+    places = [row for row in map(stage.row_of, oids.tolist()) if row is not None]
+    if places:
+        event.x, event.y = float(table["x"][places].mean()), float(table["y"][places].mean())
+    now += stage.uniform(6, 30)
+    yield now
+    people = int(chance.integers(2, 6))
+    spot = np.array([[event.x, event.y]]) + chance.normal(0, 2.2, (people, 2))
+    where = {"way": MILLING, "place": road, "x": spot[:, 0], "y": spot[:, 1], "ax": spot[:, 0], "ay": spot[:, 1]}
+    until = end + chance.uniform(-20, 5, people)
+    out = stage.people.add(people, PERSON, ObjectClass.PERSON, **where, wander=0.5, until=until)
+    stage.watch(out, event)
+    yield end
+    for row in map(stage.row_of, oids.tolist()):
+        if row is not None:
+            table["yaw"][row] = 0.0
+    stage.release(road)
+
+
+def _close_pairs(stage: Stage, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Leaders and followers on one lane, at most 22 m apart, of which both drive."""
+    table = stage.traffic.fleet.table
+    key = table["link"][rows] * 16384.0 + table["s"][rows]
+    order = rows[np.argsort(key, kind="stable")]
+    behind, ahead = order[:-1], order[1:]
+    near = (table["link"][behind] == table["link"][ahead]) & (table["s"][ahead] - table["s"][behind] < 22)
+    return ahead[near], behind[near]
+
+
+def wrong_way(stage: Stage, event: Event, now: float) -> Course:
+    """A vehicle drives along a lane against its direction; those who meet it slow down and draw aside."""
+    streets, table, chance = stage.streets, stage.traffic.fleet.table, stage.chance
+    for _ in range(_TRIES):
+        road = stage.some_road(least_lanes=2, least_m=110)
+        if road is not None:
+            slot = int(streets.lanes[road]) - 1
+            near_end = (table["link"] == road * SLOTS + slot) & (table["s"] > streets.length[road] - 70)
+            if not near_end.any():
+                break
+        now += 2
+        yield now
+    else:
+        return
+    stage.claim(road)
+    speed = stage.uniform(6, 12)
+    length, lateral = float(streets.length[road]), float(streets.lateral[road, slot]) + stage.uniform(-0.4, 0.4)
+    cls = int(chance.choice([ObjectClass.CAR, ObjectClass.CAR, ObjectClass.CAR, ObjectClass.MOTORCYCLE]))
+    oid = stage.people.add(
+        1,
+        THING,
+        cls,
+        way=ALONG,
+        road=road,
+        s=length + 4,
+        vs=-speed,
+        lat=lateral,
+        until=now + length / speed + 2,
+        confidence=0.84,
+    )
+    stage.watch(oid, event)
+    stage.traffic.zone_from[road], stage.traffic.zone_to[road], stage.traffic.zone_speed[road] = 0.0, length, 5.0
+    event.note, event.severity = f"speed {speed:.1f} m/s", 4
+    event.begin(now, *stage.at(road, length, lateral))
+    event.extent = [stage.at(road, along, lateral) for along in np.linspace(length, 0, 13)]
+    end = now + length / speed
+    event.end_s = end
+    while now < end:
+        meets = np.flatnonzero(table["link"] == road * SLOTS + slot)
+        table["shift"][meets] = 1.9
+        now += 1
+        yield now
+    table["shift"][table["link"] // SLOTS == road] = 0.0
+    stage.traffic.zone_speed[road] = np.nan
+    stage.release(road)
+
+
+def pedestrian_on_carriageway(stage: Stage, event: Event, now: float) -> Course:
+    """Somebody leaves the pavement and walks along a lane."""
+    streets, chance = stage.streets, stage.chance
+    road = stage.some_road(least_m=120)
+    if road is None:
+        return
+    stage.claim(road)
+    length, speed = float(streets.length[road]), stage.uniform(0.25, 1.35)
+    lasts = stage.uniform(40, 95)
+    sign = 1.0 if chance.random() < 0.6 else -1.0
+    room = length - 70
+    along = (
+        stage.uniform(30, max(31.0, 30 + room - speed * lasts))
+        if sign > 0
+        else stage.uniform(min(30 + speed * lasts, length - 41), length - 40)
+    )
+    slot = int(chance.integers(0, streets.lanes[road]))
+    kerb, goal = float(streets.lateral[road, 0]), float(streets.lateral[road, slot]) + stage.uniform(-0.8, 0.6)
+    oid = int(
+        stage.people.add(
+            1,
+            PERSON,
+            ObjectClass.PERSON,
+            way=ALONG,
+            road=road,
+            s=along,
+            vs=0.3 * sign,
+            lat=kerb + 2.4,
+            until=now + lasts + 30,
+        )[0]
+    )
+    walkers = stage.people.table
+    stage.watch(oid, event)
+    lateral = kerb + 2.4
+    while lateral > goal + 0.05:
+        lateral = max(goal, lateral - 1.1)
+        mine = walkers["oid"] == oid
+        walkers["lat"][mine] = lateral
+        if not event.happened and lateral < kerb + 1.3:
+            event.begin(now, *stage.at(road, along, lateral))
+        now += 1
+        yield now
+    walkers["vs"][walkers["oid"] == oid] = speed * sign
+    last = along + speed * sign * lasts
+    stage.traffic.zone_from[road], stage.traffic.zone_to[road], stage.traffic.zone_speed[road] = (
+        min(along, last) - 6,
+        max(along, last) + 6,
+        6.0,
+    )
+    event.note, event.radius_m, event.severity = f"speed {speed:.1f} m/s", 10.0, 3
+    event.extent = [stage.at(road, place, goal) for place in np.linspace(along, last, 13)]
+    end = now + lasts
+    event.end_s = end
+    yield end
+    stage.people.drop(np.array([oid]))
+    stage.traffic.zone_speed[road] = np.nan
+    stage.release(road)
+
+
+def congestion(stage: Stage, event: Event, now: float) -> Course:
+    """Roadworks narrow the end of a busy road until its queue is long; the jam itself is recorded by `Jams`."""
+    streets, traffic, chance = stage.streets, stage.traffic, stage.chance
+    roads = stage.covered[(streets.end[stage.covered] >= 0) & (streets.length[stage.covered] > 110)]
+    roads = np.array([road for road in roads.tolist() if not stage.busy[road]], dtype=np.int64)
+    if len(roads) == 0:
+        return
+    on_lanes = traffic.fleet.on_road(traffic.fleet.table["link"])
+    load = np.bincount(traffic.fleet.road(traffic.fleet.table["link"][on_lanes]), minlength=streets.roads)[roads]
+    road = int(chance.choice(roads, p=(load + 0.5) / (load + 0.5).sum()))
+    stage.claim(road)
+    length = float(streets.length[road])
+    traffic.zone_from[road], traffic.zone_to[road] = length - 45, length - 20
+    traffic.zone_speed[road] = stage.uniform(0.4, 0.7)
+    traffic.surge[road] = 3.0
+    full = 0
+    give_up = now + 420
+    while full < 40 and now < give_up:
+        now += 5
+        yield now
+        covered, _ = traffic.occupancy()
+        full += 1 if covered[road] > 0.5 else 0
+    traffic.zone_speed[road], traffic.surge[road] = np.nan, 1.0
+    yield now + 60
+    stage.release(road)
+
+
+def red_light_running(stage: Stage, event: Event, now: float) -> Course:
+    """For some minutes drivers on one approach do not stop at red."""
+    streets, traffic = stage.streets, stage.traffic
+    road = stage.some_road(inner=True)
+    if road is None:
+        return
+    junction = int(streets.end[road])
+    if not stage.claim(streets.roads + junction):
+        return
+    stage.claim(road)
+    traffic.defiance[road] = 0.8
+    event.note, event.radius_m = "cluster", 30.0
+    end = now + stage.uniform(160, 290)
+    while now < end:
+        now += 1
+        yield now
+        for violation in [seen for seen in traffic.violations if seen.road == road]:
+            stage.watch(violation.oid * 4, event)
+            event.end_s = now
+            if not event.happened:
+                event.begin(violation.second, streets.junction_x[junction], streets.junction_y[junction])
+                event.ignore = True
+            elif event.ignore:
+                event.observable_s, event.ignore = violation.second, False
+    traffic.defiance[road] = 0.0
+    event.end_s += 30
+    stage.release(road)
+    stage.release(streets.roads + junction)
+
+
+def signal_fault(stage: Stage, event: Event, now: float) -> Course:
+    """A controller shows all red, nothing, flashing, or the same for ever; after a while drivers help themselves."""
+    streets, signals = stage.streets, stage.signals
+    junction = stage.some_junction()
+    if junction is None or not stage.claim(streets.roads + junction):
+        return
+    kind = str(stage.chance.choice(FAULTS, p=[0.25, 0.2, 0.2, 0.2, 0.15]))
+    start, end = round(now), round(now + stage.uniform(180, 340))
+    signals.overlays.append(Overlay(junction, kind, start, end))
+    event.note, event.radius_m, event.severity, event.end_s = kind, 30.0, 3, float(end)
+    event.begin(start, streets.junction_x[junction], streets.junction_y[junction])
+    stage.lamps_watched[junction] = event.number
+    if kind == "stuck":
+        yield start + 1
+        event.observable_s = start + 1 + _longest_wait(stage, junction)
+    patience = {"all_red": stage.uniform(50, 90), "stuck": stage.uniform(70, 120)}.get(kind, 1.0)
+    yield start + patience
+    stage.traffic.lawless[junction] = True
+    if kind == "dark_silent":
+        cameras = stage.cameras.candidates[streets.roads + junction]
+        event.seen_by.update({int(camera): 5 for camera in cameras[cameras >= 0]})
+        event.observable_s = start + 15
+    yield end
+    stage.traffic.lawless[junction] = False
+    stage.release(streets.roads + junction)
+
+
+def _longest_wait(stage: Stage, junction: int) -> float:
+    """How long the lamps that are green now may stay so, if all were well."""
+    signals = stage.signals
+    green = (signals.colour[junction] == Colour.GREEN) & (signals.windows.opens[junction] > -1)
+    span = signals.windows.shuts[junction] - signals.windows.opens[junction]
+    return float(span[green].max()) if green.any() else float(signals.cycle[junction]) / 2
+
+
+INCIDENTS: Final = {
+    "stopped_vehicle": stopped_vehicle,
+    "crash": crash,
+    "wrong_way": wrong_way,
+    "pedestrian_on_carriageway": pedestrian_on_carriageway,
+    "congestion": congestion,
+    "red_light_running": red_light_running,
+    "signal_fault": signal_fault,
+}
+"""Courses by incident type; `Jams` records what `congestion` brings about."""

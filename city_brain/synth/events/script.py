@@ -1,0 +1,194 @@
+"""The script of a synthetic city: which events begin when, their courses, and the truth that remains of them."""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from city_brain.geo import LocalFrame
+from city_brain.synth.events.distractors import DISTRACTORS
+from city_brain.synth.events.incidents import INCIDENTS
+from city_brain.synth.events.jams import Jams
+from city_brain.synth.events.reports import Report, Reporter
+from city_brain.synth.events.stage import Course, Event, Stage
+from city_brain.synth.events.surroundings import SURROUNDINGS
+from city_brain.synth.senses.tracking import Seen
+from city_brain.types import Column
+
+Play = Callable[[Stage, Event, float], Course]
+_LEAST_SIGHTINGS = 3
+_IDLE_REPORTS = 0.12
+"""Reports about nothing, per hard negative."""
+COVERAGE_LOST = "coverage_lost"
+
+
+class Script:
+    """Draws events as time goes on, lets each follow its course, and keeps the records of those that happened.
+
+    Events of each sort come in shuffled rounds, so that a world of some length has all of them.
+    """
+
+    def __init__(self, stage: Stage, reporter: Reporter) -> None:
+        self.stage, self.reporter = stage, reporter
+        self.jams = Jams(stage, self._new_number)
+        self.open: dict[int, Event] = {}
+        self.records: list[Event] = []
+        self._number = 0
+        self._turn = 0
+        self._wake: list[tuple[float, int, Course]] = []
+        self._decks: dict[bool, list[str]] = {False: [], True: []}
+        self._plays: dict[bool, dict[str, Play]] = {False: {**INCIDENTS, **SURROUNDINGS}, True: {**DISTRACTORS}}
+        settings = stage.settings
+        hundreds = stage.cameras.count / 100 / 3600
+        self._rates = {
+            False: 0.0 if settings.quiet else settings.incidents_per_hour_per_100_cameras * hundreds,
+            True: settings.distractors_per_hour_per_100_cameras * hundreds,
+        }
+
+    def step(self, second: int) -> list[Report]:
+        """What happens between `second` and the next; gives the reports that people file meanwhile."""
+        if second >= 0:
+            for distractor, rate in self._rates.items():
+                for _ in range(int(self.stage.chance.poisson(rate))):
+                    self._open(distractor, second)
+            if self.stage.chance.random() < self._rates[True] * _IDLE_REPORTS:
+                self._idle_report(second)
+        while self._wake and self._wake[0][0] <= second:
+            _, _, course = heapq.heappop(self._wake)
+            self._advance(course)
+        self.records.extend(self.jams.step(second))
+        return self.reporter.due(second)
+
+    def sightings(self, seen: Seen, touched: list[tuple[int, int]], lamps: Column) -> None:
+        """Counts which messages show which event."""
+        first_sensor = self.stage.roster.cameras + self.stage.roster.signals
+        counted: Counter[tuple[int, int]] = Counter(
+            (number, first_sensor + sensor) for sensor, number in touched if number >= 0
+        )
+        for junction, number in self.stage.lamps_watched.items():
+            if junction in lamps:
+                counted[number, self.stage.roster.cameras + junction] += 1
+        if self.stage.watched:
+            wanted = np.fromiter(self.stage.watched, np.int64)
+            for row in np.flatnonzero(np.isin(seen.oid, wanted)).tolist():
+                counted[self.stage.watched[int(seen.oid[row])], int(seen.camera[row])] += 1
+        for (number, source), count in counted.items():
+            event = self.open.get(number)
+            if event is not None:
+                event.seen_by[source] += count
+
+    def finish(self, second: int) -> None:
+        """The world ends: what is still open ends with it."""
+        for event in list(self.open.values()):
+            if event.happened and (event.end_s < 0 or event.end_s > second):
+                event.end_s = float(second)
+            self._close(event)
+        self.records.extend(self.jams.finish(second))
+
+    def truth(self, frame: LocalFrame) -> dict[str, list[dict[str, Any]]]:
+        """The records as in truth.json: incidents, distractors, and coverage_lost apart."""
+        wall = TruthWriter(self.stage, frame)
+        records = sorted(self.records, key=lambda event: (event.start_s, event.number))
+        incidents = [event for event in records if not event.distractor and event.type != COVERAGE_LOST]
+        lost = [event for event in records if event.type == COVERAGE_LOST]
+        return {
+            "incidents": [wall.incident(event, f"T{k:03d}") for k, event in enumerate(incidents, 1)],
+            "distractors": [wall.distractor(event) for event in records if event.distractor],
+            COVERAGE_LOST: [wall.incident(event, f"C{k:03d}") for k, event in enumerate(lost, 1)],
+        }
+
+    def _new_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _open(self, distractor: bool, second: int) -> None:
+        deck = self._decks[distractor]
+        if not deck:
+            deck.extend(self._plays[distractor])
+            self.stage.chance.shuffle(deck)
+        name = deck.pop()
+        event = Event(number=self._new_number(), type=name, distractor=distractor)
+        self.open[event.number] = event
+        self._advance(self._course(self._plays[distractor][name], event, second + self.stage.uniform(0, 1)))
+
+    def _idle_report(self, second: int) -> None:
+        road = int(self.stage.chance.integers(0, self.stage.streets.roads))
+        place = self.stage.at(road, float(self.stage.streets.length[road]) * self.stage.uniform(0.1, 0.9), 5.0)
+        file = self.reporter.drill if self.stage.chance.random() < 0.25 else self.reporter.nothing
+        file(second + self.stage.uniform(0, 1), *place)
+
+    def _course(self, play: Play, event: Event, second: float) -> Course:
+        """The play, with its end: the record is kept and the reports are written."""
+        reported = False
+        for wake in play(self.stage, event, second):
+            if event.happened and not reported and not event.distractor:
+                self.reporter.report(event)
+                reported = True
+            yield wake
+        self._close(event)
+
+    def _advance(self, course: Course) -> None:
+        wake = next(course, None)
+        if wake is not None:
+            self._turn += 1
+            heapq.heappush(self._wake, (wake, self._turn, course))
+
+    def _close(self, event: Event) -> None:
+        self.open.pop(event.number, None)
+        self.stage.unwatch(event)
+        if event.happened and event.start_s < self.stage.settings.seconds:
+            event.end_s = (
+                min(event.end_s, float(self.stage.settings.seconds))
+                if event.end_s >= 0
+                else float(self.stage.settings.seconds)
+            )
+            self.records.append(event)
+
+
+class TruthWriter:
+    """Events as the dictionaries of truth.json."""
+
+    def __init__(self, stage: Stage, frame: LocalFrame) -> None:
+        self._stage, self._frame = stage, frame
+
+    def _ms(self, second: float) -> int:
+        return self._stage.settings.start_ms + round(second * 1000)
+
+    def _degrees(self, x: float, y: float) -> list[float]:
+        lon, lat = self._frame.to_degrees(x, y)
+        return [round(lon, 7), round(lat, 7)]
+
+    def incident(self, event: Event, name: str) -> dict[str, Any]:
+        """A true incident; one that (almost) nothing showed is not asked for."""
+        unseen = sum(event.seen_by.values()) < _LEAST_SIGHTINGS
+        lon, lat = self._degrees(event.x, event.y)
+        ids = self._stage.source_ids
+        return {
+            "incident_id": name,
+            "type": event.type,
+            "start": self._ms(event.start_s),
+            "observable_from": self._ms(max(event.observable_s, event.start_s)),
+            "end": self._ms(event.end_s),
+            "lon": lon,
+            "lat": lat,
+            "radius_m": event.radius_m,
+            "severity": event.severity,
+            "ignore": event.ignore or unseen,
+            "note": event.note + (", unseen" if unseen else ""),
+            "grey_from": self._ms(event.grey_s if event.grey_s >= 0 else event.start_s),
+            "sources": {ids[source]: count for source, count in event.seen_by.most_common()},
+            "extent": [self._degrees(x, y) for x, y in event.extent],
+        }
+
+    def distractor(self, event: Event) -> dict[str, Any]:
+        """A hard negative."""
+        lon, lat = self._degrees(event.x, event.y)
+        return {
+            "kind": event.type,
+            "start": self._ms(event.start_s),
+            "end": self._ms(event.end_s),
+            "lon": lon,
+            "lat": lat,
+        }

@@ -1,0 +1,169 @@
+"""The stage of events: everything that an event may touch, where it may take place, and the record it leaves."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from city_brain.synth.ground.cameras import Cameras
+from city_brain.synth.ground.sensors import Sensors
+from city_brain.synth.ground.signals import Signals
+from city_brain.synth.ground.streets import STRIP, Streets
+from city_brain.synth.life.people import People
+from city_brain.synth.life.traffic import Traffic
+from city_brain.synth.life.weather import Weather
+from city_brain.synth.senses.channel import Channel, Roster
+from city_brain.synth.senses.tracking import Tracker
+from city_brain.synth.settings import SynthSettings
+from city_brain.types import Column, Ints
+
+Course = Iterator[float]
+"""The course of an event: a generator that yields the second at which it wants to go on."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Event:
+    """An incident or a hard negative. Times are seconds after the start; `x`, `y` metres in the city's frame."""
+
+    number: int
+    type: str
+    distractor: bool
+    x: float = 0.0
+    y: float = 0.0
+    radius_m: float = 15.0
+    severity: int = 2
+    start_s: float = -1.0
+    observable_s: float = -1.0
+    end_s: float = -1.0
+    grey_s: float = -1.0
+    note: str = ""
+    extent: list[tuple[float, float]] = field(default_factory=list)
+    seen_by: Counter[int] = field(default_factory=Counter)
+    """Messages by source number in which the event shows."""
+    ignore: bool = False
+    happened: bool = False
+    """Stays false where the stage never offered what the event needs; it is then no event."""
+
+    def begin(self, second: float, x: float, y: float) -> None:
+        """The event has begun, here."""
+        self.start_s, self.x, self.y, self.happened = second, float(x), float(y), True
+        if self.observable_s < 0:
+            self.observable_s = second
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """The city as events see it."""
+
+    settings: SynthSettings
+    streets: Streets
+    cameras: Cameras
+    sensors: Sensors
+    signals: Signals
+    traffic: Traffic
+    people: People
+    weather: Weather
+    tracker: Tracker
+    channel: Channel
+    roster: Roster
+    chance: np.random.Generator
+    source_ids: tuple[str, ...]
+    watched: dict[int, int] = field(default_factory=dict)
+    """Event number by the object that shows it."""
+    lamps_watched: dict[int, int] = field(default_factory=dict)
+    """Event number by the junction whose messages show it."""
+    busy: Counter[int] = field(default_factory=Counter)
+    """Places (roads, and roads + junction) that an event uses now."""
+    covered: Column = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        streets = self.streets
+        roads = np.arange(streets.roads, dtype=np.int32)
+        middle = np.stack(streets.point(roads, streets.length * 0.5, streets.kerb_lateral(roads))[:2], axis=1)
+        late = np.stack(streets.point(roads, streets.length * 0.8, streets.kerb_lateral(roads))[:2], axis=1)
+        hits = np.zeros((streets.roads, 2), dtype=np.int64)
+        for column in range(self.cameras.candidates.shape[1]):
+            camera = self.cameras.candidates[: streets.roads, column]
+            for k, at in enumerate((middle, late)):
+                hits[:, k] += (camera >= 0) & self.cameras.sees(np.maximum(camera, 0), at[:, 0], at[:, 1])
+        self.covered = np.flatnonzero(hits.sum(axis=1) > 0)
+
+    def watch(self, oids: Column | int, event: Event) -> None:
+        """Detections of these objects count as sightings of the event."""
+        self.watched.update((int(oid), event.number) for oid in np.atleast_1d(oids))
+
+    def unwatch(self, event: Event) -> None:
+        """The event is over."""
+        self.watched = {oid: number for oid, number in self.watched.items() if number != event.number}
+        self.lamps_watched = {
+            junction: number for junction, number in self.lamps_watched.items() if number != event.number
+        }
+
+    def claim(self, place: int) -> bool:
+        """Takes a place for an event, so that another does not begin on top of it."""
+        if self.busy[place]:
+            return False
+        self.busy[place] += 1
+        return True
+
+    def release(self, place: int) -> None:
+        """Gives a place back."""
+        self.busy[place] -= 1
+        if self.busy[place] <= 0:
+            del self.busy[place]
+
+    def some_road(self, *, least_lanes: int = 1, least_m: float = 90.0, inner: bool = False) -> int | None:
+        """A road that no event uses, most likely one that cameras see."""
+        streets, chance = self.streets, self.chance
+        for _ in range(60):
+            seen = len(self.covered) and chance.random() < 0.93
+            road = int(chance.choice(self.covered) if seen else chance.integers(0, streets.roads))
+            if streets.lanes[road] < least_lanes or streets.length[road] < least_m or self.busy[road]:
+                continue
+            if inner and streets.end[road] < 0:
+                continue
+            return road
+        return None
+
+    def some_junction(self) -> int | None:
+        """A junction that no event uses, with a camera if possible."""
+        streets = self.streets
+        for attempt in range(60):
+            junction = int(self.chance.integers(0, streets.junctions))
+            has_camera = bool((self.cameras.candidates[streets.roads + junction] >= 0).any())
+            if not self.busy[streets.roads + junction] and (has_camera or attempt > 40):
+                return junction
+        return None
+
+    def moving_cars(self, *, least_v: float = 5.0, least_lanes: int = 2, margin_m: float = 35.0) -> Ints:
+        """Rows of vehicles on lanes away from junctions, on roads that no event uses."""
+        t, streets = self.traffic.fleet.table, self.streets
+        on = self.traffic.fleet.on_road(t["link"]) & (t["link"] % 5 != STRIP)
+        road = self.traffic.fleet.road(t["link"])
+        fit = (
+            on
+            & (t["v"] > least_v)
+            & (t["s"] > 25)
+            & (t["span"] - t["s"] > margin_m)
+            & (streets.lanes[road] >= least_lanes)
+        )
+        fit &= (t["hold_until"] < 0) & np.isnan(t["stop_at"]) & np.isin(road, self.covered)
+        rows = np.flatnonzero(fit)
+        if self.busy:
+            rows = rows[~np.isin(road[rows], list(self.busy))]
+        return rows
+
+    def row_of(self, oid: int) -> int | None:
+        """The row of a vehicle by its number, None once it has left."""
+        found = np.flatnonzero(self.traffic.fleet.table["oid"] == oid)
+        return int(found[0]) if len(found) else None
+
+    def at(self, road: int, along: float, lateral: float) -> tuple[float, float]:
+        """A place on a road."""
+        x, y, _, _ = self.streets.point(np.array([road], np.int32), np.array([along]), np.array([lateral]))
+        return float(x[0]), float(y[0])
+
+    def uniform(self, low: float, high: float) -> float:
+        """A random number."""
+        return float(self.chance.uniform(low, high))

@@ -1,0 +1,1 @@
+"""Generated from protos/city_brain/wire/feed/v1."""
