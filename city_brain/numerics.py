@@ -14,7 +14,7 @@ _COS = np.array([round(math.cos(math.radians(k / _STEPS_PER_DEGREE)), 15) for k 
 
 
 _WORTH_HASHING = 2048
-"""Fewer keys, or fewer sought, are found by binary search."""
+"""Shorter columns are searched and sorted in the plain way."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -44,6 +44,25 @@ def first_of_run(sorted_keys: Ints) -> Bools:
     first = np.ones(len(sorted_keys), dtype=np.bool_)
     first[1:] = sorted_keys[1:] != sorted_keys[:-1]
     return first
+
+
+def stable_order(keys: Ints) -> Ints:
+    """Row numbers (n,) that sort `keys` (n,); equal keys keep their order.
+
+    Where keys and row numbers fit into 63 bits they are sorted as one integer: that is unique, so any way of sorting
+    gives the same, and the processor's own is several times faster than a stable sort.
+    """
+    n = len(keys)
+    if n < _WORTH_HASHING:
+        return keys.argsort(kind="stable")
+    low, bits = int(keys.min()), n.bit_length()
+    if (int(keys.max()) - low).bit_length() + bits > 63:
+        return keys.argsort(kind="stable")
+    packed = (keys.astype(np.int64) - low) << bits
+    packed |= np.arange(n)
+    packed.sort()
+    packed &= (1 << bits) - 1
+    return packed
 
 
 def find_sorted(keys: Ints, wanted: Ints) -> Ints:
