@@ -68,7 +68,8 @@ COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "green_s", "overtaken")
 
 class Stands(msgspec.Struct):
     """The stands in order of birth. Columns:
-     `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over
+
+    `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over
     `n` ticks, with its lane, `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`,
     `last_ms` seen standing · `arrived` one track saw it come and stop; `appeared` it stands where nothing stood
     while somebody looked · `fresh` seen in this tick · `confidence` mean · `gap_m` to the leader, inf for none;
