@@ -32,7 +32,7 @@ class PolygonGrid:
         self._ax, self._ay = points[:, 0].copy(), points[:, 1].copy()
         self._bx, self._by = self._ax[following], self._ay[following]
         area = float(np.sum(_box_areas(rings)))
-        self._cells = self._cell_lists(cell_m or cell_size_m(area))
+        self._cells = self._cell_lists(cell_m or cell_size_m(area, len(rings)))
 
     def holding(self, x: Floats, y: Floats) -> tuple[Ints, Ints]:
         """(point, polygon) pairs for points (n,): ascending by point, then by polygon."""
