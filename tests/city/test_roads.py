@@ -187,6 +187,24 @@ def test_a_pocket_for_turning_is_told_from_the_lane_it_leaves() -> None:
     assert roads.drives_on_right
 
 
+def test_what_continues_a_pocket_is_a_pocket() -> None:
+    """A pocket cut into two pieces is for turning over its whole length; where it rejoins, it is not."""
+    features = [
+        lane("a", "r", [(0, 0), (100, 0)]),
+        lane("b", "r", [(100, 0), (200, 0)]),
+        lane("pocket", "r", [(100, 0), (110, 3.2), (150, 3.2)]),
+        lane("pocket on", "r", [(150, 3.2), (200, 3.2)]),
+    ]
+    roads = Roads(built(*features))
+    assert [name for name, turns in zip(roads.lane_id, roads.turn_lane, strict=True) if turns] == [
+        "pocket",
+        "pocket on",
+    ]
+    joined = Roads(built(*features, lane("join", "r", [(200, 3.2), (210, 0)]), lane("c", "r", [(200, 0), (210, 0)]),
+                         lane("d", "r", [(210, 0), (300, 0)])))  # fmt: skip
+    assert not joined.turn_lane[joined.lane_id.index("d")]
+
+
 def test_a_lane_that_is_dropped_ends_at_the_stop_line_of_its_neighbour() -> None:
     """A lane that merges away 100 m before the junction still has 100 m to the stop line; a gap is bridged."""
     features = [
@@ -197,8 +215,9 @@ def test_a_lane_that_is_dropped_ends_at_the_stop_line_of_its_neighbour() -> None
     roads = Roads(built(features[0], features[1]))
     match = roads.match(np.array([150.0]), np.array([-3.4]))
     assert (roads.lane_id[match.lane[0]], round(float(match.to_stop_m[0]))) == ("dropped", 150)
-    gap = Roads(built(*features)).match(np.array([150.0]), np.array([-3.4]))
-    assert float(gap.to_stop_m[0]) == pytest.approx(150.0, abs=0.01)
+    for rest in (features, features[1:]):
+        gap = Roads(built(*rest)).match(np.array([150.0]), np.array([-3.4]))
+        assert float(gap.to_stop_m[0]) == pytest.approx(150.0, abs=0.01)
 
 
 def test_a_long_chain_of_pieces_is_one_road() -> None:

@@ -91,11 +91,8 @@ class PolygonGrid:
         two = ((row + 1) * size_m + slack - ay[part]) / rise
         run = (bx - ax)[part]
         ends = [np.minimum(np.maximum(t, 0.0), 1.0) * run + ax[part] for t in (one, two)]
-        # A level edge has both cuts on one side: its own ends bound it.
-        level = np.abs(by - ay)[part] <= 1e-6
-        west = np.where(level, np.minimum(ax, bx)[part], np.minimum(*ends)) - slack
-        east = np.where(level, np.maximum(ax, bx)[part], np.maximum(*ends)) + slack
-        left, right = np.floor(west / size_m).astype(np.int64), np.floor(east / size_m).astype(np.int64)
+        left = np.floor((np.minimum(*ends) - slack) / size_m).astype(np.int64)
+        right = np.floor((np.maximum(*ends) + slack) / size_m).astype(np.int64)
         cell, within = ragged(right - left + 1)
         return cell_key(left[cell] + within, row[cell]), owner[edge][part[cell]]
 
