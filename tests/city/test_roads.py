@@ -31,7 +31,8 @@ class Search:
         """Metres to every piece."""
         away = np.array([x, y]) - self.a
         along = np.clip(np.sum(away * self.u, axis=1), 0, self.length)
-        return np.linalg.norm(away - along[:, None] * self.u, axis=1)
+        found: Floats = np.linalg.norm(away - along[:, None] * self.u, axis=1)
+        return found
 
 
 def scattered(city: CityMap, n: int, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -130,7 +131,8 @@ def test_points_do_not_touch_one_another() -> None:
     x, y, hx, hy = scattered(city, 9000, 11)
     whole = roads.match_same_direction(x, y, hx, hy)
     for k in (0, 1, 4095, 4096, 8191, 8192, 8999):
-        one = roads.match_same_direction(*(column[k : k + 1] for column in (x, y, hx, hy)))
+        at = slice(k, k + 1)
+        one = roads.match_same_direction(x[at], y[at], hx[at], hy[at])
         for name in LaneMatch.__slots__:
             assert np.array_equal(getattr(one, name)[0], getattr(whole, name)[k], equal_nan=True)
 
