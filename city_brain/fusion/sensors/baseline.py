@@ -21,7 +21,7 @@ MOVES_BY[[Quantity.TEMPERATURE, Quantity.HUMIDITY, Quantity.PRESSURE]] = SHIFT
 LEAST_SPREAD = np.zeros(len(Quantity))
 """1 σ below which a spread is not believed, in the quantity's unit: the resolution of usual instruments."""
 LEAST_SPREAD[[Quantity.PM2_5, Quantity.PM10, Quantity.SO2, Quantity.NO2, Quantity.O3]] = 2.0
-LEAST_SPREAD[[Quantity.CO, Quantity.VOC, Quantity.CO2, Quantity.METHANE]] = 0.1, 4.0, 10.0, 0.1
+LEAST_SPREAD[[Quantity.CO, Quantity.VOC, Quantity.CO2, Quantity.METHANE]] = 0.1, 10.0, 10.0, 0.1
 LEAST_SPREAD[[Quantity.TEMPERATURE, Quantity.HUMIDITY, Quantity.PRESSURE]] = 0.3, 1.0, 0.3
 LEAST_SPREAD[[Quantity.NOISE, Quantity.WATER_LEVEL, Quantity.RAIN, Quantity.WIND_SPEED]] = 1.5, 3.0, 0.5, 0.3
 

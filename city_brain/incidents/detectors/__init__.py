@@ -12,6 +12,7 @@ import msgspec
 from city_brain.incidents.detectors.environment.coverage_lost import CoverageLost, CoverageLostParameters
 from city_brain.incidents.detectors.environment.crowd import Crowd, CrowdParameters
 from city_brain.incidents.detectors.environment.fire import Fire, FireParameters
+from city_brain.incidents.detectors.environment.plume.pollution import Pollution, PollutionParameters
 from city_brain.incidents.detectors.environment.report import PersonReport, ReportParameters
 from city_brain.incidents.detectors.environment.waterlogging import Waterlogging, WaterloggingParameters
 from city_brain.incidents.detectors.pedestrian import PedestrianOnCarriageway, PedestrianParameters
@@ -55,6 +56,7 @@ DETECTORS: dict[str, Registered] = {
     "fire": Registered(Fire, FireParameters),
     "pedestrian_on_carriageway": Registered(PedestrianOnCarriageway, PedestrianParameters),
     "person_report": Registered(PersonReport, ReportParameters),
+    "pollution": Registered(Pollution, PollutionParameters),
     "red_light_running": Registered(RedLightRunning, RedLightParameters),
     "signal_fault": Registered(SignalFault, SignalFaultParameters),
     "stopped_vehicle": Registered(StoppedVehicle, StoppedParameters),

@@ -1,0 +1,1 @@
+"""Plumes: which sensors stand in bad air, what explains it, and where it comes from."""

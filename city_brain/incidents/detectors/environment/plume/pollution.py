@@ -1,0 +1,149 @@
+"""Pollution: a plume of dust or gas beyond what the city's air and visible fires explain; the place is its source.
+
+A plume stays at a sensor; a lorry passes in half a minute, an instrument's error is one reading or a frozen one. A
+second sensor that the same source explains makes it nearly sure. Fires that cameras see are sources too, and what
+they explain is not pollution.
+"""
+
+import msgspec
+import numpy as np
+
+from city_brain.fusion.scene import Scene
+from city_brain.incidents.detectors.environment.places import Places
+from city_brain.incidents.detectors.environment.plume.hot import HotSensors
+from city_brain.incidents.detectors.environment.plume.sources import Source, Sources
+from city_brain.incidents.detectors.environment.readings import distance_m, reading
+from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.observations.vocabulary import ObjectClass, Quantity
+
+
+class PollutionParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Thresholds and weights of `Pollution`."""
+
+    hot_spreads: float
+    hot_share: float
+    """A sensor is hot above so many spreads and so large a share of what is expected."""
+    stays_hot: float
+    forget_s: float
+    lorry_s: float
+    """A passing lorry keeps a sensor hot for less than this."""
+    once_weight: float
+    """Of a first hot reading; it grows evenly to `lasting_weight` at `lorry_s`."""
+    lasting_weight: float
+    second_share: float
+    """Share of its weight that each further sensor adds, after the one before."""
+    together_weight: float
+    """Added where one source explains two lasting sensors."""
+    weight_max: float
+    fit_every_s: float
+    fire_seconds: int
+    """Seconds of smoke or flames on camera that make a fire which may explain bad air."""
+    fire_both_seconds: int
+    """Seconds of each, where both are seen, that do."""
+    fire_reach_m: float
+    fire_keep_s: float
+    prior_log_odds: float
+
+
+class PollutionState(msgspec.Struct):
+    """Hot sensors, sources, fires on camera and their numbers as sources; when to fit next."""
+
+    hot: HotSensors
+    sources: Sources
+    fires: Places
+    number_of_fire: dict[str, int]
+    fit_due_ms: int = 0
+
+
+class Pollution:
+    """Explains bad air by sources (see the module)."""
+
+    def __init__(self, type_name: str, parameters: PollutionParameters) -> None:
+        self.type_name, self.parameters = type_name, parameters
+        self.state = PollutionState(HotSensors.none(), Sources([], 0), Places.empty(), {})
+
+    def step(self, scene: Scene) -> list[Finding]:
+        """A finding for each source, beside visible fires, whose plume stands at a sensor now."""
+        limits, state = self.parameters, self.state
+        self._see_fires(scene)
+        changed = state.hot.step(scene, limits.hot_spreads, limits.hot_share, limits.stays_hot, limits.forget_s)
+        table = state.hot.table
+        if table.n == 0:
+            return []
+        if table["hot"].any() and (changed or scene.now_ms >= state.fit_due_ms):
+            state.fit_due_ms = scene.now_ms + round(1000 * limits.fit_every_s)
+            state.hot.drop_brief(limits.lorry_s)
+            state.sources.forget(scene.now_ms - round(1000 * limits.forget_s), state.hot)
+            for quantity in np.unique(table["quantity"]).tolist():
+                state.sources.explain(scene, state.hot, Quantity(quantity))
+        found = [source for source in state.sources.known if not source.fixed]
+        return [
+            self._finding(scene, source) for source in found if (table["hot"] & (table["of"] == source.number)).any()
+        ]
+
+    def _see_fires(self, scene: Scene) -> None:
+        limits, fires = self.parameters, self.state.fires
+        fires.step(scene, (ObjectClass.SMOKE, ObjectClass.FIRE), limits.fire_reach_m, limits.fire_keep_s)
+        of = fires.table["seconds_of"]
+        both = np.minimum(of[:, ObjectClass.SMOKE], of[:, ObjectClass.FIRE]) >= limits.fire_both_seconds
+        for place in np.flatnonzero(both | (fires.table["seconds"] >= limits.fire_seconds)).tolist():
+            x, y, first_ms = (fires.table[name][place].item() for name in ("x", "y", "first_ms"))
+            key = f"{first_ms}:{int(fires.table['source'][place, 0]):016x}"
+            self.state.sources.see(self.state.number_of_fire, scene, key, x, y, first_ms)
+
+    def _finding(self, scene: Scene, source: Source) -> Finding:
+        limits, hot = self.parameters, self.state.hot
+        evidence = self._evidence(scene, source)
+        first = int(np.flatnonzero(hot.table["of"] == source.number)[0])
+        channel = int(hot.table["channel"][first])
+        wind = source.wind
+        return Finding(
+            type=self.type_name,
+            key=f"{int(scene.sensors.table['key'][channel]):016x}:{int(hot.table['first_ms'][first])}",
+            x=source.x,
+            y=source.y,
+            position_error_m=source.error_m,
+            first_seen_ms=min(source.since_ms, int(hot.table["first_ms"][first])),
+            log_odds=limits.prior_log_odds + min(sum(item.weight for item in evidence), limits.weight_max),
+            evidence=tuple(evidence),
+            radius_m=0.0 if wind is None else 80.0,
+            magnitude=round(
+                max(float(hot.table["mean"][row]) for row in np.flatnonzero(hot.table["of"] == source.number)), 1
+            ),
+        )
+
+    def _evidence(self, scene: Scene, source: Source) -> list[Evidence]:
+        """One item for each sensor that the source explains, the strongest first, and one for their agreement."""
+        limits, hot = self.parameters, self.state.hot
+        rows = np.flatnonzero(hot.table["of"] == source.number)
+        held = np.minimum(hot.held_s()[rows] / limits.lorry_s, 1.0)
+        weight = limits.once_weight + (limits.lasting_weight - limits.once_weight) * held
+        order = np.lexsort((rows, -weight))
+        evidence = []
+        for rank, k in enumerate(order.tolist()):
+            channel, share = int(hot.table["channel"][rows[k]]), limits.second_share**rank
+            note = {"excess": round(float(hot.table["mean"][rows[k]]), 1), "readings": int(hot.table["n"][rows[k]])}
+            away = distance_m(scene.sensors, channel, source.x, source.y)
+            since_ms = int(hot.table["first_ms"][rows[k]])
+            item = reading(
+                scene.sensors, channel, "bad_air", round(float(weight[k]) * share, 2), since_ms, away, {**note}
+            )
+            evidence.append(item)
+        lasting = rows[hot.lasting()[rows]]
+        if len(lasting) > 1:
+            evidence.append(self._agreement(scene, source, [item.sources[0] for item in evidence]))
+        return evidence[:8]
+
+    def _agreement(self, scene: Scene, source: Source, sensors: list[int]) -> Evidence:
+        wind = source.wind
+        note: dict[str, str | int | float | bool] = {"sensors": len(sensors), "strength_g_s": round(source.strength, 1)}
+        if wind is not None:
+            note["wind_mps"] = round(wind.speed_mps, 1)
+        return Evidence(
+            what="one_source_explains",
+            sources=tuple(sorted(set(sensors))),
+            weight=self.parameters.together_weight,
+            first_ms=source.since_ms,
+            last_ms=scene.now_ms,
+            note=note,
+        )
