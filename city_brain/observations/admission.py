@@ -271,7 +271,8 @@ def _wgs84(batch: _Batch, usable: Bools) -> tuple[Floats, Floats]:
     datum = np.full(batch.n, unknown, dtype=np.int32)
     datum[batch.on_map] = table.datum[batch.mapped[batch.on_map]]
     if (common.datum >= 0).any():
-        labels = {text: Datum.from_label(text) for text in batch.sent.strings}
+        sent = np.unique(common.datum[common.datum >= 0]).tolist()
+        labels = {text: Datum.from_label(text) for text in map(batch.sent.strings.__getitem__, sent)}
         codes = {text: int(found) for text, found in labels.items() if found is not None}
         own = batch.words(common.datum, codes, unknown)
         datum = np.where(own >= 0, own, datum)

@@ -121,7 +121,7 @@ Line: TypeAlias = DetectionRow | SignalRow | SensorRow | ReportRow | Mark
 """Every kind of line."""
 
 ROW_TYPES: Final = frozenset((DetectionRow, SignalRow, SensorRow, ReportRow))
-LINES: Final[dict[object, type[Row] | type[Mark]]] = {
+LINES: Final[dict[str, type[DetectionRow] | type[SignalRow] | type[SensorRow] | type[ReportRow] | type[Mark]]] = {
     "detection": DetectionRow,
     "signal": SignalRow,
     "sensor": SensorRow,
@@ -130,10 +130,14 @@ LINES: Final[dict[object, type[Row] | type[Mark]]] = {
 }
 """The line of each `kind`."""
 
-PAYLOADS: Final[dict[object, type[Strict]]] = {
-    "detection": Detection,
-    "signal": Signal,
-    "sensor": Sensor,
-    "report": Report,
+KEYS: Final = {kind: frozenset(("kind", *line.__struct_encode_fields__)) for kind, line in LINES.items()}
+"""The keys of each kind of line."""
+
+PAYLOAD_KEYS: Final = {
+    "detection": frozenset(Detection.__struct_encode_fields__),
+    "signal": frozenset(Signal.__struct_encode_fields__),
+    "sensor": frozenset(Sensor.__struct_encode_fields__),
+    "report": frozenset(Report.__struct_encode_fields__),
+    "mark": frozenset[str](),
 }
-"""What stands under `payload` for each `kind`."""
+"""The keys of each kind of payload."""

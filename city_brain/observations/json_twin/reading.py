@@ -14,7 +14,7 @@ import numpy as np
 
 from city_brain.observations.columns import Observations
 from city_brain.observations.json_twin.filling import columns_of, epoch_ms
-from city_brain.observations.json_twin.lines import LINES, PAYLOADS, ROW_TYPES, Line, Mark
+from city_brain.observations.json_twin.lines import KEYS, LINES, PAYLOAD_KEYS, ROW_TYPES, Line, Mark
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.types import Ints
 
@@ -34,7 +34,9 @@ _REASONS: Final = {
     "position_error_m": DeadLetter.POSITION,
     "payload": DeadLetter.PAYLOAD,
 }
-_FAULTY_FIELD = re.compile(r"at `\$\.(\w+)|missing required field `(\w+)`")
+_FAULTY_FIELD = (re.compile(r"\$\.(\w+)"), re.compile(r"missing required field `(\w+)`"))
+"""Where the decoder says that the fault is: below a key of the line, else a key that the line lacks."""
+
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
@@ -124,19 +126,19 @@ def _second_reading(line: bytes) -> tuple[Line | DeadLetter | None, int]:
     kind = plain.get("kind")
     if not isinstance(kind, str) or kind not in LINES:
         return DeadLetter.KIND, 0
-    unknown = _drop_unknown(plain, {"kind", *LINES[kind].__struct_encode_fields__})
-    if kind in PAYLOADS and isinstance(plain.get("payload"), dict):
-        unknown += _drop_unknown(plain["payload"], set(PAYLOADS[kind].__struct_encode_fields__))
+    unknown = _drop_unknown(plain, KEYS[kind])
+    if isinstance(plain.get("payload"), dict):
+        unknown += _drop_unknown(plain["payload"], PAYLOAD_KEYS[kind])
     try:
-        return msgspec.convert(plain, type=Line), unknown
+        return msgspec.convert(plain, type=LINES[kind]), unknown
     except msgspec.ValidationError as wrong:
-        place = _FAULTY_FIELD.search(str(wrong))
-        return _REASONS.get((place[1] or place[2]) if place else "", DeadLetter.FIELD), 0
+        places = [found[1] for pattern in _FAULTY_FIELD if (found := pattern.search(str(wrong)))]
+        return _REASONS.get(places[0] if places else "", DeadLetter.FIELD), 0
 
 
-def _drop_unknown(plain: dict[str, Any], known: set[str]) -> int:
-    unknown = plain.keys() - known
-    for key in sorted(unknown):
+def _drop_unknown(plain: dict[str, Any], known: frozenset[str]) -> int:
+    unknown = [key for key in plain if key not in known]
+    for key in unknown:
         del plain[key]
     return len(unknown)
 
