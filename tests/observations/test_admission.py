@@ -261,7 +261,16 @@ def test_an_envelope_counts_its_rows() -> None:
     assert (rows.offset.tolist(), rows.sub.tolist()) == ([77, 77], [0, 2])
 
 
-def test_infinite_numbers_of_envelopes_are_refused() -> None:
+def test_the_stamp_of_a_record_is_the_arrival_of_rows_without_one() -> None:
+    """A gateway without a clock is stamped by the log; one with a clock keeps its own time."""
+    sent = [seen(arrival_time_ms=None), seen(arrival_time_ms=None, event_time_ms=FAR_TIME), seen()]
+    observations = from_lines(dumped(sent)).observations
+    rows, refused = admit(observations, 0, 0, TABLE, stamp_ms=NOON_MS + 500)
+    assert rows.arrival_ms.tolist() == [NOON_MS + 500, NOON_MS]
+    assert (refused.row.tolist(), refused.counts()) == ([1], {"clock": 1})
+
+
+def test_endless_numbers_of_envelopes_are_refused() -> None:
     """No line can bring them, an envelope can; NaN where a number must be is refused too."""
     sent = from_lines(dumped([seen() for _ in range(6)] + [read(), read()])).observations
     inf = math.inf
@@ -279,7 +288,7 @@ def test_infinite_numbers_of_envelopes_are_refused() -> None:
     )
     sensors = replace(sent.sensors, value=spoilt(sent.sensors.value, {0: inf, 1: math.nan}))
     _, refused = admit(replace(sent, common=common, detections=detections, sensors=sensors), 0, 0, TABLE)
-    assert refused.counts() == {"number": 7, "confidence": 1}
+    assert refused.counts() == {"position": 2, "confidence": 2, "speed": 1, "value": 2}
 
 
 def spoilt(column: Floats, values: dict[int, float]) -> Floats:

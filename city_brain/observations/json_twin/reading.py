@@ -14,7 +14,7 @@ import numpy as np
 
 from city_brain.observations.columns import Observations
 from city_brain.observations.json_twin.filling import columns_of, epoch_ms
-from city_brain.observations.json_twin.lines import KEYS, LINES, PAYLOAD_KEYS, ROW_TYPES, Line, Mark
+from city_brain.observations.json_twin.lines import KEYS, KIND_OF, LINES, PAYLOAD_KEYS, Line, Mark
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.types import Ints
 
@@ -71,10 +71,12 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
     rejected: list[Rejected] = []
     no_rows: list[int] = []
     unknown_keys = 0
-    for number in [number for number, row in enumerate(read) if type(row) not in ROW_TYPES]:
+    types = list(map(type, read))
+    odd = [] if KIND_OF.keys() >= set(types) else [at for at, kind in enumerate(types) if kind not in KIND_OF]
+    for number in odd:
         found, unknown = (read[number], 0) if read[number] is not None else _second_reading(lines[number])
         unknown_keys += unknown
-        if type(found) in ROW_TYPES:
+        if type(found) in KIND_OF:
             read[number] = found
             continue
         if isinstance(found, Mark):
@@ -82,7 +84,7 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
         elif isinstance(found, DeadLetter):
             rejected.append(Rejected(first + number, found, lines[number][:LINE_BYTES_MAX]))
         no_rows.append(number)
-    rows = [row for row in read if type(row) in ROW_TYPES] if no_rows else read
+    rows = [row for row in read if type(row) in KIND_OF] if no_rows else read
     return Parsed(
         columns_of(rows),
         np.delete(np.arange(first, first + len(lines), dtype=np.int64), no_rows),
