@@ -28,8 +28,8 @@ NO_DATUM: Final = len(Datum)
 class AdmissionTable:
     """What admission looks up, built once per map.
 
-    Arrays are (sources + 1,); the last place, so index -1, stands for a source that is not on the map. `index`: place of
-    a source id. `key`: hash63 of the id. `reach_m`: how far from (`x`, `y`) its rows lie. `quantity`, `unit`: what a
+    Arrays are (sources + 1,); the last place, so index -1, stands for a source that is not on the map. `index`: place
+    of a source id. `key`: its hash63. `reach_m`: how far from (`x`, `y`) its rows lie. `quantity`, `unit`: what a
     sensor measures, -1 where not known. `box`: west, south, east, north of the map with its margin, in metres.
     """
 
