@@ -14,7 +14,7 @@ FAR_M = 1.0e7
 """Coordinates beyond this, and NaN, lie in no cell."""
 
 _CELL_SIZES_M = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
-_MOST_ENTRIES = 12_000_000
+_ENTRIES, _ENTRIES_PER_ITEM = 6_000_000, 10
 
 
 def ragged(counts: Ints) -> tuple[Ints, Ints]:
@@ -24,10 +24,10 @@ def ragged(counts: Ints) -> tuple[Ints, Ints]:
     return owner, np.arange(len(owner), dtype=np.int64) - first[owner]
 
 
-def cell_size_m(area_m2: float) -> float:
-    """The finest cell whose entries for a total item area stay within 12 million (about 150 MB kept)."""
+def cell_size_m(area_m2: float, items: int) -> float:
+    """The finest cell that needs at most 6 million entries (about 60 MB), or 10 per item, for a total item area."""
     for size in _CELL_SIZES_M:
-        if area_m2 / (size * size) <= _MOST_ENTRIES:
+        if area_m2 / (size * size) <= max(_ENTRIES, _ENTRIES_PER_ITEM * items):
             return size
     return _CELL_SIZES_M[-1]
 

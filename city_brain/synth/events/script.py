@@ -19,6 +19,8 @@ from city_brain.types import Column
 
 Play = Callable[[Stage, Event, float], Course]
 _LEAST_SIGHTINGS = 3
+_CURTAIN_S = 150
+"""Incidents do not begin so shortly before the end that nobody could see them."""
 _IDLE_REPORTS = 0.12
 """Reports about nothing, per hard negative."""
 COVERAGE_LOST = "coverage_lost"
@@ -41,6 +43,7 @@ class Script:
         self._decks: dict[bool, list[str]] = {False: [], True: []}
         self._plays: dict[bool, dict[str, Play]] = {False: {**INCIDENTS, **SURROUNDINGS}, True: {**DISTRACTORS}}
         settings = stage.settings
+        self._last_call = settings.seconds - min(_CURTAIN_S, settings.seconds // 3)
         hundreds = stage.cameras.count / 100 / 3600
         self._rates = {
             False: 0.0 if settings.quiet else settings.incidents_per_hour_per_100_cameras * hundreds,
@@ -51,7 +54,8 @@ class Script:
         """What happens between `second` and the next; gives the reports that people file meanwhile."""
         if second >= 0:
             for distractor, rate in self._rates.items():
-                for _ in range(int(self.stage.chance.poisson(rate))):
+                count = int(self.stage.chance.poisson(rate))
+                for _ in range(count if distractor or second < self._last_call else 0):
                     self._open(distractor, second)
             if self.stage.chance.random() < self._rates[True] * _IDLE_REPORTS:
                 self._idle_report(second)

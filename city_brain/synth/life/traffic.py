@@ -63,7 +63,7 @@ class Traffic:
 
     `violations` are those of the last step. `zone_*` (R,): stretch of a road where speed is limited, NaN where there is
     none. `defiance` (R,): chance that a driver who arrives at red goes on. `lawless` (J,): the lamps are ignored and
-    drivers cross by turns.
+    drivers cross by turns. `attraction` (R,): how many more drivers than usual want to go there.
     """
 
     def __init__(self, streets: Streets, signals: Signals, demand_per_lane: float, chance: np.random.Generator) -> None:
@@ -74,7 +74,7 @@ class Traffic:
         self.zone_to = np.full(streets.roads, np.nan)
         self.zone_speed = np.full(streets.roads, np.nan)
         self.defiance = np.zeros(streets.roads)
-        self.surge = np.ones(streets.roads)
+        self.attraction = np.ones(streets.roads)
         self.lawless = np.zeros(streets.junctions, dtype=np.bool_)
         self.violations: list[Violation] = []
         self._served = np.zeros(streets.junctions, dtype=np.int64)
@@ -96,7 +96,8 @@ class Traffic:
             self._served = (self._served + self.chance.integers(1, 4, len(self._served))) % 4
         if second % _SURVEY_S == 0:
             covered, _ = self.occupancy()
-            self.fleet.appeal = 1.0 / (1.0 + (covered / 0.2) ** 2)
+            shunned = np.where(self.attraction > 1, 0.0, covered)
+            self.fleet.appeal = self.attraction / (1.0 + (shunned / 0.2) ** 2)
         self._enter()
         change_lanes(self.fleet, self.chance, second)
         for half in range(2):
@@ -106,7 +107,7 @@ class Traffic:
     def _enter(self) -> None:
         """Vehicles come in over the border where the lane has room."""
         links = self._entry_links
-        rate = self.demand * self.surge[links // SLOTS] * np.where(links % SLOTS == STRIP, 0.35, 1.0)
+        rate = self.demand * self.attraction[links // SLOTS] * np.where(links % SLOTS == STRIP, 0.35, 1.0)
         rate = rate * np.where(self.streets.lanes[links // SLOTS] == 1, 0.75, 1.0) * self.fleet.appeal[links // SLOTS]
         coming = links[self.chance.random(len(links)) < rate]
         table = self.fleet.table
