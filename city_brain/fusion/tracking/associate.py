@@ -17,7 +17,7 @@ _ROUNDS = 6
 
 
 def assign(left: Ints, right: Ints, cost: Floats, margin: float = AMBIGUITY_MARGIN) -> Ints:
-    """Indices into the candidates (k,) of the pairs taken, each `left` and each `right` at most once.
+    """Indices into the candidates (k,) of the pairs taken, each `left` and each `right` (small numbers) at most once.
 
     A `left` whose two cheapest candidates lie within `margin` of each other takes none.
     """
@@ -25,7 +25,7 @@ def assign(left: Ints, right: Ints, cost: Floats, margin: float = AMBIGUITY_MARG
         return np.zeros(0, dtype=np.int64)
     # In one order by cost the first candidate of a side is its cheapest, whichever the side.
     order = np.lexsort((right, left, cost))
-    left, right, cost = _numbered(left[order]), _numbered(right[order]), cost[order]
+    left, right, cost = left[order], right[order], cost[order]
     alive = (np.isfinite(cost) & ~_ambiguous(left, cost, margin)).nonzero()[0]
     taken: list[Ints] = []
     for _ in range(_ROUNDS):
@@ -36,18 +36,8 @@ def assign(left: Ints, right: Ints, cost: Floats, margin: float = AMBIGUITY_MARG
         if len(best) == 0:
             break
         taken.append(best)
-        gone_left, gone_right = np.zeros(len(order), dtype=np.bool_), np.zeros(len(order), dtype=np.bool_)
-        gone_left[left[best]], gone_right[right[best]] = True, True
-        alive = alive[~(gone_left[mine] | gone_right[yours])]
+        alive = alive[~(_among(mine, left[best]) | _among(yours, right[best]))]
     return np.sort(order[np.concatenate(taken)]) if taken else np.zeros(0, dtype=np.int64)
-
-
-def _numbered(side: Ints) -> Ints:
-    """The values of `side` (k,) as numbers below k: equal ones have equal numbers."""
-    order = stable_order(side)
-    number = np.empty(len(side), dtype=np.int64)
-    number[order] = np.cumsum(first_of_run(side[order])) - 1
-    return number
 
 
 def _first(side: Ints) -> Bools:
@@ -66,6 +56,12 @@ def _ambiguous(side: Ints, cost: Floats, margin: float) -> Bools:
     first = first_of_run(ordered)
     with np.errstate(invalid="ignore"):
         close = first[:-1] & ~first[1:] & (costs[1:] - costs[:-1] < margin)
-    ambiguous = np.zeros(len(side), dtype=np.bool_)
-    ambiguous[ordered[:-1][close]] = True
-    return ambiguous[side]
+    return _among(side, ordered[:-1][close])
+
+
+def _among(side: Ints, chosen: Ints) -> Bools:
+    """Whether each value of `side` (k,), small numbers, is one of those `chosen`."""
+    mark = np.zeros(int(side.max()) + 1, dtype=np.bool_)
+    mark[chosen] = True
+    found: Bools = mark[side]
+    return found

@@ -12,7 +12,8 @@ import numpy as np
 from city_brain.city.grid.cells import ragged
 from city_brain.numerics import stable_order
 from city_brain.observations.vocabulary import ObjectClass
-from city_brain.types import Column, Floats, Ints
+from city_brain.table import Table
+from city_brain.types import Floats, Ints
 
 GATE_CHI2 = 18.0
 """A wide gate: camera noise is slow, and delay floors have fatter tails than a Gaussian of the mean spread."""
@@ -63,7 +64,7 @@ class Motions:
     cls: Ints
 
     @classmethod
-    def of(cls, table: dict[str, Column], at: Ints, ahead_s: Floats | float = 0.0) -> "Motions":
+    def of(cls, table: Table, at: Ints, ahead_s: Floats | float = 0.0) -> "Motions":
         """Rows `at` of a track or object table, moved on by `ahead_s`."""
         vx, vy = table["vx"][at], table["vy"][at]
         return cls(

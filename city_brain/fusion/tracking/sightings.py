@@ -42,20 +42,20 @@ class Sightings:
 class Presence:
     """Which source sees which object in this tick."""
 
-    def __init__(self, source: Ints, of: Ints, objects: int) -> None:
-        """Of n sightings the source and the object 0..objects-1."""
+    def __init__(self, source: Ints, of: Ints) -> None:
+        """Of sightings (n,) the source and the object, an index into their table."""
         self._seen = KeyIndex(pair_code(source, of))
-        self._source, self._of, self._objects = source, of, objects
+        self._source, self._of = source, of
 
     def sees(self, source: Ints, owner: Ints) -> Bools:
         """Whether source (k,) sees object (k,)."""
         found: Bools = self._seen.find(pair_code(source, owner)) >= 0
         return found
 
-    def share_a_camera(self, a: Ints, b: Ints) -> Bools:
-        """Whether some source sees both object a (k,) and object b (k,)."""
+    def share_a_camera(self, a: Ints, b: Ints, objects: int) -> Bools:
+        """Whether some source sees both object a (k,) and object b (k,) of so many `objects`."""
         by_object = self._source[stable_order(self._of)]
-        number = np.bincount(self._of, minlength=self._objects)
+        number = np.bincount(self._of, minlength=objects)
         first = number.cumsum() - number
         pair, place = ragged(number[a])
         both = self.sees(by_object[first[a][pair] + place], b[pair])
