@@ -247,8 +247,7 @@ def congestion(stage: Stage, event: Event, now: float) -> Course:
     while full < enough and now < give_up:
         now += 5
         yield now
-        covered, _ = traffic.occupancy()
-        full += 5 if covered[road] > 0.5 else 0
+        full += 5 if traffic.queue_cover()[road] > 0.5 else 0
     traffic.zone_speed[road], traffic.attraction[road] = np.nan, 1.0
     yield now + 90
     stage.release(road)
