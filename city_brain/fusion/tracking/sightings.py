@@ -18,7 +18,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Sightings:
-    """Columns (n,) of the tracks `at` seen in a tick; `weight` is 1/σ² of their place, `mean_of` (8, n) x, y and MEANT."""
+    """Columns (n,) of the tracks `at` seen in a tick: `weight` 1/σ² of their place, `mean_of` (8, n) x, y and MEANT."""
 
     def __init__(self, tracks: Table, now_ms: int) -> None:
         self.tracks, self.now_ms = tracks, now_ms
