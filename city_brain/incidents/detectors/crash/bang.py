@@ -64,21 +64,24 @@ class Heard:
     rows: tuple[tuple[int, int, int], ...]
 
 
-def loud_sensors(book: SensorBook, limits: BangParameters, from_ms: int) -> int:
-    """How many noise sensors have been loud since `from_ms`."""
+def loud_sensors(book: SensorBook, limits: BangParameters, from_ms: int) -> Ints:
+    """Channels of the noise sensors that have been loud since `from_ms`."""
     at = book.of(Quantity.NOISE)
     table = book.table
     loud = _is_loud(book, at, limits) & (table["ring_ms"][at] >= from_ms)
-    return int(np.count_nonzero(loud.any(axis=1) & ~table["flat"][at]))
+    return at[loud.any(axis=1) & ~table["flat"][at]]
 
 
-def hear(book: SensorBook, limits: BangParameters, x: float, y: float, stop_ms: int, now_ms: int) -> Heard | None:
-    """What was heard of a bang at (x, y) m about `stop_ms`; None while, or where, too few sensors have spoken."""
-    table, at = book.table, book.of(Quantity.NOISE)
+def hear(
+    book: SensorBook, limits: BangParameters, at: Ints, x: float, y: float, stop_ms: int, now_ms: int
+) -> Heard | None:
+    """What was heard of a bang at (x, y) m about `stop_ms` by noise channels `at`, those within reach; None while, or
+    where, too few sensors have spoken.
+    """
+    table = book.table
+    at = at[~table["flat"][at] & (table["n"][at] > 3)]
     dx, dy = table["x"][at] - x, table["y"][at] - y
     distance = np.sqrt(dx * dx + dy * dy)
-    near = (distance <= limits.reach_m) & ~table["flat"][at] & (table["n"][at] > 3)
-    at, distance = at[near], distance[near]
     times, loud = table["ring_ms"][at], _is_loud(book, at, limits)
     begin, end = stop_ms - int(1000 * limits.early_s), stop_ms + int(1000 * limits.late_s)
     within = (times >= begin) & (times < end)

@@ -9,15 +9,16 @@ contradicts.
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.queues.stands import IS_VEHICLE
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.crash.bang import BangParameters, Heard, hear, loud_sensors
+from city_brain.incidents.detectors.crash.surroundings import Reach, Surroundings
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources
 from city_brain.numerics import find_sorted
-from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
-from city_brain.types import Ints
+from city_brain.types import Floats, Ints
 
 _BRAKED = {"object_id": np.int64, "time_ms": np.int64, "brake": np.float64, "row": (np.int64, (3,))}
 
@@ -84,16 +85,22 @@ class Crash:
     def __init__(self, type_name: str, parameters: CrashParameters) -> None:
         self.type_name, self.parameters = type_name, parameters
         self.state = CrashState(Table(_BRAKED), {})
+        limits = parameters
+        self.reach = Reach(limits.company_m, limits.people_m, limits.bang.reach_m, limits.offset_max_m)
 
     def step(self, scene: Scene) -> list[Finding]:
         """Findings of the candidates that are suspect; of several at one place only the strongest."""
         self._note_braking(scene)
         self._take_candidates(scene)
+        known = self.state.candidates
+        if not known:
+            return []
+        around = Surroundings.of(scene, np.array([c.stand for c in known.values()]), self.reach)
         findings: list[tuple[Candidate, Finding]] = []
-        for name, candidate in list(self.state.candidates.items()):
-            finding = self._weigh(name, candidate, scene)
+        for k, (name, candidate) in enumerate(list(known.items())):
+            finding = self._weigh(name, candidate, scene, around, k)
             if finding is None:
-                del self.state.candidates[name]
+                del known[name]
             else:
                 findings.append((candidate, finding))
         return self._strongest(findings)
@@ -105,10 +112,9 @@ class Crash:
         mask = objects["fresh"] & (objects["brake"] >= limits.brake_min_mps2) & (objects["lane"] >= 0)
         at = np.flatnonzero(mask & IS_VEHICLE[objects["cls"]])
         if len(at):
-            tracks = scene.tracks.table
-            fresh = np.flatnonzero(tracks["fresh"])
-            order = np.argsort(tracks["object_id"][fresh], kind="stable")
-            row = tracks["row"][fresh[order][find_sorted(tracks["object_id"][fresh][order], objects["id"][at])]]
+            tracks = [scene.fresh_tracks_of.of(number)[:1] for number in objects["id"][at].tolist()]
+            at = at[[len(found) > 0 for found in tracks]]
+            row = scene.tracks.table["row"][scene.fresh_tracks[np.concatenate(tracks)]]
             place = np.stack([rows.raw_partition[row], rows.offset[row], rows.sub[row]], axis=1)
             braked.append(
                 len(at), object_id=objects["id"][at], time_ms=scene.now_ms, brake=objects["brake"][at], row=place
@@ -124,7 +130,7 @@ class Crash:
         if len(at) == 0:
             return
         hardest = self._hardest(stands["object_id"][at])
-        loud = loud_sensors(scene.sensors, limits.bang, scene.now_ms - young_ms) >= limits.bang.sensors_min
+        loud = self._loud_about(scene, stands["x"][at], stands["y"][at]) >= limits.bang.sensors_min
         for k in np.flatnonzero((hardest >= 0) | loud).tolist():
             stand, event = int(at[k]), int(hardest[k])
             name = f"{int(stands['key'][stand]):016x}"
@@ -140,6 +146,13 @@ class Crash:
                 people=0, people_ms=0, log_odds=0.0, told=False,
             )  # fmt: skip
 
+    def _loud_about(self, scene: Scene, x: Floats, y: Floats) -> Ints:
+        """How many sensors within reach of places (n,) have been loud in the last seconds."""
+        limits, table = self.parameters, scene.sensors.table
+        loud = loud_sensors(scene.sensors, limits.bang, scene.now_ms - int(1000 * limits.braked_within_s))
+        place, _ = near_pairs(x, y, table["x"][loud], table["y"][loud], limits.bang.reach_m)
+        return np.bincount(place, minlength=len(x))
+
     def _hardest(self, object_id: Ints) -> Ints:
         """Row (n,) in `braked` of the hardest braking of each object, -1 for none."""
         braked = self.state.braked
@@ -147,17 +160,18 @@ class Crash:
         found = find_sorted(braked["object_id"][order], object_id)
         return np.where(found >= 0, order[found] if len(order) else -1, -1)
 
-    def _weigh(self, name: str, candidate: Candidate, scene: Scene) -> Finding | None:
-        """The finding of a candidate now, None when it is none any more."""
+    def _weigh(
+        self, name: str, candidate: Candidate, scene: Scene, around: Surroundings, number: int
+    ) -> Finding | None:
+        """The finding of a candidate now, the `number`-th of those looked `around`; None when it is none any more."""
         limits, stands, now_ms = self.parameters, scene.queues.stands.table, scene.now_ms
-        where = np.flatnonzero(stands["key"] == candidate.stand)
+        stand = int(around.stand[number])
         age_s = (now_ms - candidate.since_ms) / 1000.0
-        present = len(where) > 0 and now_ms - stands["last_ms"][where[0]] <= 1000 * limits.believed_s
+        present = stand >= 0 and now_ms - stands["last_ms"][stand] <= 1000 * limits.believed_s
         if not present:
             return self._gone(name, candidate) if candidate.told else None
-        stand = int(where[0])
         candidate.x, candidate.y = float(stands["x"][stand]), float(stands["y"][stand])
-        evidence = self._evidence(candidate, stand, scene)
+        evidence = self._evidence(candidate, stand, scene, around, number)
         candidate.log_odds = limits.prior_log_odds + sum(item.weight for item in evidence)
         if candidate.log_odds < 0.0 and age_s > limits.candidate_age_max_s:
             return None
@@ -173,7 +187,9 @@ class Crash:
             road=scene.ground.roads.road_id[int(stands["road"][stand])],
         )
 
-    def _evidence(self, candidate: Candidate, stand: int, scene: Scene) -> list[Evidence]:
+    def _evidence(
+        self, candidate: Candidate, stand: int, scene: Scene, around: Surroundings, number: int
+    ) -> list[Evidence]:
         limits, stands = self.parameters, scene.queues.stands.table
         sources = object_sources(scene, int(stands["object_id"][stand]))
         evidence = []
@@ -190,14 +206,15 @@ class Crash:
                     note={"brake_mps2": round(candidate.brake, 1)},
                 )
             )
-        heard = hear(scene.sensors, limits.bang, candidate.x, candidate.y, candidate.since_ms, scene.now_ms)
+        noise, place = around.noise.of(number), (candidate.x, candidate.y)
+        heard = hear(scene.sensors, limits.bang, noise, *place, candidate.since_ms, scene.now_ms)
         if heard is not None:
             evidence.append(_bang_evidence(heard))
-        near = self._company(candidate, scene)
+        near = self._company(candidate, around.stands.of(number), scene)
         evidence += self._skew(np.append(near, stand), scene)
         if len(near):
             evidence.append(self._second(candidate, int(near[0]), scene))
-        self._count_people(candidate, scene)
+        self._count_people(candidate, len(around.people.of(number)), scene)
         if candidate.people:
             weight = min(limits.people_weight_each * candidate.people, limits.people_weight_max)
             note = {"people": candidate.people}
@@ -207,15 +224,13 @@ class Crash:
             )  # fmt: skip
         return evidence
 
-    def _company(self, candidate: Candidate, scene: Scene) -> Ints:
-        """Stands within reach that began in the same seconds, the nearest first."""
+    def _company(self, candidate: Candidate, near: Ints, scene: Scene) -> Ints:
+        """Of the stands `near`, those that began in the same seconds, the nearest first."""
         limits, stands = self.parameters, scene.queues.stands.table
-        away2 = (stands["x"] - candidate.x) ** 2 + (stands["y"] - candidate.y) ** 2
-        mask = (away2 <= limits.company_m**2) & (stands["key"] != candidate.stand)
-        mask &= np.abs(stands["since_ms"] - candidate.since_ms) <= 1000 * limits.company_s
-        mask &= (np.abs(stands["offset_m"]) <= limits.offset_max_m) & (stands["arrived"] | stands["appeared"])
-        at = np.flatnonzero(mask)
-        ordered: Ints = at[np.argsort(away2[at], kind="stable")]
+        began = np.abs(stands["since_ms"][near] - candidate.since_ms) <= 1000 * limits.company_s
+        at = near[began & (stands["key"][near] != candidate.stand)]
+        away2 = (stands["x"][at] - candidate.x) ** 2 + (stands["y"][at] - candidate.y) ** 2
+        ordered: Ints = at[away2.argsort(kind="stable")]
         return ordered
 
     def _second(self, candidate: Candidate, stand: int, scene: Scene) -> Evidence:
@@ -259,22 +274,14 @@ class Crash:
             )
         ]
 
-    def _count_people(self, candidate: Candidate, scene: Scene) -> None:
+    def _count_people(self, candidate: Candidate, count: int, scene: Scene) -> None:
         """People who stand about on the road beside the stopped vehicle, away from any crosswalk."""
-        limits, objects, now_ms = self.parameters, scene.objects.table, scene.now_ms
-        if now_ms - candidate.since_ms > 1000 * limits.people_within_s:
-            return
-        away2 = (objects["x"] - candidate.x) ** 2 + (objects["y"] - candidate.y) ** 2
-        mask = objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (away2 <= limits.people_m**2)
-        mask &= (objects["lane"] >= 0) & (objects["standing_since_ms"] >= 0) & (objects["n_rows"] >= 3)
-        mask &= np.abs(objects["offset_m"]) <= limits.offset_max_m
-        if not mask.any():
+        limits, now_ms = self.parameters, scene.now_ms
+        if count <= candidate.people or now_ms - candidate.since_ms > 1000 * limits.people_within_s:
             return
         x, y = np.array([candidate.x]), np.array([candidate.y])
         if float(scene.ground.views.near_crosswalk(x, y)[0]) > limits.crosswalk_m:
-            count = int(np.count_nonzero(mask))
-            if count > candidate.people:
-                candidate.people, candidate.people_ms = count, now_ms
+            candidate.people, candidate.people_ms = count, now_ms
 
     def _strongest(self, findings: list[tuple[Candidate, Finding]]) -> list[Finding]:
         """Of candidates within `cluster_m` of each other only the strongest, the oldest of equals."""
