@@ -107,3 +107,7 @@ class Neighbours:
     def of(self, place: int) -> Ints:
         """The points near a place."""
         return self.point[self.first[place] : self.first[place + 1]]
+
+    def place(self) -> Ints:
+        """The place (k,) of each pair."""
+        return np.arange(len(self.first) - 1).repeat(np.diff(self.first))
