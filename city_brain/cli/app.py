@@ -1,7 +1,7 @@
 """The `city-brain` command: its subcommands, and what becomes of errors.
 
-Data go to standard output, progress and errors to standard error. Exit codes: 0 ok, 1 failed, 2 usage, 3 done but data
-was lost, 4 outputs differ, 130 interrupted.
+Data go to standard output, progress and errors to standard error. Exit codes: 0 ok, 1 failed, 2 usage, 4 outputs
+differ, 130 interrupted.
 """
 
 import importlib
@@ -12,23 +12,29 @@ from typing import Final
 import typer
 
 from city_brain import __version__
-from city_brain.cli.exits import FAILED, INTERRUPTED, USAGE
+from city_brain.cli.common import FAILED, INTERRUPTED, USAGE
 from city_brain.errors import CityBrainError, SettingsError
 
-COMMANDS: Final = ("fuse", "verify", "answers", "running", "watching")
+COMMANDS: Final = ("demo", "fuse", "verify", "answers", "synthesise", "running", "watching")
 """Modules beside this one; each has a function `register(app)`."""
 
-app = typer.Typer(
-    name="city-brain",
-    help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def command_line() -> typer.Typer:
+    """The command line with all its commands."""
+    app = typer.Typer(
+        name="city-brain",
+        help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_version)
+    for command in COMMANDS:
+        importlib.import_module(f"city_brain.cli.{command}").register(app)
+    return app
 
 
-@app.callback(invoke_without_command=True)
 def _version(show: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
     if show:
         typer.echo(f"city-brain {__version__}")
@@ -37,10 +43,8 @@ def _version(show: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    for command in COMMANDS:
-        importlib.import_module(f"city_brain.cli.{command}").register(app)
     try:
-        app()
+        command_line()()
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)

@@ -6,8 +6,7 @@ import msgspec
 import numpy as np
 import typer
 
-from city_brain.cli.common import JsonOption, MapOption, Progress, TypesOption, open_map
-from city_brain.cli.exits import OUTPUTS_DIFFER
+from city_brain.cli.common import OUTPUTS_DIFFER, JsonOption, MapOption, Progress, TypesOption, open_map
 from city_brain.replay.replay import Recording
 from city_brain.replay.verifying import Effort, Verified, environments, other_processes, ways
 from city_brain.sources.recording import read_blocks
