@@ -79,7 +79,7 @@ def revisions(records: list[TickRecord]) -> dict[str, list[Incident]]:
 @settings(max_examples=60)
 @given(scripts(), st.integers(1, 4), st.integers())
 def test_order_within_a_tick_and_split_over_partitions_do_not_show(script: Script, partitions: int, seed: int) -> None:
-    chance = Random(seed)  # noqa: S311 (a shuffle that can be repeated, no secret)
+    chance = Random(seed)
     desk = new_desk(types=TYPES)
     for tick, (said, record) in enumerate(zip(script, play(script), strict=True)):
         shuffled = chance.sample(said, len(said))
