@@ -29,8 +29,8 @@ LATE_MS = 60_000.0
 
 STILL_GIVES = 1 << 62
 
-MOST_STRENGTH = 12.0
-"""Grams per second that a fire may give before any sensor has told."""
+FIRE_MAY_G_S = 6.0
+"""What a fire seen on camera may give whatever sensors beside its plume have told: fires grow, and smoke lifts."""
 
 FIT_EVERY_MS = 10_000
 
@@ -94,7 +94,7 @@ class Source(msgspec.Struct):
         along = along + unsure
         slack = ASIDE_M + unsure + ASIDE_SHARE * np.maximum(along, 0.0)
         across = np.maximum(np.abs(across) - slack, 0.0)
-        strength = STRENGTH_FACTOR * self.strength if self.strength else MOST_STRENGTH
+        strength = max(STRENGTH_FACTOR * self.strength, FIRE_MAY_G_S if self.fixed else 0.0)
         enough = excess <= strength * unit_plume(along, across, self.wind.speed_mps)
         soonest_ms = 1000 * EARLY_SHARE * travel_s(along - 2 * self.error_m, self.wind.speed_mps) - EARLY_MS
         latest_ms = 1000 * LATE_SHARE * travel_s(along, self.wind.speed_mps) + LATE_MS
