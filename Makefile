@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ARGS ?=
+WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
@@ -36,8 +37,8 @@ check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a 
 format: $(INSTALLED) ## Formats the code and repairs what the linter can repair.
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-verify: $(INSTALLED) ## Runs the same input in many orders, groupings and restarts, and compares the digests.
-	@$(BIN)/city-brain verify $(ARGS)
+verify: $(INSTALLED) ## Reads the folder WORLD in many orders, groupings and restarts, and compares the digests.
+	@$(BIN)/city-brain verify $(WORLD)/observations.jsonl.zst --map $(WORLD)/city.geojson $(ARGS)
 
 bench: $(INSTALLED) ## Measures observations a second, stage by stage, on growing cities.
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -6,7 +6,9 @@ incident-types/*.yaml   types that add to the built-in ones or replace them
 """
 
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -25,6 +27,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     city: str = ""
     """What the city is called in records; empty: the name of the folder."""
+    time_zone: str = "Asia/Shanghai"
+    """As the IANA names it; incident numbers count by its days, and people read its hours."""
     partitions: int = 1
     ticks: TickSettings = TickSettings()
     desk: DeskSettings = DeskSettings()
@@ -60,6 +64,7 @@ class Site:
     def runner(self, raw_partitions: int = 1) -> Runner:
         """A runner that has read nothing."""
         settings = self.settings
+        desk = msgspec.structs.replace(settings.desk, utc_offsets=utc_offsets(time_zone(settings.time_zone)))
         return Runner(
             self.ground,
             self.types,
@@ -67,7 +72,7 @@ class Site:
             partitions=settings.partitions,
             raw_partitions=raw_partitions,
             city=settings.city or "city",
-            desk=settings.desk,
+            desk=desk,
         )
 
 
@@ -78,3 +83,23 @@ def read_settings(path: Path) -> SiteSettings:
         return msgspec.convert(tomllib.loads(data.decode()), SiteSettings)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
         raise SettingsError(f"{path}: wanted settings of a site, got: {wrong}") from wrong
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name; raises SettingsError for an unknown one."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as wrong:
+        raise SettingsError(f"time zone: wanted a name as the IANA has it (Asia/Shanghai), got {name!r}") from wrong
+
+
+def utc_offsets(zone: ZoneInfo) -> tuple[tuple[int, int], ...]:
+    """From when (epoch ms) which offset (s) holds in a zone, from 1990 to 2099; changes are found to the day."""
+    found: list[tuple[int, int]] = []
+    day, end = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    while day < end:
+        offset = day.astimezone(zone).utcoffset() or timedelta()
+        if not found or found[-1][1] != int(offset.total_seconds()):
+            found.append((0 if not found else int(day.timestamp()) * 1000, int(offset.total_seconds())))
+        day += timedelta(days=1)
+    return tuple(found)

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.house import GENERATED, ROOT, files
+from tests.house import ROOT, files
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -37,23 +37,6 @@ def test_the_lock_fits_the_project() -> None:
     for requirement in map(Requirement, wanted):
         version = pinned.get(canonicalize_name(requirement.name), "nothing")
         assert requirement.specifier.contains(version, prereleases=True), f"{requirement}: the lock has {version}"
-
-
-def test_the_generated_code_is_what_the_protos_say(tmp_path: Path) -> None:
-    """`make protos` would change nothing in city_brain/wire/."""
-    protos = [name for name in files() if name.endswith(".proto")]
-    services = [name for name in protos if "\nservice " in (ROOT / name).read_text(encoding="utf-8")]
-    _generate(protos, "--python_out", "--pyi_out", folder=tmp_path)
-    _generate(services, "--grpc_python_out", folder=tmp_path)
-    generated = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*.py*")}
-    committed = [name for name in files() if name.startswith(GENERATED) and not name.endswith("__init__.py")]
-    assert {name: (ROOT / name).read_bytes() for name in committed} == generated
-
-
-def _generate(protos: list[str], *outputs: str, folder: Path) -> None:
-    if protos:
-        compiler = [sys.executable, "-m", "grpc_tools.protoc", "-I", "protos", *(f"{out}={folder}" for out in outputs)]
-        subprocess.run([*compiler, *protos], cwd=ROOT, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")

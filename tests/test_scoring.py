@@ -82,7 +82,7 @@ def _bad(truth: dict[str, Any], chance: random.Random) -> list[dict[str, Any]]:
 
 
 def _random(truth: dict[str, Any], chance: random.Random) -> list[dict[str, Any]]:
-    """Answers about true and wrong places at random times, as random and aliased types, in revisions, some unannounced."""
+    """Answers about true and wrong places at random times, under random and aliased types, in revisions."""
     out = []
     for k in range(chance.randrange(10, 150)):
         near = chance.choice(truth["incidents"])

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from city_brain.cli.common import JsonOption, TypesOption, ZoneOption, time_zone
+from city_brain.cli.common import JsonOption, TypesOption, ZoneOption, instants
 from city_brain.errors import RecordingError
 from city_brain.incidents.explain import Language, explanation_text
 from city_brain.incidents.explain import explain as explain_incident
@@ -47,7 +47,7 @@ def explain(
             typer.echo(msgspec.json.encode(explain_incident(incident, known_types)))
         else:
             spoken: Language = "zh" if language == "zh" else "en"
-            typer.echo(explanation_text(incident, known_types, spoken, time_zone(zone)), nl=False)
+            typer.echo(explanation_text(incident, known_types, spoken, instants(zone)), nl=False)
 
 
 def _read(path: Path) -> list[Incident]:

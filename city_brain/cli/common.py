@@ -2,15 +2,15 @@
 
 import sys
 import time
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from city_brain.errors import SettingsError
 from city_brain.observations.counters import Counters
-from city_brain.site import Site, SiteSettings
+from city_brain.site import Site, SiteSettings, time_zone
 from city_brain.ticks.tick import TickSettings
 
 MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
@@ -66,9 +66,7 @@ def counters_text(counters: Counters, held: int) -> str:
     return f"read {counters.read} = " + " + ".join([*parts, f"held {held}"])
 
 
-def time_zone(name: str) -> ZoneInfo:
-    """The zone of an IANA name; raises SettingsError for an unknown one."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as wrong:
-        raise SettingsError(f"--zone: wanted a time zone as IANA names it (Asia/Shanghai), got {name!r}") from wrong
+def instants(zone: str) -> Callable[[int], str]:
+    """Epoch milliseconds as RFC 3339 in a zone, to the second."""
+    known = time_zone(zone)
+    return lambda moment_ms: datetime.fromtimestamp(moment_ms / 1000, known).isoformat(timespec="seconds")

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from city_brain.cli.common import JsonOption, ZoneOption, time_zone
+from city_brain.cli.common import JsonOption, ZoneOption
 from city_brain.feeds.filters import Wanted
 from city_brain.servers.feed_reader import Endpoint, FeedReader
 from city_brain.servers.settings import ListenSettings
 from city_brain.servers.watch import Watch
+from city_brain.site import time_zone
 
 
 def register(app: typer.Typer) -> None:

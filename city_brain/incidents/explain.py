@@ -4,15 +4,17 @@
 """
 
 import math
-from datetime import datetime, tzinfo
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from city_brain.incidents.incident import Evidence, Incident, Level, State
 from city_brain.incidents.incident_type import IncidentType, IncidentTypes, Words
 
-Language = Literal["zh", "en"]
+Language: TypeAlias = Literal["zh", "en"]
+Instant: TypeAlias = Callable[[int], str]
+"""Writes milliseconds since the epoch for people: RFC 3339 with the offset of the city."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,8 +93,8 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
     )
 
 
-def explanation_text(incident: Incident, types: IncidentTypes, language: Language, zone: tzinfo) -> str:
-    """The explanation as lines for people; instants are RFC 3339 with the offset of `zone`."""
+def explanation_text(incident: Incident, types: IncidentTypes, language: Language, instant: Instant) -> str:
+    """The explanation as lines for people."""
     told = explain(incident, types)
     say = _TEXT[language]
     title: str = getattr(told.headline, language)
@@ -101,7 +103,7 @@ def explanation_text(incident: Incident, types: IncidentTypes, language: Languag
     lines = [
         f"{told.number} {title}",
         f"  {say['is']}: {state}; {say['confidence']} {told.confidence:.3f}; {level}",
-        f"  {say['time']}: {_times(incident, say, zone)}",
+        f"  {say['time']}: {_times(incident, say, instant)}",
         f"  {say['place']}: {_place(incident)}",
         f"  {say['rule']}: "
         + say["thresholds"].format(**msgspec.to_builtins(told.rule), gap=_seconds(told.rule.close_gap_s)),
@@ -111,7 +113,7 @@ def explanation_text(incident: Incident, types: IncidentTypes, language: Languag
         items: tuple[Evidence, ...] = getattr(told, name)
         if items:
             lines.append(f"  {say[name]}:")
-            lines += [f"    {_evidence(item, types, language, zone)}" for item in items]
+            lines += [f"    {_evidence(item, types, language, instant)}" for item in items]
     lines.append(
         f"  {say['sum']}: " + say["summed"].format(told.evidence_log_odds, told.prior_log_odds, told.confidence)
     )
@@ -184,14 +186,14 @@ def _filled(text: str, incident: Incident, language: Language) -> str:
     return text.format(**words)
 
 
-def _times(incident: Incident, say: dict[str, str], zone: tzinfo) -> str:
-    parts = [f"{say['began']} {_instant(incident.first_seen_ms, zone)}"]
+def _times(incident: Incident, say: dict[str, str], instant: Instant) -> str:
+    parts = [f"{say['began']} {instant(incident.first_seen_ms)}"]
     if incident.detected_ms is not None:
         wait = _seconds((incident.detected_ms - incident.first_seen_ms) / 1000)
-        parts.append(f"{say['announced']} {_instant(incident.detected_ms, zone)} (+{wait})")
+        parts.append(f"{say['announced']} {instant(incident.detected_ms)} (+{wait})")
     if incident.ended_ms is not None:
-        parts.append(f"{say['over']} {_instant(incident.ended_ms, zone)}")
-    parts.append(f"{say['updated']} {_instant(incident.updated_ms, zone)}")
+        parts.append(f"{say['over']} {instant(incident.ended_ms)}")
+    parts.append(f"{say['updated']} {instant(incident.updated_ms)}")
     return "; ".join(parts)
 
 
@@ -201,10 +203,10 @@ def _place(incident: Incident) -> str:
     return ", ".join([*filter(None, known), position])
 
 
-def _evidence(item: Evidence, types: IncidentTypes, language: Language, zone: tzinfo) -> str:
+def _evidence(item: Evidence, types: IncidentTypes, language: Language, instant: Instant) -> str:
     phrases = types[item.rule].phrases
     what: str = getattr(phrases[item.what], language) if item.what in phrases else item.what
-    span = _instant(item.first_ms, zone)
+    span = instant(item.first_ms)
     if item.last_ms > item.first_ms:
         span += f" +{_seconds((item.last_ms - item.first_ms) / 1000)}"
     parts = [f"{item.weight:+.2f} {what}", " ".join(item.sources), span]
@@ -215,10 +217,6 @@ def _evidence(item: Evidence, types: IncidentTypes, language: Language, zone: tz
     if item.rows:
         parts.append("log " + " ".join(":".join(map(str, row)) for row in item.rows))
     return "; ".join(filter(None, parts))
-
-
-def _instant(ms: int, zone: tzinfo) -> str:
-    return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds")
 
 
 def _seconds(seconds: float) -> str:

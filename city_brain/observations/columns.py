@@ -37,10 +37,14 @@ class Spec:
 
     def allows(self, column: Column, texts: int) -> bool:
         """Whether every value is allowed, with a dictionary of so many `texts`."""
-        if column.size == 0:
+        if column.size == 0 or self.low is None:
             return True
         high = texts - 1 if self.text else self.high
-        return bool((self.low is None or column.min() >= self.low) and (high is None or column.max() <= high))
+        if high is None:
+            return bool(np.minimum.reduce(column) >= self.low)
+        above: Column = column if self.low == 0 else column - self.low
+        # As unsigned numbers, values below the least are far above the greatest: one comparison sees both.
+        return bool(np.maximum.reduce(above.view(above.dtype.str.replace("i", "u")), axis=None) <= high - self.low)
 
 
 TEXT: Final = Spec(np.dtype("<i4"), -1, low=-1, text=True)

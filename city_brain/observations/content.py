@@ -20,6 +20,8 @@ def content_hash(observations: Observations, rows: Ints, string_hash: Ints) -> I
     for name, (kind, _) in GROUPS.items():
         group = observations.groups()[name]
         here = np.arange(len(rows)) if kind is None else np.flatnonzero(kinds == kind)
+        if len(here) == 0:
+            continue
         at = rows if kind is None else np.searchsorted(observations.rows_of(kind), rows[here])
         for column, spec in group.specs.items():
             if column not in ("seq", "arrival_ms"):

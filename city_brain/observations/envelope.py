@@ -133,7 +133,7 @@ def _read_strings(text: memoryview, lengths: memoryview, most: int) -> tuple[str
     if len(text) != (int(ends[-1]) if len(ends) else 0):
         raise ObservationError(f"batch.text: wanted as many bytes as the lengths add up to, got {len(text)}")
     stops = ends.tolist()
-    starts = [0, *stops[:-1]]
+    starts = [0, *stops][:-1]
     data = bytes(text)
     try:
         if data.isascii():

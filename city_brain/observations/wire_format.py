@@ -30,12 +30,17 @@ def read_fields(message: memoryview, place: str) -> dict[int, Field]:
         if kind == _VARINT:
             value, at = _read_varint(message, at, place)
         else:
-            length, at = _length(message, at, kind, place)
-            if at + length > len(message):
+            if kind == _BYTES:
+                length, at = _read_varint(message, at, place)
+            elif kind in (_BITS32, _BITS64):
+                length = 4 if kind == _BITS32 else 8
+            else:
+                raise ObservationError(f"{place} field {number}: wanted wire type 0, 1, 2 or 5, got {kind}")
+            end = at + length
+            if end > len(message):
                 raise ObservationError(f"{place} field {number}: wanted {length} bytes, got {len(message) - at}")
-            value = message[at : at + length]
-            value = value if kind == _BYTES else int.from_bytes(value, "little")
-            at += length
+            value = message[at:end] if kind == _BYTES else int.from_bytes(message[at:end], "little")
+            at = end
         if number == 0 or number in fields or len(fields) == FIELDS_MAX:
             raise ObservationError(f"{place}: wanted at most {FIELDS_MAX} fields, each once, got field {number} again")
         fields[number] = value
@@ -84,12 +89,3 @@ def _read_varint(message: memoryview, at: int, place: str) -> tuple[int, int]:
                 break
             return value, at + shift + 1
     raise ObservationError(f"{place}: wanted a varint of at most 64 bits, got none at byte {at}")
-
-
-def _length(message: memoryview, at: int, kind: int, place: str) -> tuple[int, int]:
-    """How many bytes a field of this wire type has, and where they start."""
-    if kind == _BYTES:
-        return _read_varint(message, at, place)
-    if kind in (_BITS32, _BITS64):
-        return (4 if kind == _BITS32 else 8), at
-    raise ObservationError(f"{place}: wanted wire type 0, 1, 2 or 5, got {kind} before byte {at}")

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, TypeVar, get_args
 
 import grpc
@@ -118,7 +118,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         """Why an incident is believed."""
         language = _language(request.language_code)
         account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types)
-        text = explanation_text(account.incident, self._feed.types, language, UTC)
+        text = explanation_text(account.incident, self._feed.types, language, _instant)
         return account_to_proto(account, self._messages.incident(account.incident), text)
 
     @refusing
@@ -179,6 +179,11 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
 
     def _filter(self, wanted: feed_pb2.IncidentFilter) -> IncidentFilter:
         return IncidentFilter(wanted_from_proto(wanted), self._feed.names)
+
+
+def _instant(moment_ms: int) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="seconds")
 
 
 def _asked(name: str) -> str:

@@ -34,7 +34,7 @@ def write_world(city: SynthCity, folder: Path) -> int:
             lines += len(said)
             if said:
                 packed.write(b"\n".join(said) + b"\n")
-            for tracklet in block.tracklets:
+            for tracklet in block.tracklets():
                 key = orjson.dumps(f"{tracklet.source_id}|{tracklet.track_id}")
                 value = orjson.dumps([tracklet.object_id, tracklet.first_ms, tracklet.last_ms])
                 identity.write((b",\n" if tracklets else b"\n") + key + b":" + value)

@@ -15,7 +15,7 @@ from city_brain.geo import LocalFrame
 from city_brain.observations.columns import Observations
 from city_brain.observations.vocabulary import Kind
 from city_brain.synth.events.reports import Report, Reporter
-from city_brain.synth.events.script import Script
+from city_brain.synth.events.script import Script, plays_of
 from city_brain.synth.events.stage import Stage
 from city_brain.synth.ground.cameras import build_cameras, junction_name
 from city_brain.synth.ground.features import Feature, MapWriter
@@ -26,11 +26,10 @@ from city_brain.synth.life.people import PERSON, PHANTOM, VEHICLE, People
 from city_brain.synth.life.traffic import Traffic
 from city_brain.synth.life.weather import Readings, Weather
 from city_brain.synth.senses.channel import MESSAGE, Channel, Roster
-from city_brain.synth.senses.garbage import apply_flaws, choose_flaws
 from city_brain.synth.senses.tracking import Scene, Seen, Tracker, camera_of, object_of
 from city_brain.synth.senses.writing import DATUM, Books, pack_arms, to_columns, to_lines
 from city_brain.synth.settings import SynthSettings, draw_traits
-from city_brain.types import Bools, Column, Floats
+from city_brain.types import Column, Floats, Ints
 
 HOTLINE = "hotline-12345"
 _FAMILY_LETTERS = {VEHICLE: "v", PERSON: "p", PHANTOM: "g"}
@@ -54,7 +53,9 @@ class Block:
     second: int
     messages: Column
     books: Books
-    tracklets: tuple[Tracklet, ...]
+    start_ms: int
+    ended: tuple[tuple[Ints, Ints, Ints, Ints], ...]
+    """Columns (pair, track, first, last ms) of the tracklets that ended."""
 
     def lines(self) -> list[bytes]:
         """JSON twin lines without line ends, garbage included."""
@@ -63,6 +64,15 @@ class Block:
     def observations(self) -> Observations:
         """Columns with the same content; garbage that no column can hold is left out."""
         return to_columns(self.messages, self.books)
+
+    def tracklets(self) -> Iterator[Tracklet]:
+        """The tracklets that ended in this second."""
+        ids, start = self.books.source_ids, self.start_ms
+        for pair, tracks, firsts, lasts in self.ended:
+            columns = (camera_of(pair), object_of(pair), tracks, firsts, lasts)
+            for camera, oid, track, first, last in zip(*(column.tolist() for column in columns), strict=True):
+                name = f"{_FAMILY_LETTERS.get(oid & 3, 'o')}{oid >> 2}"
+                yield Tracklet(ids[camera], track, name, start + first, start + last)
 
     @property
     def n(self) -> int:
@@ -75,6 +85,7 @@ class SynthCity:
 
     def __init__(self, settings: SynthSettings) -> None:
         self.settings = settings
+        plays_of(settings)
         self.traits = draw_traits(settings)
         self.frame = LocalFrame(self.traits.longitude, self.traits.latitude)
         self.streets = build_streets(settings, self.traits)
@@ -110,7 +121,7 @@ class SynthCity:
         return {
             f"{tracklet.source_id}|{tracklet.track_id}": [tracklet.object_id, tracklet.first_ms, tracklet.last_ms]
             for block in self.blocks()
-            for tracklet in block.tracklets
+            for tracklet in block.tracklets()
         }
 
     @cached_property
@@ -161,7 +172,7 @@ class _Run:
             tuple(city.sensors.unit_name(k) for k in range(city.sensors.count)), reporter.texts,
         )  # fmt: skip
         self._sigma_sent = self._chance.random(city.cameras.count) < self._chance.choice([0.0, 0.4])
-        self._sent = dict.fromkeys(("detection", "signal", "sensor", "report", "garbage"), 0)
+        self._sent = dict.fromkeys(("detection", "signal", "sensor", "report"), 0)
 
     def blocks(self) -> Iterator[Block]:
         """Seconds of arrivals, then the rest that is still under way."""
@@ -182,7 +193,7 @@ class _Run:
                 self._readings(readings, second),
                 self._reports(reports),
             ]
-            self._channel.send(second, np.concatenate(messages))
+            self._channel.send(second, messages)
             self._signals.step(second + 1)
             yield self._block(second, self._channel.arrivals(second))
         self._script.finish(self._settings.seconds)
@@ -203,11 +214,7 @@ class _Run:
             "cameras": city.cameras.count,
             "signals": city.streets.junctions,
             "sensors": city.sensors.count,
-            "wire": {
-                **self._sent,
-                "duplicates": self._channel.counts["duplicates"],
-                "dropped": self._channel.counts["lost"],
-            },
+            "wire": {**self._sent, **self._channel.counts},
             **self._script.truth(city.frame),
         }
 
@@ -235,7 +242,7 @@ class _Run:
         """n messages with what all kinds have."""
         messages = np.zeros(n, dtype=MESSAGE)
         messages["kind"], messages["source"] = kind, source
-        messages["true_ms"] = self._settings.start_ms + np.asarray(true_ms)
+        messages["event_ms"] = self._settings.start_ms + np.asarray(true_ms)
         lon, lat = self._city.frame.to_degrees(x, y)
         messages["lon"], messages["lat"] = np.round(lon, 7), np.round(lat, 7)
         messages["sigma"], messages["note"] = np.nan, -1
@@ -244,7 +251,7 @@ class _Run:
 
     def _detections(self, seen: Seen) -> Column:
         messages = self._fresh(len(seen.camera), Kind.DETECTION, seen.camera, seen.frame_ms, seen.x, seen.y)
-        messages["code"], messages["track"], messages["oid"] = seen.cls, seen.track, seen.oid
+        messages["code"], messages["track"] = seen.cls, seen.track
         messages["value"] = np.round(seen.confidence, 2)
         messages["speed"] = np.round(seen.speed, 2)
         messages["heading"] = np.round(seen.heading, 1) % 360.0
@@ -291,34 +298,7 @@ class _Run:
         return messages
 
     def _block(self, second: int, messages: Column) -> Block:
-        return Block(second, self._with_garbage(messages), self._books, self._tracklets())
-
-    def _with_garbage(self, messages: Column) -> Column:
-        """Adds garbage made of copies of some messages, each right behind its original."""
-        spoiled: Bools = self._chance.random(len(messages)) < self._settings.garbage_fraction
-        count = int(spoiled.sum())
-        if count == 0:
-            return messages
-        garbage = messages[spoiled]
-        garbage["flaw"] = choose_flaws(garbage["kind"], self._chance)
-        apply_flaws(garbage)
-        self._sent["garbage"] += count
-        return np.insert(messages, np.flatnonzero(spoiled) + 1, garbage)
-
-    def _tracklets(self) -> tuple[Tracklet, ...]:
-        start, ids = self._settings.start_ms, self._city.cameras.ids
-        return tuple(
-            Tracklet(ids[camera], track, f"{_FAMILY_LETTERS.get(oid & 3, 'o')}{oid >> 2}", start + first, start + last)
-            for pair, tracks, firsts, lasts in self._tracker.take_ended()
-            for camera, oid, track, first, last in zip(
-                camera_of(pair).tolist(),
-                object_of(pair).tolist(),
-                tracks.tolist(),
-                firsts.tolist(),
-                lasts.tolist(),
-                strict=True,
-            )
-        )
+        return Block(second, messages, self._books, self._settings.start_ms, tuple(self._tracker.take_ended()))
 
 
 _CONVERSION = np.zeros((2, max(UNITS) + 1, 2))

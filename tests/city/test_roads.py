@@ -31,7 +31,8 @@ class Search:
         """Metres to every piece."""
         away = np.array([x, y]) - self.a
         along = np.clip(np.sum(away * self.u, axis=1), 0, self.length)
-        return np.linalg.norm(away - along[:, None] * self.u, axis=1)
+        found: Floats = np.linalg.norm(away - along[:, None] * self.u, axis=1)
+        return found
 
 
 def scattered(city: CityMap, n: int, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -130,7 +131,8 @@ def test_points_do_not_touch_one_another() -> None:
     x, y, hx, hy = scattered(city, 9000, 11)
     whole = roads.match_same_direction(x, y, hx, hy)
     for k in (0, 1, 4095, 4096, 8191, 8192, 8999):
-        one = roads.match_same_direction(*(column[k : k + 1] for column in (x, y, hx, hy)))
+        at = slice(k, k + 1)
+        one = roads.match_same_direction(x[at], y[at], hx[at], hy[at])
         for name in LaneMatch.__slots__:
             assert np.array_equal(getattr(one, name)[0], getattr(whole, name)[k], equal_nan=True)
 
@@ -187,6 +189,24 @@ def test_a_pocket_for_turning_is_told_from_the_lane_it_leaves() -> None:
     assert roads.drives_on_right
 
 
+def test_what_continues_a_pocket_is_a_pocket() -> None:
+    """A pocket cut into two pieces is for turning over its whole length; where it rejoins, it is not."""
+    features = [
+        lane("a", "r", [(0, 0), (100, 0)]),
+        lane("b", "r", [(100, 0), (200, 0)]),
+        lane("pocket", "r", [(100, 0), (110, 3.2), (150, 3.2)]),
+        lane("pocket on", "r", [(150, 3.2), (200, 3.2)]),
+    ]
+    roads = Roads(built(*features))
+    assert [name for name, turns in zip(roads.lane_id, roads.turn_lane, strict=True) if turns] == [
+        "pocket",
+        "pocket on",
+    ]
+    joined = Roads(built(*features, lane("join", "r", [(200, 3.2), (210, 0)]), lane("c", "r", [(200, 0), (210, 0)]),
+                         lane("d", "r", [(210, 0), (300, 0)])))  # fmt: skip
+    assert not joined.turn_lane[joined.lane_id.index("d")]
+
+
 def test_a_lane_that_is_dropped_ends_at_the_stop_line_of_its_neighbour() -> None:
     """A lane that merges away 100 m before the junction still has 100 m to the stop line; a gap is bridged."""
     features = [
@@ -197,8 +217,9 @@ def test_a_lane_that_is_dropped_ends_at_the_stop_line_of_its_neighbour() -> None
     roads = Roads(built(features[0], features[1]))
     match = roads.match(np.array([150.0]), np.array([-3.4]))
     assert (roads.lane_id[match.lane[0]], round(float(match.to_stop_m[0]))) == ("dropped", 150)
-    gap = Roads(built(*features)).match(np.array([150.0]), np.array([-3.4]))
-    assert float(gap.to_stop_m[0]) == pytest.approx(150.0, abs=0.01)
+    for rest in (features, features[1:]):
+        gap = Roads(built(*rest)).match(np.array([150.0]), np.array([-3.4]))
+        assert float(gap.to_stop_m[0]) == pytest.approx(150.0, abs=0.01)
 
 
 def test_a_long_chain_of_pieces_is_one_road() -> None:

@@ -154,7 +154,7 @@ def test_cover_counts_every_lane_and_the_widening(shared: Path) -> None:
     assert np.array_equal(roads.road[lane], match.road)
     middle = np.minimum(cell * CELL_M + CELL_M / 2, (cell * CELL_M + roads.road_length_m[roads.road[lane]]) / 2)
     assert np.max(np.abs(match.along_m - middle)) < 1.0
-    wanted = [set() for _ in range(len(views.cell_cameras))]
+    wanted: list[set[int]] = [set() for _ in range(len(views.cell_cameras))]
     for k, number in enumerate(views.cell_first[roads.road[lane]] + cell):
         wanted[number] |= {c for c in seen[k].tolist() if c >= 0}
     assert [{c for c in row.tolist() if c >= 0} for row in views.cell_cameras] == wanted

@@ -1,9 +1,14 @@
 """One event becomes one incident: it is announced, revised, ended, re-opened; each test states one rule."""
 
-import pytest
+from datetime import date
 
-from city_brain.errors import SettingsError, StateError
-from city_brain.incidents.desk.publishing import DeskSettings
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from city_brain.errors import StateError
+from city_brain.incidents.desk import DeskSettings
+from city_brain.incidents.desk.case import civil_date
 from city_brain.incidents.incident import MultiLineString
 from city_brain.numerics import hash63
 from tests.incidents.kit import START_MS, Play, evidence, finding, new_desk, street
@@ -146,21 +151,34 @@ def test_numbers_count_by_the_day_of_the_city() -> None:
     play.step(finding("crash", "a", at_s=midnight_s - 1), finding("crash", "b", x=300.0, at_s=midnight_s))
     play.step(finding("fire", "c", at_s=midnight_s + 5))
     assert [i.number for i in play.latest().values()] == ["0611-001", "0612-001", "0612-002"]
-    utc = Play(new_desk(DeskSettings(time_zone="UTC")))
-    (said,) = utc.step(finding("crash", at_s=midnight_s))
-    assert said.number == "0611-001"
+    for offsets, day in ((((0, 0),), "0611"), (((0, 0), (START_MS, 28_800)), "0612")):
+        play = Play(new_desk(DeskSettings(utc_offsets=offsets)))
+        (said,) = play.step(finding("crash", at_s=midnight_s))
+        assert said.number == f"{day}-001"
 
 
-def test_an_unknown_time_zone_is_refused() -> None:
-    with pytest.raises(SettingsError, match="wanted a time zone as IANA names it, got 'Asia/Nowhere'"):
-        new_desk(DeskSettings(time_zone="Asia/Nowhere"))
+@given(st.dates())
+def test_days_have_their_dates(day: date) -> None:
+    assert civil_date((day - date(1970, 1, 1)).days) == (day.year, day.month, day.day)
 
 
-def test_levels_rise_with_magnitude() -> None:
+def test_levels_rise_with_magnitude_and_do_not_fall_by_themselves() -> None:
     play = Play()
     play.step(finding("waterlogging", magnitude=90.0))
-    (said,) = play.step(finding("waterlogging", magnitude=310.0), times=12)
-    assert (play.records[0].incidents[0].level, said.level) == ("IV", "II")
+    (risen,) = play.step(finding("waterlogging", magnitude=310.0), times=12)
+    assert (play.records[0].incidents[0].level, risen.level) == ("IV", "II")
+    assert play.step(finding("waterlogging", magnitude=90.0), times=20) == []
+    (ended,) = play.step(finding("waterlogging", gone=True))
+    assert ended.level == "II"
+
+
+def test_records_carry_the_versions_of_all_that_decides() -> None:
+    versions = [
+        Play(new_desk(settings)).desk.step(0, START_MS, []).versions for settings in (None, DeskSettings(moved_m=3))
+    ]
+    assert sorted(versions[0]) == ["desk", "map", "types"]
+    assert (versions[0]["map"], versions[0]["types"]) == ("m1", versions[1]["types"])
+    assert versions[0]["desk"] != versions[1]["desk"]
 
 
 def test_the_place_has_words_and_codes() -> None:

@@ -36,18 +36,15 @@ class Fields:
 
     def __init__(self, place: str, properties: Mapping[str, Any]) -> None:
         self.place = place
-        self._left = {key: value for key, value in properties.items() if value is not None}
+        self._left = {key: value for key, value in properties.items() if value is not None and key != "kind"}
         self._taken: set[str] = set()
 
     def wrong(self, name: str, wanted: str, got: Any) -> NoReturn:
         """Raises the MapError for a field."""
         raise MapError(f"{self.place}: {name}: wanted {wanted}, got {shown(got)}")
 
-    def _take(self, name: str, wanted: str) -> Any:
-        value = self._maybe(name)
-        if value is None:
-            raise MapError(f"{self.place}: {name}: wanted {wanted}, got nothing{nearest(name, sorted(self._left))}")
-        return value
+    def _missing(self, name: str, wanted: str) -> NoReturn:
+        raise MapError(f"{self.place}: {name}: wanted {wanted}, got nothing{nearest(name, sorted(self._left))}")
 
     def _maybe(self, name: str) -> Any:
         self._taken.add(name)
@@ -55,35 +52,34 @@ class Fields:
 
     def text(self, name: str) -> str:
         """A required text of 1 to 200 printable characters."""
-        return self._text(name, self._take(name, "a text"))
+        text = self.maybe_text(name)
+        return self._missing(name, "a text") if text is None else text
 
     def maybe_text(self, name: str) -> str | None:
         """The same, or None where absent or null."""
         value = self._maybe(name)
-        return None if value is None else self._text(name, value)
-
-    def _text(self, name: str, value: Any) -> str:
-        if not isinstance(value, str) or not is_plain_text(value):
+        if value is not None and (not isinstance(value, str) or not is_plain_text(value)):
             self.wrong(name, f"a text of 1 to {LONGEST_TEXT} printable characters", value)
         return value
 
     def number(self, name: str, low: float, high: float, unit: str) -> float:
         """A required number in low..high."""
-        return self._number(name, self._take(name, f"a number of {low:g} to {high:g} {unit}"), low, high, unit)
+        number = self.maybe_number(name, low, high, unit)
+        return self._missing(name, f"a number of {low:g} to {high:g} {unit}") if number is None else number
 
     def maybe_number(self, name: str, low: float, high: float, unit: str) -> float | None:
         """The same, or None where absent or null."""
         value = self._maybe(name)
-        return None if value is None else self._number(name, value, low, high, unit)
-
-    def _number(self, name: str, value: Any, low: float, high: float, unit: str) -> float:
+        if value is None:
+            return None
         if not is_number(value) or not low <= value <= high:
             self.wrong(name, f"a number of {low:g} to {high:g} {unit}", value)
         return float(value)
 
     def position(self, name: str) -> tuple[float, float]:
         """A required [longitude, latitude]."""
-        return read_position(f"{self.place}: {name}", self._take(name, "[longitude, latitude]"))
+        position = self.maybe_position(name)
+        return self._missing(name, "[longitude, latitude]") if position is None else position
 
     def maybe_position(self, name: str) -> tuple[float, float] | None:
         """The same, or None where absent or null."""
@@ -114,10 +110,9 @@ class Fields:
 
     def finish(self) -> None:
         """Raises where an untouched property looks like a misspelt one that is absent; others are other people's."""
-        absent = sorted(self._taken - {"kind"})
         for key in self._left:
-            close = difflib.get_close_matches(key, absent, n=1, cutoff=0.85)
-            if close and key not in self._taken:
+            close = difflib.get_close_matches(key, sorted(self._taken), n=1, cutoff=0.85)
+            if close:
                 raise MapError(f"{self.place}: wanted a known property, got {shown(key)}; nearest is {close[0]!r}")
 
 

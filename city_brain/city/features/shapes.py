@@ -145,10 +145,21 @@ def _positions(place: str, coordinates: Any) -> list[tuple[float, float]]:
         raise MapError(f"{place}: geometry: wanted a list of at most {MOST_POINTS_OF_A_FEATURE} positions, got {got}")
     positions: list[tuple[float, float]] = []
     for number, value in enumerate(coordinates):
-        position = read_position(f"{place}: geometry: position {number}", value)
+        # Nearly all positions are two numbers in range; the others are read with a place for the error.
+        if _is_plain(value):
+            position = value[0], value[1]
+        else:
+            position = read_position(f"{place}: geometry: position {number}", value)
         if not positions or position != positions[-1]:
             positions.append(position)
     return positions
+
+
+def _is_plain(value: Any) -> bool:
+    if type(value) is not list or len(value) != 2:
+        return False
+    lon, lat = value
+    return type(lon) is float and type(lat) is float and -180.0 <= lon <= 180.0 and -85.0 <= lat <= 85.0
 
 
 def _opened(place: str, positions: list[tuple[float, float]]) -> list[tuple[float, float]]:

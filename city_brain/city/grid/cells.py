@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from city_brain.numerics import KeyIndex
 from city_brain.types import Floats, Indices, Ints
 
 BLOCK = 4096
@@ -13,7 +14,7 @@ FAR_M = 1.0e7
 """Coordinates beyond this, and NaN, lie in no cell."""
 
 _CELL_SIZES_M = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
-_MOST_ENTRIES = 12_000_000
+_ENTRIES, _ENTRIES_PER_ITEM = 6_000_000, 10
 
 
 def ragged(counts: Ints) -> tuple[Ints, Ints]:
@@ -23,10 +24,10 @@ def ragged(counts: Ints) -> tuple[Ints, Ints]:
     return owner, np.arange(len(owner), dtype=np.int64) - first[owner]
 
 
-def cell_size_m(area_m2: float) -> float:
-    """The finest cell whose entries for a total item area stay within 12 million (about 150 MB kept)."""
+def cell_size_m(area_m2: float, items: int) -> float:
+    """The finest cell that needs at most 6 million entries (about 60 MB), or 10 per item, for a total item area."""
     for size in _CELL_SIZES_M:
-        if area_m2 / (size * size) <= _MOST_ENTRIES:
+        if area_m2 / (size * size) <= max(_ENTRIES, _ENTRIES_PER_ITEM * items):
             return size
     return _CELL_SIZES_M[-1]
 
@@ -45,12 +46,14 @@ class CellLists:
     keys: Ints
     first: Ints
     items: Indices
+    index: KeyIndex
 
     @classmethod
     def from_entries(cls, size_m: float, keys: Ints, items: Indices) -> "CellLists":
         """Builds the lists from entries (m,) already sorted by key; within a cell their order stays."""
         distinct, first = np.unique(keys, return_index=True)
-        return cls(size_m, distinct, np.append(first, len(keys)).astype(np.int64), items)
+        index = KeyIndex(distinct, ascending=True)
+        return cls(size_m, distinct, np.append(first, len(keys)).astype(np.int64), items, index)
 
     def pairs(self, x: Floats, y: Floats) -> tuple[Ints, Ints, Ints]:
         """Every (point, item) worth testing for points (n,): counts (n,), and per pair the point and the item."""
@@ -68,9 +71,8 @@ class CellLists:
         scale = 1.0 / self.size_m
         column = np.floor(np.fmin(np.fmax(x, -FAR_M), FAR_M) * scale).astype(np.int64)
         row = np.floor(np.fmin(np.fmax(y, -FAR_M), FAR_M) * scale).astype(np.int64)
-        wanted = cell_key(column, row)
-        at = np.searchsorted(self.keys[:-1], wanted)
+        at = self.index.find(cell_key(column, row))
         first = self.first.take(at)
         counts = self.first.take(at + 1) - first
-        counts *= self.keys.take(at) == wanted
+        counts[at < 0] = 0
         return counts, first

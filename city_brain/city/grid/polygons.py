@@ -32,7 +32,7 @@ class PolygonGrid:
         self._ax, self._ay = points[:, 0].copy(), points[:, 1].copy()
         self._bx, self._by = self._ax[following], self._ay[following]
         area = float(np.sum(_box_areas(rings)))
-        self._cells = self._cell_lists(cell_m or cell_size_m(area))
+        self._cells = self._cell_lists(cell_m or cell_size_m(area, len(rings)))
 
     def holding(self, x: Floats, y: Floats) -> tuple[Ints, Ints]:
         """(point, polygon) pairs for points (n,): ascending by point, then by polygon."""
@@ -91,11 +91,8 @@ class PolygonGrid:
         two = ((row + 1) * size_m + slack - ay[part]) / rise
         run = (bx - ax)[part]
         ends = [np.minimum(np.maximum(t, 0.0), 1.0) * run + ax[part] for t in (one, two)]
-        # A level edge has both cuts on one side: its own ends bound it.
-        level = np.abs(by - ay)[part] <= 1e-6
-        west = np.where(level, np.minimum(ax, bx)[part], np.minimum(*ends)) - slack
-        east = np.where(level, np.maximum(ax, bx)[part], np.maximum(*ends)) + slack
-        left, right = np.floor(west / size_m).astype(np.int64), np.floor(east / size_m).astype(np.int64)
+        left = np.floor((np.minimum(*ends) - slack) / size_m).astype(np.int64)
+        right = np.floor((np.maximum(*ends) + slack) / size_m).astype(np.int64)
         cell, within = ragged(right - left + 1)
         return cell_key(left[cell] + within, row[cell]), owner[edge][part[cell]]
 

@@ -6,12 +6,13 @@ from itertools import pairwise
 import numpy as np
 
 from city_brain.city.grid.cells import CellLists, cell_key, cell_size_m, ragged
+from city_brain.numerics import first_of_run
 from city_brain.types import Bools, Floats, Indices, Ints
 
 _ALIKE = 0.966
 """Cosine of 15°: pieces of one line turned by less than this count as one direction."""
 
-_BUILD_ENTRIES = 2_000_000
+_BUILD_ENTRIES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class SegmentGrid:
         self.segments = segments
         self._reach2 = reach_m * reach_m
         swept = float(np.sum((segments.length_m + 2 * reach_m) * (2 * reach_m)))
-        self._cells = _cell_lists(segments, reach_m, cell_m or cell_size_m(swept))
+        self._cells = _cell_lists(segments, reach_m, cell_m or cell_size_m(swept, len(segments.line)))
 
     def feet(self, x: Floats, y: Floats) -> Feet:
         """Feet of points (n,) on the candidate pieces."""
@@ -108,20 +109,27 @@ class SegmentGrid:
 
 
 def _cell_lists(segments: Segments, reach_m: float, size_m: float) -> CellLists:
-    rough = ((segments.length_m + 4 * reach_m + size_m) * (4 * reach_m + size_m) / (size_m * size_m)).astype(np.int64)
-    block = np.cumsum(rough) // _BUILD_ENTRIES
-    edges = np.searchsorted(block, np.arange(0, int(block[-1]) + 2)) if len(block) else np.zeros(1, dtype=np.int64)
-    keys, pieces, distances = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.float64)]
-    for start, end in pairwise(edges.tolist()):
+    keys, pieces = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+    for start, end in pairwise(_block_edges(segments, reach_m, size_m)):
         key, piece, distance = _touched(segments, start, end, reach_m, size_m)
-        keys.append(key)
-        pieces.append(piece)
-        distances.append(distance)
+        order = np.argsort(key, kind="stable")
+        key, piece, distance = key[order], piece[order], distance[order]
+        kept = _unbeaten(segments, key, piece, distance, size_m)
+        keys.append(key[kept])
+        pieces.append(piece[kept])
     key = np.concatenate(keys)
     order = np.argsort(key, kind="stable")
-    key, piece, distance = key[order], np.concatenate(pieces)[order], np.concatenate(distances)[order]
-    kept = _unbeaten(segments, key, piece, distance, size_m)
-    return CellLists.from_entries(size_m, key[kept], piece[kept])
+    return CellLists.from_entries(size_m, key[order], np.concatenate(pieces)[order])
+
+
+def _block_edges(segments: Segments, reach_m: float, size_m: float) -> list[int]:
+    """Cuts the pieces, between lines, into blocks that touch about a million cells each."""
+    if len(segments.line) == 0:
+        return []
+    rough = (segments.length_m + 4 * reach_m + size_m) * (4 * reach_m + size_m) / (size_m * size_m)
+    first = np.flatnonzero(first_of_run(segments.line.astype(np.int64)))
+    block = ((np.cumsum(rough) - rough)[first] // _BUILD_ENTRIES).astype(np.int64)
+    return [*first[first_of_run(block)].tolist(), len(segments.line)]
 
 
 def _touched(s: Segments, start: int, end: int, reach_m: float, size_m: float) -> tuple[Ints, Indices, Floats]:

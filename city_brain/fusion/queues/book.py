@@ -75,7 +75,7 @@ class QueueBook(msgspec.Struct):
         if ground.roads.empty:
             return
         now_ms = tick.end_ms
-        self.stands.step(now_ms, ground, objects)
+        self.stands.step(tick, ground, tracks, objects)
         stand_of = self._stand_of_object(objects)
         order = self._order(now_ms, ground, objects, stand_of)
         leader, gap_m = order.leaders()

@@ -13,9 +13,12 @@ import numpy as np
 from city_brain.fusion.tracking.associate import assign
 from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.tracking.objects import ObjectBook
-from city_brain.numerics import find_sorted
+from city_brain.fusion.tracking.tracks import TrackBook
+from city_brain.numerics import find_sorted, segment_sum, sin_cos_deg
+from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
+from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -46,13 +49,13 @@ LOOKED_BEFORE_MS = 60_000
 """A vehicle that appears standing where this long nothing stood has come, though no track shows it coming."""
 
 _SCHEMA: dict[str, object] = {
-    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64,
-    "lane": np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64,
-    "ux": np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_,
-    "appeared": np.bool_, "fresh": np.bool_, "confidence": np.float64, "gap_m": np.float64, "queued": np.bool_,
-    "queued_s": np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64,
-    "overtaken": np.int64, "ahead_seen": np.bool_, "counted_ms": np.int64,
-}  # fmt: skip
+    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64, "lane":
+    np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64, "ux":
+    np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_, "appeared":
+    np.bool_, "fresh": np.bool_, "confidence": np.float64, "gap_m": np.float64, "queued": np.bool_, "queued_s":
+    np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64,
+    "overtaken": np.int64, "head_x": np.float64, "head_y": np.float64, "head_n": np.int64, "ahead_seen": np.bool_,
+    "counted_ms": np.int64, }  # fmt: skip
 
 _BORN_WITH = {
     "object_id": "id", "key": "birth_key", "cls": "cls", "x": "x", "y": "y", "since_ms": "standing_since_ms",
@@ -73,7 +76,8 @@ class Stands(msgspec.Struct):
     `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the open road with
     slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`); `green_s`
     alone and first at the stop line while its own lamp was green and the exits free · vehicles that have `overtaken`
-    it · `ahead_seen` a camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
+    it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a camera looks at the lane
+    ahead · `counted_ms` seconds are counted up to here.
     """
 
     table: Table
@@ -84,8 +88,9 @@ class Stands(msgspec.Struct):
         """Nobody stands."""
         return cls(Table(_SCHEMA), -1)
 
-    def step(self, now_ms: int, ground: "Ground", objects: ObjectBook) -> None:
-        """Takes the objects after a tick."""
+    def step(self, tick: Tick, ground: "Ground", tracks: TrackBook, objects: ObjectBook) -> None:
+        """Takes the tracks and objects after a tick."""
+        now_ms = tick.end_ms
         if self.began_ms < 0:
             self.began_ms = now_ms
         self._end(now_ms, objects)
@@ -103,6 +108,7 @@ class Stands(msgspec.Struct):
         unknown = np.flatnonzero(stand < 0)
         stand[unknown] = self._bear(at[unknown], now_ms, objects)
         self._average(stand, at, now_ms, objects)
+        self._add_headings(stand, at, tick.rows, tracks, objects)
         self._drop_doubles(now_ms)
         self._place(ground)
 
@@ -150,7 +156,8 @@ class Stands(msgspec.Struct):
         self.table.append(
             len(at), **copied, n=0, lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0,
             last_ms=now_ms, appeared=looked, fresh=True, confidence=0.0, gap_m=np.inf, queued=False, queued_s=0.0,
-            free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, ahead_seen=False, counted_ms=now_ms,
+            free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, head_x=0.0, head_y=0.0, head_n=0,
+            ahead_seen=False, counted_ms=now_ms,
         )  # fmt: skip
         return n + np.arange(len(at), dtype=np.int64)
 
@@ -164,6 +171,18 @@ class Stands(msgspec.Struct):
         table["arrived"][stand] |= seen["arrived"][at]
         table["confidence"][stand] = seen["conf_sum"][at] / np.maximum(seen["n_rows"][at], 1)
         table["last_ms"][stand], table["fresh"][stand] = now_ms, True
+
+    def _add_headings(self, stand: Ints, at: Ints, rows: Rows, tracks: TrackBook, objects: ObjectBook) -> None:
+        """Adds this tick's headings of the objects `at` (n,) as cameras gave them, each good to 25 degrees only."""
+        table, seen = self.table, tracks.table
+        fresh = np.flatnonzero(seen["fresh"] & (seen["object_id"] >= 0))
+        of, heading = objects.index_of(seen["object_id"][fresh]), rows.heading[seen["row"][fresh]]
+        known = np.isfinite(heading) & (of >= 0)
+        east, north = sin_cos_deg(heading[known])
+        count = objects.table.n
+        table["head_n"][stand] += np.bincount(of[known], minlength=count)[at]
+        for name, part in (("head_x", east), ("head_y", north)):
+            table[name][stand] += segment_sum(part, of[known], count)[at]
 
     def _drop_doubles(self, now_ms: int) -> None:
         """Of two stands at one place, one of them unseen, the seen one stays and takes over what the other knew."""

@@ -1,6 +1,6 @@
 """Cases: open incidents as the desk keeps them, with their ids and numbers; all memory of the desk is here."""
 
-from datetime import datetime, tzinfo
+from collections.abc import Sequence
 
 import msgspec
 
@@ -10,6 +10,7 @@ from city_brain.incidents.incident import Level, State
 from city_brain.incidents.lifecycle import INITIAL, OPEN
 
 _DAYS_KEPT = 8
+_DAY_MS = 86_400_000
 
 
 class Member(msgspec.Struct):
@@ -148,11 +149,27 @@ def open_case(finding: Finding, tick: int, due_ms: int, place: tuple[float, floa
     )
 
 
-def next_number(numbers: dict[str, int], first_seen_ms: int, zone: tzinfo) -> str:
+def next_number(numbers: dict[str, int], first_seen_ms: int, utc_offsets: Sequence[tuple[int, int]]) -> str:
     """Counts the incident into its day in the city's time zone: `0611-042`. Days long past leave `numbers`."""
-    day = datetime.fromtimestamp(first_seen_ms / 1000, zone).date()
-    name = day.isoformat()
+    offset_s = utc_offsets[0][1]
+    for start_ms, seconds in utc_offsets:
+        if start_ms <= first_seen_ms:
+            offset_s = seconds
+    year, month, day = civil_date((first_seen_ms + 1000 * offset_s) // _DAY_MS)
+    name = f"{year:04d}-{month:02d}-{day:02d}"
     numbers[name] = numbers.get(name, 0) + 1
     while len(numbers) > _DAYS_KEPT:
         del numbers[min(numbers)]
-    return f"{day.month:02d}{day.day:02d}-{numbers[name]:03d}"
+    return f"{month:02d}{day:02d}-{numbers[name]:03d}"
+
+
+def civil_date(days: int) -> tuple[int, int, int]:
+    """Year, month and day of the day `days` after 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date
+    algorithms", civil_from_days): years run from March, so that the leap day comes last."""
+    era, day_of_era = divmod(days + 719_468, 146_097)
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    march_month = (5 * day_of_year + 2) // 153
+    month = march_month + 3 if march_month < 10 else march_month - 9
+    day = day_of_year - (153 * march_month + 2) // 5 + 1
+    return year_of_era + 400 * era + (month <= 2), month, day

@@ -53,6 +53,9 @@ def weigh(findings: Sequence[Finding], combine: Literal["strongest", "sum"]) -> 
     listed; with `sum` each adds what its sources have not said yet: more than the same sources said before, or all
     where none of its sources has spoken.
     """
+    if len(findings) == 1:
+        only = findings[0]
+        return Weighed(only.log_odds, tuple(Counted(item, item.weight, only) for item in only.evidence))
     ordered = sorted(findings, key=lambda finding: (-finding.log_odds, finding.first_seen_ms, finding.key))
     first = ordered[0]
     counted = [Counted(item, item.weight, first) for item in first.evidence]

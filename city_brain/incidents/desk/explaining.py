@@ -82,6 +82,8 @@ class Explainer:
 
 def lent_log_odds(case: Case) -> float:
     """What explained findings, reports and waiting effects add to a case: by type, once for each set of sources."""
+    if not case.absorbed and not case.lent:
+        return 0.0
     by_type: dict[str, dict[tuple[int, ...], float]] = {}
     most: dict[str, float] = {}
     for absorbed in case.absorbed.values():

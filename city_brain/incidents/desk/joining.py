@@ -112,6 +112,8 @@ class CellIndex:
 
     def near(self, shape: Shape, reach: float) -> list[str]:
         """Names that may lie within `reach` metres of a shape, sorted: never one too few, some too many."""
+        if not self._cells:
+            return []
         west, south, east, north = _window(shape.points, shape.radius_m + reach)
         if (east - west + 1) * (north - south + 1) > len(self._cells):
             hit = [c for c in self._cells if west <= c[0] <= east and south <= c[1] <= north]
@@ -121,14 +123,17 @@ class CellIndex:
 
 
 def _is_finite(finding: Finding) -> bool:
-    numbers = [finding.x, finding.y, finding.position_error_m, finding.log_odds, finding.radius_m]
-    numbers += [coordinate for point in finding.path for coordinate in point]
+    """Whether every number is finite: one that is not makes any sum of them infinite or NaN."""
+    total = finding.x + finding.y + finding.position_error_m + finding.log_odds + finding.radius_m
+    total += finding.magnitude or 0.0
+    for x, y in finding.path:
+        total += x + y
     for item in finding.evidence:
-        numbers.append(item.weight)
-        numbers += [value for value in (item.distance_m, *item.note.values()) if isinstance(value, float)]
-    if finding.magnitude is not None:
-        numbers.append(finding.magnitude)
-    return all(map(math.isfinite, numbers))
+        total += item.weight + (item.distance_m or 0.0)
+        for value in item.note.values():
+            if isinstance(value, float):
+                total += value
+    return math.isfinite(total)
 
 
 def _box_gap(first: Sequence[Point], second: Sequence[Point]) -> float:
@@ -141,12 +146,17 @@ def _box_gap(first: Sequence[Point], second: Sequence[Point]) -> float:
 
 
 def _window(points: Sequence[Point], margin: float) -> tuple[int, int, int, int]:
-    xs, ys = [x for x, _ in points], [y for _, y in points]
+    if len(points) == 1:
+        ((west, south),) = points
+        east, north = west, south
+    else:
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        west, south, east, north = min(xs), min(ys), max(xs), max(ys)
     return (
-        math.floor((min(xs) - margin) / CELL_M),
-        math.floor((min(ys) - margin) / CELL_M),
-        math.floor((max(xs) + margin) / CELL_M),
-        math.floor((max(ys) + margin) / CELL_M),
+        math.floor((west - margin) / CELL_M),
+        math.floor((south - margin) / CELL_M),
+        math.floor((east + margin) / CELL_M),
+        math.floor((north + margin) / CELL_M),
     )
 
 

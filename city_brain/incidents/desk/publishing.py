@@ -3,11 +3,9 @@
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from city_brain.errors import SettingsError
 from city_brain.geo import LocalFrame
 from city_brain.incidents.desk.case import Absorbed, Case, Published, next_number
 from city_brain.incidents.desk.evidence import Counted, Weighed, confidence, weigh
@@ -36,8 +34,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Most pieces of evidence in a revision; the lightest are left out."""
     row_limit: int = 16
     """Most log positions per piece of evidence; the middle ones are left out."""
-    time_zone: str = "Asia/Shanghai"
-    """The city's, as the IANA names it; numbers count by its days."""
+    utc_offsets: tuple[tuple[int, int], ...] = ((0, 28_800),)
+    """The city's clock, for counting by its days: (from event time in ms, seconds east of UTC), ascending."""
 
 
 class Publisher:
@@ -53,7 +51,6 @@ class Publisher:
     ) -> None:
         self._types, self._settings, self._frame = types, settings, frame
         self._places, self._source_names = places, source_names
-        self._zone = _zone(settings.time_zone)
 
     def revision(self, case: Case, due_ms: int, numbers: dict[str, int]) -> Incident | None:
         """The next revision of a case, which then counts as published; None where nothing is news.
@@ -69,6 +66,8 @@ class Publisher:
             return None
         kind = self._types[case.type]
         weighed = weigh_case(case, kind)
+        if case.is_open:
+            believe(case, kind, weighed.log_odds)
         supporting = [*weighed.evidence, *_joined(case)]
         heard = {source: None for item in supporting if item.weight > 0 for source in item.evidence.sources}
         sources = tuple(sorted({**heard, **dict.fromkeys(last.sources if last else ())}))
@@ -90,7 +89,7 @@ class Publisher:
         )
         if last is not None and not changed and not self._is_news(last, said):
             return None
-        case.number = case.number or next_number(numbers, case.first_seen_ms, self._zone)
+        case.number = case.number or next_number(numbers, case.first_seen_ms, self._settings.utc_offsets)
         case.published = said
         return self._incident(case, said, lead, self._evidence(supporting))
 
@@ -101,18 +100,22 @@ class Publisher:
         return moved or surer or grown or said.level != last.level or said.sources != last.sources
 
     def _level(self, case: Case, kind: IncidentType, certain: float, extent: float, sources: int) -> Level | None:
+        """The gravest rung that has held since the announcement: a level falls by a person's word, not by itself."""
         if case.state == "suspected":
             return None
+        before = case.published.level if case.published else None
         if case.state != "active":
-            return case.published.level if case.published else None
+            return before
         magnitude = max((f.magnitude for f in case.findings() if f.magnitude is not None), default=None)
         duration = (case.last_seen_ms - case.first_seen_ms) / 1000
         for rung in kind.levels:
+            if rung.level == before:
+                break
             enough = rung.magnitude is None or (magnitude is not None and magnitude >= rung.magnitude)
             enough = enough and certain >= rung.confidence and extent >= rung.extent_m
             if enough and duration >= rung.duration_s and sources >= rung.sources:
                 return rung.level
-        return None
+        return before
 
     def _incident(self, case: Case, said: Published, lead: Finding, evidence: tuple[Evidence, ...]) -> Incident:
         lon, lat = self._frame.to_degrees(lead.x, lead.y)
@@ -170,17 +173,16 @@ class Publisher:
         )
 
 
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as wrong:
-        raise SettingsError(f"desk.time_zone: wanted a time zone as IANA names it, got {name!r}") from wrong
-
-
 def weigh_case(case: Case, kind: IncidentType) -> Weighed:
     """The evidence of the members that stand (of all, where none does), and the total with what others lend."""
     weighed = weigh(case.findings(), kind.combine)
     return Weighed(weighed.log_odds + lent_log_odds(case), weighed.evidence)
+
+
+def believe(case: Case, kind: IncidentType, total: float) -> None:
+    """Takes a total over; a case that was announced and merely fades keeps what was believed of it."""
+    if case.state == "suspected" or total >= kind.suspect_log_odds:
+        case.log_odds = total
 
 
 def extent_m(findings: list[Finding]) -> float:

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from city_brain.incidents.detectors.congestion import Congestion, CongestionParameters
+from city_brain.incidents.detectors.crash import Crash, CrashParameters
 from city_brain.incidents.detectors.environment.coverage_lost import CoverageLost, CoverageLostParameters
 from city_brain.incidents.detectors.environment.crowd import Crowd, CrowdParameters
 from city_brain.incidents.detectors.environment.fire import Fire, FireParameters
@@ -51,7 +53,9 @@ class Registered:
 
 
 DETECTORS: dict[str, Registered] = {
+    "congestion": Registered(Congestion, CongestionParameters),
     "coverage_lost": Registered(CoverageLost, CoverageLostParameters),
+    "crash": Registered(Crash, CrashParameters),
     "crowd": Registered(Crowd, CrowdParameters),
     "fire": Registered(Fire, FireParameters),
     "pedestrian_on_carriageway": Registered(PedestrianOnCarriageway, PedestrianParameters),

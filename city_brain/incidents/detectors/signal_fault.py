@@ -46,7 +46,7 @@ class SignalFaultParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_un
 
 
 class SignalFaultState(msgspec.Struct):
-    """Per signal (S,): longest runs seen in ms and how many; the programmes of silent signals, and the crossings there."""
+    """Per signal (S,): longest runs seen in ms and how many; programmes of silent signals, and the crossings there."""
 
     longest_all_red_ms: np.ndarray
     longest_run_ms: np.ndarray

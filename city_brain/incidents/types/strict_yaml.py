@@ -14,7 +14,7 @@ from city_brain.errors import RuleError
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[\.\.\.\]")
 _FIELD = re.compile(r"field `([^`]*)`")
 
 
@@ -80,8 +80,8 @@ def _explained(message: str, plain: Any, kind: type, under: str) -> str:
     """msgspec's message as `path: wanted …, got …; nearest: …`."""
     match = _AT.match(message)
     what, at = (match["what"], match["path"] or "$") if match else (message, "$")
-    node, value = _walk(msgspec.inspect.type_info(kind), plain, at)
-    path = (under + at[1:]).lstrip(".") or "the file"
+    node, value, walked = _walk(msgspec.inspect.type_info(kind), plain, at)
+    path = (under + walked).lstrip(".") or "the file"
     field = _FIELD.search(what)
     if field and isinstance(node, msgspec.inspect.StructType):
         names = [known.name for known in node.fields]
@@ -96,16 +96,32 @@ def _explained(message: str, plain: Any, kind: type, under: str) -> str:
     return f"{path}: wanted {wanted}, got {_shown(value)}"
 
 
-def _walk(node: msgspec.inspect.Type, value: Any, at: str) -> tuple[msgspec.inspect.Type, Any]:
-    """The declared type and the found value at a path like `$.levels[0].level`."""
+def _walk(node: msgspec.inspect.Type, value: Any, at: str) -> tuple[msgspec.inspect.Type, Any, str]:
+    """Declared type, found value and full path at a path like `$.levels[0].level` or `$.phrases[...].en`."""
+    path = ""
     for name, index in _STEP.findall(at):
         if name and isinstance(node, msgspec.inspect.StructType):
             node = next(field.type for field in node.fields if field.encode_name == name)
             value = value.get(name) if isinstance(value, dict) else None
+            path += f".{name}"
         elif index and isinstance(node, msgspec.inspect.VarTupleType):
-            node = node.item_type
-            value = value[int(index)]
-    return node, value
+            node, value = node.item_type, value[int(index)]
+            path += f"[{index}]"
+        elif isinstance(node, msgspec.inspect.DictType):
+            key = _first_bad(node.value_type, value)
+            node, value = node.value_type, value[key]
+            path += f".{key}"
+    return node, value, path
+
+
+def _first_bad(node: msgspec.inspect.Type, found: dict[str, Any]) -> str:
+    """The key of a mapping of structs under which the first mistake stands: msgspec does not name it."""
+    for key, item in found.items():
+        try:
+            msgspec.convert(item, getattr(node, "cls", Any))
+        except msgspec.ValidationError:
+            return key
+    return next(iter(found))
 
 
 def _shown(value: Any) -> str:

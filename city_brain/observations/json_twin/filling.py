@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain, compress
 from typing import Any, Final
 
 import numpy as np
@@ -16,18 +17,8 @@ from city_brain.observations.columns import (
     Sensors,
     Signals,
 )
-from city_brain.observations.json_twin.lines import (
-    Box,
-    Detection,
-    DetectionRow,
-    Report,
-    ReportRow,
-    Sensor,
-    SensorRow,
-    Signal,
-    SignalRow,
-)
-from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES
+from city_brain.observations.json_twin.lines import KIND_OF, Detection, Report, Sensor, Signal
+from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES, Kind
 from city_brain.types import Codes, Floats, Indices, Ints
 
 
@@ -52,10 +43,11 @@ class _Dictionary(dict[str | None, int]):
 
 
 def columns_of(rows: Sequence[Any]) -> Observations:
-    """The batch of rows of `ROW_TYPES`, in order."""
+    """The batch of rows (of the types in `KIND_OF`), in order."""
     words = _Dictionary()
+    kinds = bytes(map(KIND_OF.__getitem__, map(type, rows)))
     common = Common(
-        kind=np.fromiter([row.code for row in rows], np.uint8, len(rows)),
+        kind=np.frombuffer(kinds, np.uint8),
         source=words.codes([row.source_id for row in rows]),
         source_kind=words.codes([row.source_kind for row in rows]),
         status=words.codes([row.status for row in rows]),
@@ -67,14 +59,25 @@ def columns_of(rows: Sequence[Any]) -> Observations:
         lat=_numbers([row.lat for row in rows]),
         position_error_m=_numbers([row.position_error_m for row in rows]),
     )
-    detections = _detections([row.payload for row in rows if type(row) is DetectionRow], words)
-    signals = _signals([row.payload for row in rows if type(row) is SignalRow], words)
-    sensors = _sensors([row.payload for row in rows if type(row) is SensorRow], words)
-    reports = _reports([row.payload for row in rows if type(row) is ReportRow], words)
+    payloads = [row.payload for row in rows]
+    said = [_of_kind(payloads, kinds, kind) for kind in Kind]
+    detections, signals = _detections(said[Kind.DETECTION], words), _signals(said[Kind.SIGNAL], words)
+    sensors, reports = _sensors(said[Kind.SENSOR], words), _reports(said[Kind.REPORT], words)
     return Observations(words.strings(), common, detections, signals, sensors, reports)
 
 
-_NO_BOX: Final = Box(np.nan, np.nan, np.nan, np.nan)
+def _of_kind(payloads: list[Any], kinds: bytes, kind: Kind) -> list[Any]:
+    """The payloads of the rows of one kind."""
+    rows = kinds.count(kind)
+    if rows in (0, len(kinds)):
+        return payloads if rows else []
+    return list(compress(payloads, kinds.translate(_IS_KIND[kind])))
+
+
+_IS_KIND: Final = tuple(bytes(kind == byte for byte in range(256)) for kind in Kind)
+"""For each kind, the table by which `bytes.translate` marks it with 1 and all others with 0."""
+
+_NO_BOX: Final = (np.nan,) * 4
 
 
 def _detections(said: list[Detection], words: _Dictionary) -> Detections:
@@ -89,7 +92,7 @@ def _detections(said: list[Detection], words: _Dictionary) -> Detections:
         confidence=_numbers([row.confidence for row in said]),
         speed_mps=_numbers([row.speed_mps for row in said]),
         heading_deg=_numbers([row.heading_deg for row in said]),
-        bbox=_numbers([edge for box in boxes for edge in (box.left, box.top, box.width, box.height)]).reshape(-1, 4),
+        bbox=_numbers(list(chain.from_iterable(boxes))).reshape(-1, 4),
     )
 
 

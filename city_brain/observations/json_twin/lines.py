@@ -1,7 +1,7 @@
 """The lines of the JSON twin as typed structs: keys, types and limits, checked while decoding."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -23,24 +23,15 @@ class Strict(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults
     """Keys as in the twin. No garbage-collector tracking: nothing here can form a cycle."""
 
 
-class Box(msgspec.Struct, gc=False, array_like=True, forbid_unknown_fields=True):
-    """A bounding box in pixels, on the line as [left, top, width, height]."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-
 class Detection(Strict, kw_only=True):
-    """A thing seen by a camera."""
+    """A thing seen by a camera; its box is left, top, width, height in pixels."""
 
     track_id: Track | Name
     class_name: Name = msgspec.field(name="class")
     confidence: float
     speed_mps: float | None = None
     heading_deg: float | None = None
-    bbox: Box | None = None
+    bbox: tuple[float, float, float, float] | None = None
 
 
 class Signal(Strict, kw_only=True):
@@ -68,9 +59,8 @@ class Report(Strict, kw_only=True):
 
 
 class Row(Strict, kw_only=True, tag_field="kind"):
-    """What every kind of line has; `code` is the `Kind`."""
+    """What every kind of line has."""
 
-    code: ClassVar[int]
     source_id: Name
     source_kind: Name | None = None
     seq: Count | None = None
@@ -86,28 +76,24 @@ class Row(Strict, kw_only=True, tag_field="kind"):
 class DetectionRow(Row, kw_only=True, tag="detection"):
     """A detection line."""
 
-    code: ClassVar[int] = int(Kind.DETECTION)
     payload: Detection
 
 
 class SignalRow(Row, kw_only=True, tag="signal"):
     """A signal line."""
 
-    code: ClassVar[int] = int(Kind.SIGNAL)
     payload: Signal
 
 
 class SensorRow(Row, kw_only=True, tag="sensor"):
     """A sensor line."""
 
-    code: ClassVar[int] = int(Kind.SENSOR)
     payload: Sensor
 
 
 class ReportRow(Row, kw_only=True, tag="report"):
     """A report line."""
 
-    code: ClassVar[int] = int(Kind.REPORT)
     payload: Report
 
 
@@ -120,8 +106,15 @@ class Mark(Strict, tag_field="kind", tag="mark"):
 Line: TypeAlias = DetectionRow | SignalRow | SensorRow | ReportRow | Mark
 """Every kind of line."""
 
-ROW_TYPES: Final = frozenset((DetectionRow, SignalRow, SensorRow, ReportRow))
-LINES: Final[dict[object, type[Row] | type[Mark]]] = {
+KIND_OF: Final[dict[type, int]] = {
+    DetectionRow: int(Kind.DETECTION),
+    SignalRow: int(Kind.SIGNAL),
+    SensorRow: int(Kind.SENSOR),
+    ReportRow: int(Kind.REPORT),
+}
+"""The `Kind` of each type of row, as a plain number: members of enumerations are slow to look up."""
+
+LINES: Final[dict[str, type[DetectionRow] | type[SignalRow] | type[SensorRow] | type[ReportRow] | type[Mark]]] = {
     "detection": DetectionRow,
     "signal": SignalRow,
     "sensor": SensorRow,
@@ -130,10 +123,14 @@ LINES: Final[dict[object, type[Row] | type[Mark]]] = {
 }
 """The line of each `kind`."""
 
-PAYLOADS: Final[dict[object, type[Strict]]] = {
-    "detection": Detection,
-    "signal": Signal,
-    "sensor": Sensor,
-    "report": Report,
+KEYS: Final = {kind: frozenset(("kind", *line.__struct_encode_fields__)) for kind, line in LINES.items()}
+"""The keys of each kind of line."""
+
+PAYLOAD_KEYS: Final = {
+    "detection": frozenset(Detection.__struct_encode_fields__),
+    "signal": frozenset(Signal.__struct_encode_fields__),
+    "sensor": frozenset(Sensor.__struct_encode_fields__),
+    "report": frozenset(Report.__struct_encode_fields__),
+    "mark": frozenset[str](),
 }
-"""What stands under `payload` for each `kind`."""
+"""The keys of each kind of payload."""

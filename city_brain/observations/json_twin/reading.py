@@ -14,7 +14,7 @@ import numpy as np
 
 from city_brain.observations.columns import Observations
 from city_brain.observations.json_twin.filling import columns_of, epoch_ms
-from city_brain.observations.json_twin.lines import LINES, PAYLOADS, ROW_TYPES, Line, Mark
+from city_brain.observations.json_twin.lines import KEYS, KIND_OF, LINES, PAYLOAD_KEYS, Line, Mark
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.types import Ints
 
@@ -34,7 +34,9 @@ _REASONS: Final = {
     "position_error_m": DeadLetter.POSITION,
     "payload": DeadLetter.PAYLOAD,
 }
-_FAULTY_FIELD = re.compile(r"at `\$\.(\w+)|missing required field `(\w+)`")
+_FAULTY_FIELD = (re.compile(r"\$\.(\w+)"), re.compile(r"missing required field `(\w+)`"))
+"""Where the decoder says that the fault is: below a key of the line, else a key that the line lacks."""
+
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
@@ -69,10 +71,12 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
     rejected: list[Rejected] = []
     no_rows: list[int] = []
     unknown_keys = 0
-    for number in [number for number, row in enumerate(read) if type(row) not in ROW_TYPES]:
+    types = list(map(type, read))
+    odd = [] if KIND_OF.keys() >= set(types) else [at for at, kind in enumerate(types) if kind not in KIND_OF]
+    for number in odd:
         found, unknown = (read[number], 0) if read[number] is not None else _second_reading(lines[number])
         unknown_keys += unknown
-        if type(found) in ROW_TYPES:
+        if type(found) in KIND_OF:
             read[number] = found
             continue
         if isinstance(found, Mark):
@@ -80,7 +84,7 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
         elif isinstance(found, DeadLetter):
             rejected.append(Rejected(first + number, found, lines[number][:LINE_BYTES_MAX]))
         no_rows.append(number)
-    rows = [row for row in read if type(row) in ROW_TYPES] if no_rows else read
+    rows = [row for row in read if type(row) in KIND_OF] if no_rows else read
     return Parsed(
         columns_of(rows),
         np.delete(np.arange(first, first + len(lines), dtype=np.int64), no_rows),
@@ -124,19 +128,19 @@ def _second_reading(line: bytes) -> tuple[Line | DeadLetter | None, int]:
     kind = plain.get("kind")
     if not isinstance(kind, str) or kind not in LINES:
         return DeadLetter.KIND, 0
-    unknown = _drop_unknown(plain, {"kind", *LINES[kind].__struct_encode_fields__})
-    if kind in PAYLOADS and isinstance(plain.get("payload"), dict):
-        unknown += _drop_unknown(plain["payload"], set(PAYLOADS[kind].__struct_encode_fields__))
+    unknown = _drop_unknown(plain, KEYS[kind])
+    if isinstance(plain.get("payload"), dict):
+        unknown += _drop_unknown(plain["payload"], PAYLOAD_KEYS[kind])
     try:
-        return msgspec.convert(plain, type=Line), unknown
+        return msgspec.convert(plain, type=LINES[kind]), unknown
     except msgspec.ValidationError as wrong:
-        place = _FAULTY_FIELD.search(str(wrong))
-        return _REASONS.get((place[1] or place[2]) if place else "", DeadLetter.FIELD), 0
+        places = [found[1] for pattern in _FAULTY_FIELD if (found := pattern.search(str(wrong)))]
+        return _REASONS.get(places[0] if places else "", DeadLetter.FIELD), 0
 
 
-def _drop_unknown(plain: dict[str, Any], known: set[str]) -> int:
-    unknown = plain.keys() - known
-    for key in sorted(unknown):
+def _drop_unknown(plain: dict[str, Any], known: frozenset[str]) -> int:
+    unknown = [key for key in plain if key not in known]
+    for key in unknown:
         del plain[key]
     return len(unknown)
 

@@ -8,7 +8,6 @@ import msgspec
 
 from city_brain.observations.columns import Common, Detections, Observations, Reports, Sensors, Signals
 from city_brain.observations.json_twin.lines import (
-    Box,
     Detection,
     DetectionRow,
     Mark,
@@ -87,7 +86,7 @@ def _detections(said: Detections, texts: "_Texts") -> Iterator[Detection]:
             confidence=confidence,
             speed_mps=speed_mps,
             heading_deg=heading_deg,
-            bbox=Box(*box) if not math.isnan(box[0]) else None,
+            bbox=tuple(box) if not math.isnan(box[0]) else None,
         )
 
 

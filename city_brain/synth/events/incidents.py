@@ -15,6 +15,8 @@ from city_brain.synth.life.people import ALONG, MILLING, PERSON, THING
 
 _FOUR_WHEELS = (ObjectClass.CAR, ObjectClass.TRUCK)
 _TRIES = 40
+_CLUSTER_S = 90
+"""Two vehicles within this time are more than one driver's fault."""
 FAULTS: Final = ("all_red", "dark", "dark_silent", "stuck", "flashing")
 
 
@@ -51,64 +53,78 @@ def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
 
 
 def crash(stage: Stage, event: Event, now: float) -> Course:
-    """Two vehicles collide: bang, sudden stop, bodies turned, people on the lane, traffic behind."""
+    """A vehicle runs into the one before it: bang, sudden stop, bodies turned, people on the lane, traffic behind."""
     table, chance = stage.traffic.fleet.table, stage.chance
     for _ in range(_TRIES):
-        rows = stage.moving_cars(least_v=6.5, least_lanes=2)
-        first, second = _close_pairs(stage, rows)
-        if len(first):
+        ahead, behind = _close_pairs(stage, stage.moving_cars(least_v=6.5))
+        if len(ahead):
             break
         now += 2
         yield now
     else:
         return
-    pick = int(chance.integers(0, len(first)))
-    pair = np.array([first[pick], second[pick]])
-    oids = table["oid"][pair].copy()
+    pick = int(chance.integers(0, len(ahead)))
+    pair = np.array([ahead[pick], behind[pick]])
+    oids = table["oid"][pair].tolist()
     road = int(table["link"][pair[0]] // SLOTS)
     stage.claim(road)
     end = now + stage.uniform(180, 420)
-    level = stage.uniform(118, 132)
-    x, y = table["x"][pair].mean(), table["y"][pair].mean()
-    table["hold_until"][pair], table["hold_brake"][pair] = end, (9.5, 8.0)
-    table["yaw"][pair] = chance.choice([-1, 1], 2) * chance.uniform(12, 60, 2)
-    stage.watch(oids * 4, event)
-    stage.weather.sound(x, y, level, event.number)
-    event.note = "2 vehicles, on lane"
-    event.severity, event.end_s = 4, end
-    event.begin(now, x, y)
-    if chance.random() < 0.3:
-        now += stage.uniform(0.6, 2.0)
+    # The one ahead brakes hard; the one behind does not look.
+    table["hold_until"][pair], table["hold_brake"][pair] = end, (stage.uniform(6, 9), 0.0)
+    stage.watch(table["oid"][pair] * 4, event)
+    for _ in range(8):
+        now += 1
         yield now
-        stage.weather.sound(x, y, level - stage.uniform(2, 8), event.number)
-    now += 4
-    yield now
-    places = [row for row in map(stage.row_of, oids.tolist()) if row is not None]
-    if places:
-        event.x, event.y = float(table["x"][places].mean()), float(table["y"][places].mean())
-    now += stage.uniform(6, 30)
-    yield now
-    people = int(chance.integers(2, 6))
-    spot = np.array([[event.x, event.y]]) + chance.normal(0, 2.2, (people, 2))
-    where = {"way": MILLING, "place": road, "x": spot[:, 0], "y": spot[:, 1], "ax": spot[:, 0], "ay": spot[:, 1]}
-    until = end + chance.uniform(-20, 5, people)
-    out = stage.people.add(people, PERSON, ObjectClass.PERSON, **where, wander=0.5, until=until)
-    stage.watch(out, event)
-    yield end
-    for row in map(stage.row_of, oids.tolist()):
+        rows = [row for row in map(stage.row_of, oids) if row is not None]
+        if len(rows) < 2 or table["s"][rows[0]] - table["size"][rows[0]] - table["s"][rows[1]] < 0.6:
+            break
+    if len(rows) == 2:
+        _collide(stage, event, now, np.array(rows), end)
+        yield from _after_crash(stage, event, now, road, end)
+        yield end
+    for row in map(stage.row_of, oids):
         if row is not None:
-            table["yaw"][row] = 0.0
+            table["yaw"][row], table["hold_until"][row] = 0.0, -1.0
     stage.release(road)
 
 
 def _close_pairs(stage: Stage, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Leaders and followers on one lane, at most 22 m apart, of which both drive."""
     table = stage.traffic.fleet.table
+    rows = rows[np.isin(table["cls"][rows], _FOUR_WHEELS)]
     key = table["link"][rows] * 16384.0 + table["s"][rows]
     order = rows[np.argsort(key, kind="stable")]
     behind, ahead = order[:-1], order[1:]
     near = (table["link"][behind] == table["link"][ahead]) & (table["s"][ahead] - table["s"][behind] < 22)
     return ahead[near], behind[near]
+
+
+def _collide(stage: Stage, event: Event, now: float, pair: np.ndarray, end: float) -> None:
+    """Both stand at once, turned, with a bang."""
+    table, chance = stage.traffic.fleet.table, stage.chance
+    table["v"][pair], table["hold_brake"][pair] = 0.0, 20.0
+    table["yaw"][pair] = chance.choice([-1, 1], 2) * chance.uniform(12, 60, 2)
+    table["lat"][pair] += chance.normal(0, 0.5, 2)
+    x, y = float(table["x"][pair].mean()), float(table["y"][pair].mean())
+    stage.weather.sound(x, y, stage.uniform(122, 138), event.number)
+    event.note, event.severity, event.end_s = "2 vehicles, on lane", 4, end
+    event.begin(now, x, y)
+
+
+def _after_crash(stage: Stage, event: Event, now: float, road: int, end: float) -> Course:
+    """Perhaps a second impact; then people get out and stand about."""
+    chance = stage.chance
+    if chance.random() < 0.3:
+        now += stage.uniform(0.6, 2.0)
+        yield now
+        stage.weather.sound(event.x, event.y, stage.uniform(114, 128), event.number)
+    now += stage.uniform(8, 35)
+    yield now
+    people = int(chance.integers(2, 6))
+    spot = np.array([[event.x, event.y]]) + chance.normal(0, 2.2, (people, 2))
+    where = {"way": MILLING, "place": road, "x": spot[:, 0], "y": spot[:, 1], "ax": spot[:, 0], "ay": spot[:, 1]}
+    until = end + chance.uniform(-20, 5, people)
+    stage.watch(stage.people.add(people, PERSON, ObjectClass.PERSON, **where, wander=0.5, until=until), event)
 
 
 def wrong_way(stage: Stage, event: Event, now: float) -> Course:
@@ -168,14 +184,13 @@ def pedestrian_on_carriageway(stage: Stage, event: Event, now: float) -> Course:
     length, speed = float(streets.length[road]), stage.uniform(0.25, 1.35)
     lasts = stage.uniform(40, 95)
     sign = 1.0 if chance.random() < 0.6 else -1.0
-    room = length - 70
-    along = (
-        stage.uniform(30, max(31.0, 30 + room - speed * lasts))
-        if sign > 0
-        else stage.uniform(min(30 + speed * lasts, length - 41), length - 40)
-    )
+    way = min(speed * lasts, length - 80)
+    lasts = way / speed
+    kerb = float(streets.lateral[road, 0])
+    low, high = (30.0, length - 40 - way) if sign > 0 else (30 + way, length - 40)
+    along = stage.along(road, low / length, max(low + 1, high) / length, kerb)
     slot = int(chance.integers(0, streets.lanes[road]))
-    kerb, goal = float(streets.lateral[road, 0]), float(streets.lateral[road, slot]) + stage.uniform(-0.8, 0.6)
+    goal = float(streets.lateral[road, slot]) + stage.uniform(-0.8, 0.6)
     oid = int(
         stage.people.add(
             1,
@@ -218,43 +233,50 @@ def pedestrian_on_carriageway(stage: Stage, event: Event, now: float) -> Course:
 
 
 def congestion(stage: Stage, event: Event, now: float) -> Course:
-    """Roadworks narrow the end of a busy road until its queue is long; the jam itself is recorded by `Jams`."""
-    streets, traffic, chance = stage.streets, stage.traffic, stage.chance
-    roads = stage.covered[(streets.end[stage.covered] >= 0) & (streets.length[stage.covered] > 110)]
-    roads = np.array([road for road in roads.tolist() if not stage.busy[road]], dtype=np.int64)
-    if len(roads) == 0:
+    """Roadworks at the end of a road to which many want; the jam that forms is recorded by `Jams`."""
+    streets, traffic = stage.streets, stage.traffic
+    road = _busy_approach(stage)
+    if road is None:
         return
-    on_lanes = traffic.fleet.on_road(traffic.fleet.table["link"])
-    load = np.bincount(traffic.fleet.road(traffic.fleet.table["link"][on_lanes]), minlength=streets.roads)[roads]
-    road = int(chance.choice(roads, p=(load + 0.5) / (load + 0.5).sum()))
     stage.claim(road)
     length = float(streets.length[road])
-    traffic.zone_from[road], traffic.zone_to[road] = length - 45, length - 20
-    traffic.zone_speed[road] = stage.uniform(0.4, 0.7)
-    traffic.surge[road] = 3.0
-    full = 0
-    give_up = now + 420
-    while full < 40 and now < give_up:
+    traffic.zone_from[road], traffic.zone_to[road] = length - 40, length - 22
+    traffic.zone_speed[road] = stage.uniform(0.2, 0.4)
+    traffic.attraction[road] = 4.0
+    enough, full, give_up = stage.uniform(90, 200), 0.0, now + 480
+    while full < enough and now < give_up:
         now += 5
         yield now
-        covered, _ = traffic.occupancy()
-        full += 1 if covered[road] > 0.5 else 0
-    traffic.zone_speed[road], traffic.surge[road] = np.nan, 1.0
-    yield now + 60
+        full += 5 if traffic.queue_cover()[road] > 0.5 else 0
+    traffic.zone_speed[road], traffic.attraction[road] = np.nan, 1.0
+    yield now + 90
     stage.release(road)
+
+
+def _busy_approach(stage: Stage) -> int | None:
+    """A covered road to a junction, the likelier the more vehicles are on it."""
+    streets, fleet = stage.streets, stage.traffic.fleet
+    roads = stage.covered[(streets.end[stage.covered] >= 0) & (streets.length[stage.covered] > 110)]
+    roads = roads[[not stage.busy[int(road)] for road in roads]] if len(roads) else roads
+    if len(roads) == 0:
+        return None
+    on_lanes = fleet.on_road(fleet.table["link"])
+    load = np.bincount(fleet.road(fleet.table["link"][on_lanes]), minlength=streets.roads)[roads] ** 2 + 0.2
+    return int(stage.chance.choice(roads, p=load / load.sum()))
 
 
 def red_light_running(stage: Stage, event: Event, now: float) -> Course:
     """For some minutes drivers on one approach do not stop at red."""
     streets, traffic = stage.streets, stage.traffic
-    road = stage.some_road(inner=True)
+    road = _busy_approach(stage)
     if road is None:
         return
     junction = int(streets.end[road])
     if not stage.claim(streets.roads + junction):
         return
     stage.claim(road)
-    traffic.defiance[road] = 0.8
+    traffic.defiance[road] = 0.85
+    before = -1e9
     event.note, event.radius_m = "cluster", 30.0
     end = now + stage.uniform(160, 290)
     while now < end:
@@ -266,8 +288,9 @@ def red_light_running(stage: Stage, event: Event, now: float) -> Course:
             if not event.happened:
                 event.begin(violation.second, streets.junction_x[junction], streets.junction_y[junction])
                 event.ignore = True
-            elif event.ignore:
+            elif event.ignore and violation.second - before < _CLUSTER_S:
                 event.observable_s, event.ignore = violation.second, False
+            before = violation.second
     traffic.defiance[road] = 0.0
     event.end_s += 30
     stage.release(road)

@@ -16,7 +16,7 @@ from city_brain.synth.life.weather import Weather
 from city_brain.synth.senses.channel import Channel, Roster
 from city_brain.synth.senses.tracking import Tracker
 from city_brain.synth.settings import SynthSettings
-from city_brain.types import Column, Ints
+from city_brain.types import Bools, Column, Ints
 
 Course = Iterator[float]
 """The course of an event: a generator that yields the second at which it wants to go on."""
@@ -80,14 +80,11 @@ class Stage:
     def __post_init__(self) -> None:
         streets = self.streets
         roads = np.arange(streets.roads, dtype=np.int32)
-        middle = np.stack(streets.point(roads, streets.length * 0.5, streets.kerb_lateral(roads))[:2], axis=1)
-        late = np.stack(streets.point(roads, streets.length * 0.8, streets.kerb_lateral(roads))[:2], axis=1)
-        hits = np.zeros((streets.roads, 2), dtype=np.int64)
-        for column in range(self.cameras.candidates.shape[1]):
-            camera = self.cameras.candidates[: streets.roads, column]
-            for k, at in enumerate((middle, late)):
-                hits[:, k] += (camera >= 0) & self.cameras.sees(np.maximum(camera, 0), at[:, 0], at[:, 1])
-        self.covered = np.flatnonzero(hits.sum(axis=1) > 0)
+        seen = np.zeros(streets.roads, dtype=np.bool_)
+        for share in (0.4, 0.6, 0.8):
+            x, y, _, _ = streets.point(roads, streets.length * share, streets.kerb_lateral(roads))
+            seen |= self.visible(roads, x, y)
+        self.covered = np.flatnonzero(seen)
 
     def watch(self, oids: Column | int, event: Event) -> None:
         """Detections of these objects count as sightings of the event."""
@@ -113,15 +110,13 @@ class Stage:
         if self.busy[place] <= 0:
             del self.busy[place]
 
-    def some_road(self, *, least_lanes: int = 1, least_m: float = 90.0, inner: bool = False) -> int | None:
+    def some_road(self, *, least_lanes: int = 1, least_m: float = 90.0) -> int | None:
         """A road that no event uses, most likely one that cameras see."""
         streets, chance = self.streets, self.chance
         for _ in range(60):
             seen = len(self.covered) and chance.random() < 0.93
             road = int(chance.choice(self.covered) if seen else chance.integers(0, streets.roads))
             if streets.lanes[road] < least_lanes or streets.length[road] < least_m or self.busy[road]:
-                continue
-            if inner and streets.end[road] < 0:
                 continue
             return road
         return None
@@ -152,7 +147,25 @@ class Stage:
         rows = np.flatnonzero(fit)
         if self.busy:
             rows = rows[~np.isin(road[rows], list(self.busy))]
-        return rows
+        # Where it will stand matters: some metres on.
+        ahead = 1.6 * t["v"][rows]
+        x, y = t["x"][rows] + t["hx"][rows] * ahead, t["y"][rows] + t["hy"][rows] * ahead
+        return rows[self.visible(road[rows], x, y)]
+
+    def visible(self, place: Column, x: Column, y: Column) -> Bools:
+        """Whether some camera sees each spot, element by element."""
+        seen = np.zeros(len(x), dtype=np.bool_)
+        for column in range(self.cameras.candidates.shape[1]):
+            camera = self.cameras.candidates[place, column]
+            seen |= (camera >= 0) & self.cameras.sees(np.maximum(camera, 0), x, y)
+        return seen
+
+    def along(self, road: int, low: float, high: float, lateral: float) -> float:
+        """A place along a road between two shares of its length, where a camera sees it if there is such a place."""
+        tries = float(self.streets.length[road]) * self.chance.uniform(low, high, 12)
+        roads = np.full(12, road, dtype=np.int32)
+        x, y, _, _ = self.streets.point(roads, tries, np.full(12, lateral))
+        return float(tries[np.argmax(self.visible(roads, x, y))])
 
     def row_of(self, oid: int) -> int | None:
         """The row of a vehicle by its number, None once it has left."""

@@ -111,9 +111,8 @@ def fire(stage: Stage, event: Event, now: float) -> Course:
     if road is None:
         return
     stage.claim(road)
-    length = float(stage.streets.length[road])
     lateral = float(stage.streets.lateral[road, 0]) + stage.uniform(4, 9)
-    x, y = stage.at(road, stage.uniform(0.35, 0.85) * length, lateral)
+    x, y = stage.at(road, stage.along(road, 0.3, 0.9, lateral), lateral)
     end = now + stage.uniform(260, 450)
     shape = {"way": MILLING, "place": road, "x": x, "y": y, "ax": x, "ay": y, "wander": 0.25, "until": end}
     smoke = stage.people.add(1, THING, ObjectClass.SMOKE, **{**shape, "confidence": stage.uniform(0.58, 0.74)})
@@ -142,8 +141,9 @@ def crowd(stage: Stage, event: Event, now: float) -> Course:
         return
     stage.claim(road)
     people = int(chance.integers(22, 52))
-    length, beyond = float(stage.streets.length[road]), stage.uniform(8, 13)
-    x, y = stage.at(road, stage.uniform(0.3, 0.85) * length, float(stage.streets.lateral[road, 0]) + beyond)
+    beyond = stage.uniform(8, 13)
+    lateral = float(stage.streets.lateral[road, 0]) + beyond
+    x, y = stage.at(road, stage.along(road, 0.25, 0.9, lateral), lateral)
     spread = min(beyond - 2.0, 3.0 + 0.12 * people)
     end = now + stage.uniform(160, 320)
     loud = 66 + 10 * np.log10(people) + stage.uniform(0, 8)

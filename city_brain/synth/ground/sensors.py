@@ -22,6 +22,8 @@ UNITS: dict[int, tuple[tuple[str, float, float], ...]] = {
 }
 """Per quantity the usual and the odd unit: sent = a * canonical + b."""
 
+UNIT_NAMES = tuple(tuple(name for name, _, _ in pair) for pair in UNITS.values())
+"""The names of all units, by quantity."""
 _ODD_UNIT = 0.08
 _AIR = (Quantity.PM2_5, Quantity.VOC, Quantity.TEMPERATURE)
 _WEATHER = (Quantity.WIND_SPEED, Quantity.WIND_DIRECTION, Quantity.RAIN, Quantity.HUMIDITY)

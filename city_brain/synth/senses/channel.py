@@ -4,13 +4,14 @@ A message's event time is true time + the source's skew, which drifts and now an
 the source's floor + a log-normal delay, and not before a stall of the source's uplink ends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from city_brain.observations.vocabulary import Kind
+from city_brain.synth.senses.garbage import apply_flaws, choose_flaws
 from city_brain.synth.settings import SynthSettings, Traits
 from city_brain.types import Column, Floats, Ints
 
@@ -23,8 +24,7 @@ MESSAGE = np.dtype(
         ("source", "i4"),
         ("note", "i4"),  # text of a report, -1
         ("seq", "i8"),
-        ("true_ms", "i8"),
-        ("event_ms", "i8"),
+        ("event_ms", "i8"),  # true time until it is sent
         ("arrival_ms", "i8"),
         ("lon", "f8"),
         ("lat", "f8"),
@@ -33,9 +33,8 @@ MESSAGE = np.dtype(
         ("value", "f8"),  # confidence, reading in the unit sent
         ("speed", "f8"),
         ("heading", "f8"),
-        ("bbox", "i4", (4,)),
+        ("bbox", "i2", (4,)),
         ("lamps", "i8"),  # sum of colour * 6 ** (3 * arm + movement)
-        ("oid", "i8"),  # object behind a detection, never sent
     ]
 )
 """One message in flight; times in epoch ms."""
@@ -89,46 +88,59 @@ class Channel:
         self._stalled_until = np.zeros(count)
         self._stalled = np.zeros(0, dtype=np.int64)
         self._under_way: dict[int, list[Column]] = {}
-        self.counts = {"sent": 0, "lost": 0, "duplicates": 0}
+        self.counts = {"dropped": 0, "duplicates": 0, "garbage": 0}
 
-    def send(self, second: int, messages: Column) -> None:
-        """Puts messages of one second under way; each source's rows must stand together, in the order of sending."""
+    def send(self, second: int, parts: Sequence[Column]) -> None:
+        """Puts the messages of one second under way; each source's rows stand together, in the order of sending."""
         self._stall(second)
+        messages = joined(parts)
         n = len(messages)
         if n == 0:
             return
         source = messages["source"]
+        true_ms = messages["event_ms"].copy()
         messages["seq"] = self._number(source)
-        elapsed = messages["true_ms"] - self.settings.start_ms
-        messages["event_ms"] = np.rint(messages["true_ms"] + self._skew_ms[source] + self._drift[source] * elapsed)
-        delay = self.traits.delay_median_s * np.exp(self.traits.delay_shape * self.chance.normal(0, 1, n)) * 1000
-        arrival = messages["true_ms"] + self._floor_ms[source] + delay
+        elapsed = true_ms - self.settings.start_ms
+        messages["event_ms"] += np.rint(self._skew_ms[source] + self._drift[source] * elapsed).astype(np.int64)
+        delay = self.traits.delay_median_s * 1000 * np.exp(self.traits.delay_shape * self._normal(n))
+        arrival = true_ms + self._floor_ms[source] + delay
         stalled = self._stalled_until[source]
         late = stalled > arrival
         arrival[late] = stalled[late] + self.chance.exponential(60.0, int(late.sum()))
-        messages["arrival_ms"] = np.rint(arrival)
-        kept = messages[self.chance.random(n) >= self.traits.loss]
-        again = kept[self.chance.random(len(kept)) < self.traits.duplicates]
-        again["arrival_ms"] += np.rint(self.chance.exponential(700.0, len(again))).astype(np.int64) + 1
-        self.counts["sent"] += n
-        self.counts["lost"] += n - len(kept)
-        self.counts["duplicates"] += len(again)
-        self.deliver(np.concatenate([kept, again]))
+        self._deliver(messages, np.rint(arrival).astype(np.int64))
 
-    def deliver(self, messages: Column) -> None:
-        """Puts messages whose arrival is set into the buckets of their seconds."""
-        arrives = (messages["arrival_ms"] - self.settings.start_ms) // 1000
-        order = np.argsort(arrives, kind="stable")
-        ordered, arrives = messages[order], arrives[order]
-        for second, part in _runs(arrives):
+    def _deliver(self, messages: Column, arrival_ms: Ints) -> None:
+        """Loses some, repeats some, spoils copies of some, and puts all into buckets by second of arrival."""
+        chance, n = self.chance, len(messages)
+        kept = np.flatnonzero(chance.random(n) >= self.traits.loss)
+        fate = chance.random(len(kept))
+        again = kept[fate < self.traits.duplicates]
+        spoiled = kept[fate > 1 - self.settings.garbage_fraction]
+        late = arrival_ms[again] + 1 + np.rint(chance.exponential(700.0, len(again))).astype(np.int64)
+        which = np.concatenate([kept, again, spoiled])
+        arrives = np.concatenate([arrival_ms[kept], late, arrival_ms[spoiled]])
+        flaw = np.zeros(len(which), dtype=np.uint8)
+        flaw[len(which) - len(spoiled) :] = choose_flaws(messages["kind"][spoiled], chance)
+        bucket = (arrives - self.settings.start_ms) // 1000
+        order = np.argsort(bucket, kind="stable")
+        ordered = messages[which[order]]
+        ordered["arrival_ms"], ordered["flaw"] = arrives[order], flaw[order]
+        if len(spoiled):
+            apply_flaws(ordered)
+        for second, part in _runs(bucket[order]):
             self._under_way.setdefault(second, []).append(ordered[part])
+        counts = {"dropped": n - len(kept), "duplicates": len(again), "garbage": len(spoiled)}
+        self.counts = {name: self.counts[name] + more for name, more in counts.items()}
+
+    def _normal(self, n: int) -> Column:
+        return self.chance.standard_normal(n, dtype=np.float32)
 
     def arrivals(self, second: int) -> Column:
         """The messages that arrive in one second, in order of arrival; all of them must have been sent."""
         parts = self._under_way.pop(second, None)
         if parts is None:
             return np.empty(0, dtype=MESSAGE)
-        messages = np.concatenate(parts)
+        messages = joined(parts)
         return messages[np.argsort(messages["arrival_ms"], kind="stable")]
 
     def rest(self) -> Iterator[tuple[int, Column]]:
@@ -161,6 +173,16 @@ class Channel:
         self._stalled_until[stalls] = np.maximum(self._stalled_until[stalls], now + length)
         steps = chance.integers(0, count - 1, chance.poisson(_STEP_CHANCE * count))
         self._skew_ms[steps] = chance.uniform(-self.traits.skew_s, self.traits.skew_s, len(steps)) * 1000
+
+
+def joined(parts: Sequence[Column]) -> Column:
+    """Messages one after another; numpy's own joining of structured columns compares their fields anew every time."""
+    whole = np.empty(sum(map(len, parts)), dtype=MESSAGE)
+    at = 0
+    for part in parts:
+        whole[at : at + len(part)] = part
+        at += len(part)
+    return whole
 
 
 def _runs(ordered: Ints) -> Iterator[tuple[int, slice]]:

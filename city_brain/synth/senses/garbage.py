@@ -134,7 +134,6 @@ def spoil(flaw: int, line: bytes, salt: int) -> bytes:
     return line if flaw >= _FIRST_IN_COLUMNS else _LINES[FLAWS[flaw]](line, salt)
 
 
-def in_columns(messages: Column) -> Column:
-    """The messages that columns can hold."""
-    flaw = messages["flaw"]
-    return messages[(flaw == 0) | (flaw >= _FIRST_IN_COLUMNS)] if flaw.any() else messages
+def in_columns(flaw: Column) -> Bools:
+    """Which messages columns can hold."""
+    return np.asarray((flaw == 0) | (flaw >= _FIRST_IN_COLUMNS))

@@ -95,6 +95,10 @@ class Tracker:
         self._focal = 960.0 / np.tan(np.deg2rad(np.minimum(cameras.fov_deg, 90.0) / 2))
         turn = np.deg2rad(cameras.heading_deg)
         self._sin, self._cos = np.sin(turn), np.cos(turn)
+        has = cameras.candidates >= 0
+        self._count = has.sum(axis=1)
+        self._first = np.cumsum(self._count) - self._count
+        self._flat = cameras.candidates[has]
         self._round = cameras.kind == ROUND
         self._range2 = cameras.range_m**2
         self._edge2 = np.cos(np.deg2rad(cameras.fov_deg) / 2) ** 2
@@ -135,18 +139,22 @@ class Tracker:
         self._end(self.pairs["born"])
         self.pairs.keep(np.zeros(self.pairs.n, dtype=np.bool_))
 
+    def _normal(self, n: int) -> Column:
+        return self.chance.standard_normal(n, dtype=np.float32)
+
     def _in_view(self, scene: Scene) -> tuple[Ints, Indices]:
-        candidates = self.cameras.candidates[scene.place]
-        which, column = np.nonzero(candidates >= 0)
-        camera = candidates[which, column]
+        count = self._count[scene.place]
+        which = np.repeat(np.arange(len(count)), count)
+        first = self._first[scene.place] - (np.cumsum(count) - count)
+        camera = self._flat[np.arange(len(which)) + np.repeat(first, count)]
         dx, dy = scene.x[which] - self.cameras.x[camera], scene.y[which] - self.cameras.y[camera]
         squared = dx * dx + dy * dy
-        ahead = dx * self._sin[camera] + dy * self._cos[camera]
-        seen = squared <= self._range2[camera]
-        seen &= (ahead >= 0) | self._round[camera]
-        seen &= (ahead * ahead >= self._edge2[camera] * squared) | self._round[camera]
+        near = np.flatnonzero((squared <= self._range2[camera]) & ~self.dark[camera])
+        which, camera, squared = which[near], camera[near], squared[near]
+        ahead = dx[near] * self._sin[camera] + dy[near] * self._cos[camera]
+        seen = ((ahead >= 0) & (ahead * ahead >= self._edge2[camera] * squared)) | self._round[camera]
         only = scene.camera[which]
-        seen &= ~self.dark[camera] & ((only < 0) | (only == camera))
+        seen &= (only < 0) | (only == camera)
         return which[seen], camera[seen]
 
     def _remember(self, pair: Ints, cls: Codes) -> Ints:
@@ -161,7 +169,7 @@ class Tracker:
         if count:
             mistaken = chance.random(count) < 2 * self.traits.confusion
             t.append(
-                count, pair=pair[fresh], track=0, radial=chance.normal(0, 1, count), across=chance.normal(0, 1, count),
+                count, pair=pair[fresh], track=0, radial=self._normal(count), across=self._normal(count),
                 hidden=chance.random(count) < 0.15, named=np.where(mistaken, _LOOKALIKE[cls[fresh]], cls[fresh]),
                 first_ms=0, last_ms=0, last_s=-1, born=False,
             )  # fmt: skip
@@ -182,7 +190,7 @@ class Tracker:
         keep = np.exp(-1.0 / _SLOW_S)
         fresh = np.sqrt(1 - keep * keep)
         for name in ("radial", "across"):
-            t[name][rows] = keep * t[name][rows] + fresh * chance.normal(0, 1, len(rows))
+            t[name][rows] = keep * t[name][rows] + fresh * self._normal(len(rows))
         phantom = np.isfinite(scene.confidence[which]) & (scene.confidence[which] < 0.6)
         miss = np.where(
             phantom, 0.35, traits.miss * (0.5 + far * far * 1.5) + np.maximum(_VISIBILITY[scene.cls[which]], 0)
@@ -212,12 +220,12 @@ class Tracker:
         far = 1.0 + traits.far_noise * (distance / 100.0) ** 2
         rx, ry = dx / np.maximum(distance, 1.0), dy / np.maximum(distance, 1.0)
         cls = scene.cls[which]
-        vague = np.where(np.isin(cls, (ObjectClass.SMOKE, ObjectClass.FIRE)), 3.0, 1.0)
+        vague = np.where((cls == ObjectClass.SMOKE) | (cls == ObjectClass.FIRE), 3.0, 1.0)
         along = traits.slow_noise_m * far * 1.25 * t["radial"][rows] * vague
         across = traits.slow_noise_m * (0.8 + 0.2 * far) * t["across"][rows] * vague
         quick = traits.quick_noise_m * far
-        x = x + self._bias[camera, 0] + rx * along - ry * across + quick * chance.normal(0, 1, count)
-        y = y + self._bias[camera, 1] + ry * along + rx * across + quick * chance.normal(0, 1, count)
+        x = x + self._bias[camera, 0] + rx * along - ry * across + quick * self._normal(count)
+        y = y + self._bias[camera, 1] + ry * along + rx * across + quick * self._normal(count)
         speed, heading = self._motion(scene, which, count)
         mean = np.where(
             np.isfinite(scene.confidence[which]),
@@ -229,18 +237,17 @@ class Tracker:
         sigma = np.hypot(traits.slow_noise_m * far, quick)
         return Seen(
             camera=camera, oid=scene.oid[which], track=t["track"][rows], cls=named.astype(np.uint8), frame_ms=frame_ms,
-            x=x, y=y, sigma=sigma, confidence=np.clip(mean + chance.normal(0, 0.055, count), 0.2, 0.99),
+            x=x, y=y, sigma=sigma, confidence=np.clip(mean + 0.055 * self._normal(count), 0.2, 0.99),
             speed=speed, heading=heading, bbox=self._boxes(camera, dx, dy, distance, cls, scene.size[which]),
         )  # fmt: skip
 
     def _motion(self, scene: Scene, which: Ints, count: int) -> tuple[Floats, Floats]:
         """Speed and heading as the camera measures them: a standing object's heading is mostly guessed."""
-        chance = self.chance
         speed = np.hypot(scene.x[which] - scene.px[which], scene.y[which] - scene.py[which])
         heading = np.degrees(np.arctan2(scene.hx[which], scene.hy[which]))
         spread = np.where(speed > 1.5, 3.5, np.where(speed > 0.4, 9.0, 22.0))
-        heading = np.mod(heading + spread * chance.normal(0, 1, count), 360.0)
-        measured = speed * (1 + 0.05 * chance.normal(0, 1, count)) + np.abs(chance.normal(0, 0.12, count))
+        heading = np.mod(heading + spread * self._normal(count), 360.0)
+        measured = speed * (1 + 0.05 * self._normal(count)) + np.abs(0.12 * self._normal(count))
         return np.maximum(measured, 0.0), heading
 
     def _boxes(self, camera: Indices, dx: Floats, dy: Floats, distance: Floats, cls: Codes, size: Floats) -> Column:

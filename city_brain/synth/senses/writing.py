@@ -1,5 +1,6 @@
 """Messages in the two forms of observations: JSON twin lines, and columns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from city_brain.observations.vocabulary import (
     Quantity,
     Status,
 )
+from city_brain.synth.ground.sensors import UNIT_NAMES
 from city_brain.synth.senses.channel import Roster
 from city_brain.synth.senses.garbage import in_columns, spoil
 from city_brain.types import Codes, Column, Indices
@@ -145,52 +147,66 @@ def _reports(messages: Column, books: Books) -> list[bytes]:
     ]
 
 
-class _Words(dict[str, int]):
-    """Strings numbered in the order of first use."""
+_UNITS: Final = tuple(dict.fromkeys(name for pair in UNIT_NAMES for name in pair))
+_VOCABULARY: Final = (*_SOURCE_KINDS, *_CLASS, *_MODE, *_QUANTITY, *_CATEGORY, *_STATUS, *CHANNELS, *_UNITS, DATUM)
+_WORDS: Final = tuple(dict.fromkeys(_VOCABULARY))
+_NUMBER: Final = {word: number for number, word in enumerate(_WORDS)}
 
-    def __missing__(self, word: str) -> int:
-        self[word] = number = len(self)
-        return number
 
-    def table(self, words: tuple[str, ...]) -> Indices:
-        """Numbers of a whole vocabulary."""
-        return np.array([self[word] for word in words], dtype=np.int32)
+def _numbers(words: tuple[str, ...]) -> Indices:
+    """Dictionary indices of a vocabulary, which stands before all names."""
+    return np.array([_NUMBER[word] for word in words], dtype=np.int32)
+
+
+_KIND_WORDS, _CLASS_WORDS, _MODE_WORDS = _numbers(_SOURCE_KINDS), _numbers(_CLASS), _numbers(_MODE)
+_QUANTITY_WORDS, _CATEGORY_WORDS, _STATUS_WORDS = _numbers(_QUANTITY), _numbers(_CATEGORY), _numbers(_STATUS)
+_CHANNEL_WORDS = _numbers(CHANNELS)
+
+
+class _Names:
+    """The dictionary of a batch: the vocabulary, then the names that occur."""
+
+    def __init__(self) -> None:
+        self.strings: list[str] = list(_WORDS)
+
+    def add(self, which: Column, names: Sequence[str]) -> Indices:
+        """Dictionary indices of names[which]."""
+        used, place = np.unique(which, return_inverse=True)
+        first = len(self.strings)
+        self.strings.extend(map(names.__getitem__, used.tolist()))
+        return np.asarray(first + place, dtype=np.int32)
 
 
 def to_columns(messages: Column, books: Books) -> Observations:
     """The messages as columns; garbage that no row can hold is left out, the rest is as in the lines."""
-    messages = in_columns(messages)
-    words = _Words()
-    used, source = np.unique(messages["source"], return_inverse=True)
-    names = words.table(tuple(books.source_ids[k] for k in used.tolist()))
-    kinds = words.table(_SOURCE_KINDS)
-    status = words.table(_STATUS)
-    report = messages["kind"] == Kind.REPORT
+    holds = in_columns(messages["flaw"])
+    names = _Names()
+    kind, status = messages["kind"][holds], messages["status"][holds]
     common = Common(
-        kind=np.ascontiguousarray(messages["kind"]),
-        source=names[source] if len(names) else np.empty(0, np.int32),
-        source_kind=kinds[messages["kind"]],
-        status=np.where(messages["status"] > 0, status[messages["status"]], -1).astype(np.int32),
-        datum=np.where(report, words[DATUM], -1).astype(np.int32),
-        **{name: np.ascontiguousarray(messages[name]) for name in ("seq", "event_ms", "arrival_ms", "lon", "lat")},
-        position_error_m=np.ascontiguousarray(messages["sigma"]),
+        kind=kind,
+        source=names.add(messages["source"][holds], books.source_ids),
+        source_kind=_KIND_WORDS[kind],
+        status=np.where(status > 0, _STATUS_WORDS[status], -1).astype(np.int32),
+        datum=np.where(kind == Kind.REPORT, _NUMBER[DATUM], -1).astype(np.int32),
+        **{name: messages[name][holds] for name in ("seq", "event_ms", "arrival_ms", "lon", "lat")},
+        position_error_m=messages["sigma"][holds],
     )
-    parts: dict[str, Any] = {kind.name: messages[messages["kind"] == kind] for kind in Kind}
+    parts: dict[str, Any] = {kind.name: messages[holds & (messages["kind"] == kind)] for kind in Kind}
     return Observations(
         common=common,
-        detections=_detection_columns(parts["DETECTION"], words),
-        signals=_signal_columns(parts["SIGNAL"], books, words),
-        sensors=_sensor_columns(parts["SENSOR"], books, words),
-        reports=_report_columns(parts["REPORT"], books, words),
-        strings=tuple(words),
+        detections=_detection_columns(parts["DETECTION"]),
+        signals=_signal_columns(parts["SIGNAL"], books, names),
+        sensors=_sensor_columns(parts["SENSOR"], books),
+        reports=_report_columns(parts["REPORT"], books, names),
+        strings=tuple(names.strings),
     )
 
 
-def _detection_columns(messages: Column, words: _Words) -> Detections:
+def _detection_columns(messages: Column) -> Detections:
     return Detections(
         track=np.ascontiguousarray(messages["track"]),
         track_text=np.full(len(messages), -1, dtype=np.int32),
-        class_name=words.table(_CLASS)[messages["code"]],
+        class_name=_CLASS_WORDS[messages["code"]],
         confidence=np.ascontiguousarray(messages["value"]),
         speed_mps=np.ascontiguousarray(messages["speed"]),
         heading_deg=np.ascontiguousarray(messages["heading"]),
@@ -198,7 +214,7 @@ def _detection_columns(messages: Column, words: _Words) -> Detections:
     )
 
 
-def _signal_columns(messages: Column, books: Books, words: _Words) -> Signals:
+def _signal_columns(messages: Column, books: Books, names: _Names) -> Signals:
     junction = messages["source"] - books.roster.cameras
     lamps = np.zeros((len(messages), LAMP_COLUMNS), dtype=np.uint8)
     colour = lamps_of(messages["lamps"])
@@ -208,28 +224,22 @@ def _signal_columns(messages: Column, books: Books, words: _Words) -> Signals:
         has = side >= 0
         for movement in range(_TURNS):
             lamps[rows[has], side[has] * len(MOVEMENTS) + movement] = colour[has, arm, movement]
-    used, place = np.unique(junction, return_inverse=True)
-    names = words.table(tuple(books.junction_ids[k] for k in used.tolist()))
-    return Signals(
-        intersection=names[place] if len(names) else np.empty(0, np.int32),
-        mode=words.table(_MODE)[messages["code"]],
-        lamps=lamps,
-    )
+    intersection = names.add(junction, books.junction_ids)
+    return Signals(intersection=intersection, mode=_MODE_WORDS[messages["code"]], lamps=lamps)
 
 
-def _sensor_columns(messages: Column, books: Books, words: _Words) -> Sensors:
+def _sensor_columns(messages: Column, books: Books) -> Sensors:
     which = messages["source"] - (books.roster.cameras + books.roster.signals)
-    units = np.array([words[books.unit[k]] for k in which.tolist()], dtype=np.int32)
     return Sensors(
-        quantity=words.table(_QUANTITY)[books.quantity[which]],
+        quantity=_QUANTITY_WORDS[books.quantity[which]],
         value=np.ascontiguousarray(messages["value"]),
-        unit=units,
+        unit=np.array([_NUMBER[books.unit[k]] for k in which.tolist()], dtype=np.int32),
     )
 
 
-def _report_columns(messages: Column, books: Books, words: _Words) -> Reports:
+def _report_columns(messages: Column, books: Books, names: _Names) -> Reports:
     return Reports(
-        text=words.table(tuple(books.text(note) for note in messages["note"].tolist())),
-        category=words.table(_CATEGORY)[messages["code"]],
-        channel=words.table(CHANNELS)[messages["track"]],
+        text=names.add(messages["note"] % max(1, len(books.texts)), books.texts),
+        category=_CATEGORY_WORDS[messages["code"]],
+        channel=_CHANNEL_WORDS[messages["track"]],
     )

@@ -1,0 +1,125 @@
+"""What is said can be read back, proved, and explained in two languages."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from city_brain.errors import RecordingError
+from city_brain.incidents.explain import explain, explanation_text
+from city_brain.incidents.incident import incident_line, read_incident
+from city_brain.incidents.tick_record import PartitionTick, TickRecord
+from tests.incidents.kit import START_MS, Play, evidence, finding, types
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+def clock(ms: int) -> str:
+    """The instant as the city's people write it."""
+    return datetime.fromtimestamp(ms / 1000, SHANGHAI).isoformat(timespec="milliseconds")
+
+
+def crash_with_everything() -> Play:
+    """A crash with support, contradiction, an explained pedestrian, and a rival reading."""
+    play = Play()
+    pieces = (
+        evidence("abrupt_stop", "cam-1", 3.5, note={"deceleration_mps2": 6.1}, distance_m=1.24),
+        evidence("no_bang", "cam-3", -0.5, at_s=1),
+    )
+    crash = finding("crash", log_odds=2.5, evidence=pieces)
+    rival = finding("crash", "other", x=110.0, log_odds=1.0, evidence=(evidence("abrupt_stop", "cam-4", 2.0),))
+    person = finding("pedestrian_on_carriageway", "p", x=105.0, at_s=3, evidence=(evidence("walks", "cam-2", at_s=3),))
+    play.step(crash, rival, person)
+    play.step(crash, rival, person, times=12)
+    return play
+
+
+def test_an_incident_line_reads_back_to_the_same_line() -> None:
+    for record in crash_with_everything().records:
+        assert [incident_line(read_incident(line)) for line in record.lines] == list(record.lines)
+
+
+def test_a_tick_record_holds_its_lines_byte_for_byte() -> None:
+    for record in crash_with_everything().records:
+        text = record.to_line()
+        assert all(line in text for line in record.lines)
+        assert TickRecord.from_line(text) == TickRecord.from_line(text.decode()) == record
+
+
+@pytest.mark.parametrize("bad", [b"", b"{}", b"\xff", b'{"tick":1}'])
+def test_what_is_no_record_is_refused(bad: bytes) -> None:
+    with pytest.raises(RecordingError, match="wanted one line of a tick"):
+        TickRecord.from_line(bad)
+    with pytest.raises(RecordingError, match="wanted one revision of an incident"):
+        read_incident(bad)
+    with pytest.raises(RecordingError, match="wanted MessagePack of a tick"):
+        PartitionTick.from_bytes(bad)
+
+
+def test_another_form_of_the_same_record_is_refused() -> None:
+    line = Play().desk.step(0, START_MS, []).to_line()
+    with pytest.raises(RecordingError, match="wanted a canonical line of tick 0, got another form"):
+        TickRecord.from_line(line.replace(b":", b": ", 1))
+
+
+def test_a_partitions_record_reads_back_and_ignores_the_order_of_counters() -> None:
+    said = finding("crash", evidence=(evidence(note={"b": 1, "a": 2.5}),), path=((0.0, 0.0), (1.0, 1.0)))
+    one = PartitionTick(
+        tick=5, due_ms=9, partition=2, versions={"map": "m"}, counters={"used": 1, "late": 2}, findings=(said,)
+    )
+    other = msgspec.structs.replace(one, counters={"late": 2, "used": 1})
+    assert PartitionTick.from_bytes(one.to_bytes()) == one
+    assert one.to_bytes() == other.to_bytes()
+
+
+def test_an_explanation_takes_an_incident_apart() -> None:
+    told = explain(crash_with_everything().only(), types())
+    assert [item.what for item in told.supporting] == ["abrupt_stop"]
+    assert [item.what for item in told.contradicting] == ["no_bang"]
+    assert [(item.rule, item.weight) for item in told.joined] == [("pedestrian_on_carriageway", 0.7)]
+    assert [item.sources for item in told.not_counted] == [("cam-4",)]
+    assert told.evidence_log_odds == 3.7
+    assert told.prior_log_odds == pytest.approx(-0.5, abs=0.02)
+    assert told.headline.zh == "解放路发生交通事故"
+    assert told.headline.en == "Crash at Jiefang Road"
+
+
+def test_the_explanation_for_people_in_english() -> None:
+    incident = crash_with_everything().only()
+    assert explanation_text(incident, types(), "en", clock).splitlines() == [
+        "0611-001 Crash at Jiefang Road",
+        "  state: active; confidence 0.961; level III",
+        "  time: began 2025-06-11T10:00:00.000+08:00; announced 2025-06-11T10:00:03.000+08:00 (+3 s); "
+        "revised 2025-06-11T10:00:03.000+08:00",
+        "  place: R1, 117.0011197, 36.6500000 ± 1.0 m",
+        "  rule: crash version 1: suspected from +0.0, announced from +2.2, "
+        "over 30 s after it falls below -1.0 (log-odds)",
+        "  for:",
+        "    +3.50 abrupt_stop; cam-1; 2025-06-11T10:00:00.000+08:00; 1.2 m; deceleration_mps2 6.1; "
+        "crash v1; log 0:7:1",
+        "  against:",
+        "    -0.50 no_bang; cam-3; 2025-06-11T10:00:01.000+08:00; crash v1; log 0:7:1",
+        "  joined or explained:",
+        "    +0.70 walks; cam-2; 2025-06-11T10:00:03.000+08:00; 5.0 m; pedestrian_on_carriageway v1; log 0:7:1",
+        "  listed, not counted:",
+        "    +0.00 abrupt_stop; cam-4; 2025-06-11T10:00:00.000+08:00; crash v1; log 0:7:1",
+        "  sum: evidence +3.70, prior -0.50: confidence 0.961",
+    ]
+
+
+def test_the_explanation_for_people_in_chinese() -> None:
+    play = Play()
+    play.step(finding("crash", x=800.0, y=900.0))
+    (said,) = play.step(finding("crash", gone=True))
+    lines = explanation_text(said, types(), "zh", clock).splitlines()
+    assert lines[:2] == ["0611-001 117.00896, 36.65808发生交通事故", "  状态: 已结束; 置信度 0.953; 建议等级 III"]
+    assert "结束 2025-06-11T10:00:04.000+08:00" in lines[2]
+    assert lines[-1] == "  合计: 证据 +4.00，先验 -0.99：置信度 0.953"
+
+
+def test_a_withdrawn_incident_says_why() -> None:
+    play = Play()
+    play.step(finding("crash", log_odds=1.0))
+    (said,) = play.step(times=40)
+    assert "state: withdrawn (faded)" in explanation_text(said, types(), "en", clock)
