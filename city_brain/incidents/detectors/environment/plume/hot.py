@@ -19,6 +19,8 @@ MICROGRAMS_PER_UNIT = {
 }  # fmt: skip
 """Quantities that plumes carry, and ug/m3 in one canonical unit of each (VOC as benzene, at 25 degrees C)."""
 
+_CARRIED = np.isin(np.arange(len(Quantity)), list(MICROGRAMS_PER_UNIT))
+
 _SCHEMA = {
     "channel": np.int64, "quantity": np.int64, "first_ms": np.int64, "last_ms": np.int64, "n": np.int64,
     "mean": np.float64, "hot": np.bool_, "of": np.int64, "tells": np.bool_,
@@ -63,9 +65,8 @@ class HotSensors(msgspec.Struct):
 
     def _fresh(self, scene: Scene) -> Ints:
         """Channels read in this tick whose quantity plumes carry."""
-        fresh = scene.sensors.table["fresh"]
-        found = [at[fresh[at]] for at in (scene.sensors.of(quantity) for quantity in MICROGRAMS_PER_UNIT)]
-        return np.concatenate(found)
+        at = np.flatnonzero(scene.sensors.table["fresh"])
+        return at[_CARRIED[scene.sensors.table["quantity"][at]]]
 
     def _at_once(self, scene: Scene, at: Ints, excess: Floats) -> Bools:
         """Whether half of an excess (n,) came within three readings, as a plume's does; the air of a city drifts."""
