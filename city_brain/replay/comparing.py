@@ -82,4 +82,6 @@ def _apart_ms(a: Incident, b: Incident) -> int:
 
 
 def _name(incident: Incident) -> str:
-    return f"{incident.number} {incident.type} at {incident.lon:.5f},{incident.lat:.5f} announced {incident.detected_ms}"
+    return (
+        f"{incident.number} {incident.type} at {incident.lon:.5f},{incident.lat:.5f} announced {incident.detected_ms}"
+    )
