@@ -15,12 +15,21 @@ from city_brain import __version__
 from city_brain.cli.common import FAILED, INTERRUPTED, USAGE
 from city_brain.errors import CityBrainError, SettingsError
 
-COMMANDS: Final = ("demo", "fuse", "verify", "answers", "synthesise", "running", "watching")
-"""Modules beside this one; each has a function `register(app)`."""
+COMMANDS: Final = {
+    "demo": "demo",
+    "run": "running",
+    "watch": "watching",
+    "fuse": "fuse",
+    "explain": "answers",
+    "verify": "verify",
+    "synth": "synthesise",
+    "score": "answers",
+}
+"""Commands, and the modules beside this one that have them; each has a function `register(app)`."""
 
 
-def command_line() -> typer.Typer:
-    """The command line with all its commands."""
+def command_line(word: str = "") -> typer.Typer:
+    """The command line: only what `word` needs where that is a command, so that it starts without what others import."""
     app = typer.Typer(
         name="city-brain",
         help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",
@@ -30,8 +39,9 @@ def command_line() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_version)
-    for command in COMMANDS:
-        importlib.import_module(f"city_brain.cli.{command}").register(app)
+    modules = [COMMANDS[word]] if word in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for module in modules:
+        importlib.import_module(f"city_brain.cli.{module}").register(app)
     return app
 
 
@@ -44,7 +54,7 @@ def _version(show: bool = typer.Option(False, "--version", help="Print the versi
 def main() -> None:
     """Runs the command line and exits with its code."""
     try:
-        command_line()()
+        command_line(sys.argv[1] if len(sys.argv) > 1 else "")()
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)

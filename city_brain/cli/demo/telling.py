@@ -76,7 +76,7 @@ class Teller:
         when = self.clock(incident.detected_ms or incident.updated_ms)
         level = f"level {incident.level}" if incident.level else "no level"
         self.line(
-            f"{when}  {incident.number}  {incident.type}  confidence {incident.confidence:.2f}, {level}", "bold yellow"
+            f"{when}  {incident.number}  {incident.type}  confidence {incident.confidence:.3f}, {level}", "bold yellow"
         )
         self.line(f"          {said.en} | {said.zh}")
         self.line(
@@ -101,7 +101,7 @@ class Teller:
         self.line(
             f"sum {told.evidence_log_odds:+.2f}, prior {told.prior_log_odds:+.2f}: confidence "
             f"{incident.confidence:.3f}; {rule.type} version {rule.version} announces from {rule.open_log_odds:+.1f} "
-            f"({self._enough(incident):.2f})"
+            f"({self._enough(incident):.3f})"
         )
 
     def _enough(self, incident: Incident) -> float:
@@ -125,8 +125,8 @@ class Teller:
         self.section("NEAR MISS", f"{surest.number} {headline(surest, kind).en}: suspected, never announced")
         enough = self._enough(surest)
         self.line(
-            f"{self.clock(surest.updated_ms)}  {surest.type} at confidence {surest.confidence:.2f}, "
-            f"announced from {enough:.2f}"
+            f"{self.clock(surest.updated_ms)}  {surest.type} at confidence {surest.confidence:.3f}, "
+            f"announced from {enough:.3f}"
         )
         for label, item in (("", miss.strongest_for), ("against", miss.strongest_against)):
             if item is not None:
