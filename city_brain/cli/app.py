@@ -1,7 +1,7 @@
 """The `city-brain` command: its subcommands, and what becomes of errors.
 
-Data go to standard output, progress and errors to standard error. Exit codes: 0 ok, 1 failed, 2 usage, 4 outputs
-differ, 130 interrupted.
+Data go to standard output, progress and errors to standard error. Exit codes: 0 ok, 1 failed, 2 usage, 3 done but data
+was lost, 4 outputs differ, 130 interrupted.
 """
 
 import importlib
@@ -29,7 +29,7 @@ COMMANDS: Final = {
 
 
 def command_line(word: str = "") -> typer.Typer:
-    """The command line: only what `word` needs where that is a command, so that it starts without what others import."""
+    """The command line: only what `word` needs where it is a command, so that it starts without the others' imports."""
     app = typer.Typer(
         name="city-brain",
         help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",

@@ -15,6 +15,7 @@ from city_brain.ticks.tick import TickSettings
 
 FAILED: Final = 1
 USAGE: Final = 2
+DATA_LOST: Final = 3
 OUTPUTS_DIFFER: Final = 4
 INTERRUPTED: Final = 130
 """Exit codes of `city-brain`; 0 is ok."""

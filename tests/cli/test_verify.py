@@ -24,7 +24,7 @@ def test_every_way_of_reading_gives_one_digest(world: Fused) -> None:
 
 
 def test_answers_that_differ_exit_with_4(world: Fused, tmp_path: Path) -> None:
-    """Whoever reads the recording after the first process finds half of it: the others must not agree with the first."""
+    """Whoever reads the recording after the first process finds half of it, so the others must not agree with it."""
     lines = zstandard.ZstdDecompressor().decompressobj().decompress(world.observations.read_bytes()).splitlines(True)
     pipe, half = tmp_path / "observations.jsonl", tmp_path / "half.jsonl"
     os.mkfifo(pipe)
