@@ -15,7 +15,7 @@ from city_brain import __version__
 from city_brain.cli.exits import FAILED, INTERRUPTED, USAGE
 from city_brain.errors import CityBrainError, SettingsError
 
-COMMANDS: Final = ("fuse", "verify", "answers", "running", "watching")
+COMMANDS: Final = ("fuse", "verify", "answers", "converting", "running", "watching")
 """Modules beside this one; each has a function `register(app)`."""
 
 app = typer.Typer(
