@@ -4,7 +4,7 @@ import ast
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +44,7 @@ class Source:
         return f"{self.name}:{getattr(node, 'lineno', 1)} {what}"
 
 
+@cache
 def files() -> list[str]:
     """Every file that is or would be in git, by path; files that git ignores are not of the house."""
     told = subprocess.run(
@@ -65,6 +66,7 @@ def texts() -> Iterator[tuple[str, str]]:
             continue
 
 
+@cache
 def sources() -> list[Source]:
     """Every Python file that a person wrote."""
     return [Source(name) for name in files() if name.endswith(".py") and not name.startswith(GENERATED)]

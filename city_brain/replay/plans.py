@@ -41,10 +41,15 @@ def as_recorded(arrival_ms: Ints, envelope_rows: int) -> Plan:
 
 
 def permuted(arrival_ms: Ints, seed: int, budget_ms: int, envelope_rows: int) -> Plan:
-    """One raw partition, each row held up by a random time within the lateness budget; its stamp stays."""
+    """One raw partition, each row held up by a random time within the lateness budget; its stamp stays.
+
+    Within an envelope rows keep the order of the recording.
+    """
     chance = np.random.Generator(np.random.PCG64(seed))
     recorded = np.argsort(arrival_ms, kind="stable")
     order = np.argsort(arrival_ms + chance.integers(0, budget_ms, len(arrival_ms)), kind="stable")
+    cuts = np.arange(envelope_rows, len(order), envelope_rows)
+    order = np.concatenate([np.sort(envelope) for envelope in np.split(order, cuts)])
     displaced = float(np.mean(order != recorded)) if len(order) else 0.0
     return Plan(f"permutation {seed}", 1, envelope_rows, order, np.zeros(len(order), np.int64), None, displaced)
 

@@ -1,0 +1,87 @@
+"""Signals kept in order of time, and vehicles that pass their stop lines."""
+
+import numpy as np
+import pytest
+
+from city_brain.fusion.signals import UNKNOWN, SignalBook
+from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import MOVEMENTS, SIDES, Colour, Mode
+from city_brain.ticks.tick import Tick
+from tests.fusion.stage import START_MS, Actor, ground, lamp_row, play, straight
+
+NORTH, EAST = (3 * SIDES.index(side) + MOVEMENTS.index("through") for side in ("N", "E"))
+
+
+def heard(*rows: Rows) -> SignalBook:
+    """A signal book after messages that came in this order, one tick each."""
+    book = SignalBook.empty(ground())
+    for row in rows:
+        moment = row.event_ms
+        book.step(Tick(0, 0, 0, 0, row, moment, np.zeros(1, dtype=np.bool_)), ground())
+    return book
+
+
+def colour_at(book: SignalBook, slot: int, second: float) -> int:
+    """What the book says of a lamp."""
+    moment = np.array([START_MS + int(1000 * second)])
+    return int(book.colour(np.array([0]), np.array([slot]), moment)[0])
+
+
+def test_a_late_message_is_put_where_its_time_belongs() -> None:
+    book = heard(lamp_row(0, (0, 4)), lamp_row(10, (2, 6)), lamp_row(5, (2, 6)))
+    assert colour_at(book, EAST, 7) == Colour.GREEN
+    assert colour_at(book, NORTH, 7) == Colour.RED
+
+
+def test_a_lamp_is_unknown_where_the_messages_around_disagree_or_are_old() -> None:
+    book = heard(lamp_row(0, (0, 4)), lamp_row(5, (2, 6)))
+    assert colour_at(book, NORTH, 3) == UNKNOWN
+    assert colour_at(book, EAST, 6) == Colour.GREEN
+    assert colour_at(book, EAST, 13) == UNKNOWN
+    assert colour_at(book, EAST, -1) == UNKNOWN
+
+
+def test_seconds_of_green_are_counted_only_while_messages_come() -> None:
+    book = heard(*(lamp_row(s, (0, 4)) for s in (0, 5, 10)))
+    since = np.array([START_MS])
+    green = book.seconds_of(Colour.GREEN, np.array([0]), np.array([NORTH]), since, START_MS + 60_000)
+    assert green[0] == pytest.approx(10 + 6.5, abs=0.2)
+
+
+def test_a_fixed_time_programme_is_learnt_and_predicted() -> None:
+    book = heard(*(lamp_row(s, (0, 4) if s % 40 < 20 else (2, 6)) for s in range(0, 200, 4)))
+    cycle = book.learn_cycle(0)
+    assert cycle is not None
+    assert len(cycle.lamps) == 40
+    later = START_MS + 1000 * np.array([400 + 10, 400 + 30])
+    assert cycle.colour(np.array([NORTH, NORTH]), later).tolist() == [Colour.GREEN, Colour.RED]
+
+
+def test_no_programme_is_learnt_from_a_signal_that_never_changes_or_hardly_spoke() -> None:
+    assert heard(*(lamp_row(s, (0, 4)) for s in range(0, 200, 4))).learn_cycle(0) is None
+    assert heard(lamp_row(0, (0, 4)), lamp_row(5, (2, 6))).learn_cycle(0) is None
+
+
+def test_a_change_of_mode_begins_a_new_run() -> None:
+    manual = [lamp_row(s, (0, 4), Mode.MANUAL) for s in range(0, 60, 5)]
+    since, unbroken = heard(*manual, lamp_row(60, (0, 4)), lamp_row(65, (0, 4))).showing_since()
+    assert since[0] == START_MS + 60_100
+    assert unbroken[0]
+
+
+def test_a_crossing_is_complete_at_its_exit_with_side_movement_and_time() -> None:
+    westward = straight((100.0, 4.8), (-10.0, 0.0))
+    crossings = []
+    for engine, _ in play(28, [Actor(westward, seen_by=("east",))]):
+        done = engine.books.crossings.completed
+        crossings += [(int(done["side"][k]), int(done["movement"][k]), int(done["cross_ms"][k])) for k in range(done.n)]
+    assert len(crossings) == 1
+    side, movement, cross_ms = crossings[0]
+    assert (side, movement) == (2, 1)
+    assert cross_ms - START_MS == pytest.approx(8_800 + 500, abs=700)
+
+
+def test_a_vehicle_that_waits_at_the_line_has_not_crossed() -> None:
+    waiting = straight((100.0, 4.8), (-10.0, 0.0), 0, 8)
+    for engine, _ in play(25, [Actor(lambda s: waiting(min(s, 8)), seen_by=("east",))]):
+        assert engine.books.crossings.completed.n == 0

@@ -1,0 +1,115 @@
+"""Detectors of moving things on a small stage: what each must find, and what must not fool it."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from city_brain.incidents.hypothesis import Finding
+from city_brain.incidents.incident_type import load_incident_types
+from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import Mode, ObjectClass
+from tests.fusion.stage import Actor, Path, lamp_row, play, straight
+
+
+def strongest(
+    kind: str, seconds: int, actors: Sequence[Actor], lamps: Callable[[int], Rows | None] = lambda s: None
+) -> float:
+    """The highest log-odds that findings of a type reach."""
+    found: list[Finding] = [f for _, findings in play(seconds, actors, lamps, (kind,)) for f in findings]
+    return max((finding.log_odds for finding in found), default=-99.0)
+
+
+def opens(kind: str) -> float:
+    """The log-odds from which the type is announced."""
+    return load_incident_types(only=(kind,))[kind].open_log_odds
+
+
+def alternating(second: int) -> Rows | None:
+    """A signal that gives north-south and east-west 30 s each, speaking every 5 s."""
+    return lamp_row(second, (0, 4) if second % 60 < 30 else (2, 6)) if second % 5 == 0 else None
+
+
+def test_a_car_that_drives_against_its_lane_is_found() -> None:
+    against = straight((20.0, 6.4), (8.0, 0.0))
+    assert strongest("wrong_way", 16, [Actor(against)]) > opens("wrong_way")
+
+
+@pytest.mark.parametrize("y", [4.8, 1.6, -4.8])
+def test_a_car_that_keeps_its_direction_is_not(y: float) -> None:
+    speed = -8.0 if y > 0 else 8.0
+    start = 149.0 if y > 0 else 20.0
+    assert strongest("wrong_way", 16, [Actor(straight((start, y), (speed, 0.0)))]) < opens("wrong_way")
+
+
+def test_a_car_a_little_over_the_middle_line_is_not_a_wrong_way_driver() -> None:
+    assert strongest("wrong_way", 16, [Actor(straight((149.0, -1.2), (-8.0, 0.0)), seen_by=("east",))]) < opens(
+        "wrong_way"
+    )
+
+
+def test_a_person_who_stands_in_a_lane_is_found() -> None:
+    standing = straight((80.0, 4.8), (0.1, 0.0))
+    assert strongest("pedestrian_on_carriageway", 30, [Actor(standing, ObjectClass.PERSON)]) > opens(
+        "pedestrian_on_carriageway"
+    )
+
+
+@pytest.mark.parametrize(("offset", "confidence"), [(2.6, 0.85), (0.0, 0.45)])
+def test_a_person_at_the_kerb_or_a_ghost_is_not(offset: float, confidence: float) -> None:
+    path = straight((80.0, 4.8 + offset), (0.1, 0.0))
+    person = Actor(path, ObjectClass.PERSON, confidence=confidence, seen_by=("east",))
+    assert strongest("pedestrian_on_carriageway", 40, [person]) < opens("pedestrian_on_carriageway")
+
+
+def westbound(start_s: int) -> Path:
+    """A way through the junction from the east at 10 m/s, over the stop line 9 s after its start."""
+    return straight((100.0, 4.8), (-10.0, 0.0), start_s, start_s + 20)
+
+
+def test_two_cars_on_red_within_a_minute_are_red_light_running() -> None:
+    actors = [Actor(westbound(s), track=s) for s in (65, 72)]
+    assert strongest("red_light_running", 110, actors, alternating) > opens("red_light_running")
+
+
+@pytest.mark.parametrize("starts", [(65,), (25, 32), (19, 20)])
+def test_one_on_red_or_two_on_green_or_two_at_the_change_are_not(starts: tuple[int, ...]) -> None:
+    actors = [Actor(westbound(s), track=s) for s in starts]
+    assert strongest("red_light_running", 110, actors, alternating) < opens("red_light_running")
+
+
+def test_lamps_that_stay_red_all_round_are_a_fault() -> None:
+    def lamps(second: int) -> Rows | None:
+        return lamp_row(second, (), all_red=True) if second > 100 and second % 5 == 0 else alternating(second)
+
+    assert strongest("signal_fault", 125, [], lamps) > opens("signal_fault")
+
+
+def test_a_controller_that_says_it_is_dark_is_a_fault() -> None:
+    def lamps(second: int) -> Rows | None:
+        return lamp_row(second, (), Mode.DARK) if second > 100 and second % 5 == 0 else alternating(second)
+
+    assert strongest("signal_fault", 125, [], lamps) > opens("signal_fault")
+
+
+def test_lamps_held_by_hand_are_no_fault_even_after_the_hand_lets_go() -> None:
+    def lamps(second: int) -> Rows | None:
+        if 700 < second < 900:
+            return lamp_row(second, (0, 4), Mode.MANUAL) if second % 5 == 0 else None
+        return alternating(second)
+
+    assert strongest("signal_fault", 930, [], lamps) < opens("signal_fault")
+
+
+@pytest.mark.parametrize(("obeys", "fault"), [(False, True), (True, False)])
+def test_a_silent_controller_is_dark_only_if_drivers_pass_on_its_red(obeys: bool, fault: bool) -> None:
+    def lamps(second: int) -> Rows | None:
+        return alternating(second) if second <= 300 else None
+
+    red_starts = [s for s in range(320, 400, 3) if 4 <= (s + 9) % 60 <= 24]
+    green_starts = [s for s in range(320, 400, 3) if 34 <= (s + 9) % 60 <= 54]
+    actors = [Actor(westbound(s), track=s) for s in (green_starts if obeys else red_starts)]
+    southbound = [
+        Actor(straight((-4.8, 100.0), (0.0, -10.0), s, s + 20), track=500 + s)
+        for s in (red_starts if obeys else green_starts)
+    ]
+    assert (strongest("signal_fault", 430, [*actors, *southbound], lamps) > opens("signal_fault")) is fault
