@@ -63,6 +63,9 @@ class ObjectBook(msgspec.Struct):
         """Takes the tracks after a tick."""
         now_ms = tick.end_ms
         self._forget(now_ms)
+        if self.table.n == 0 and tracks.table.n == 0:
+            self.pairs = PairMemory.empty()
+            return
         self.table["fresh"], self.table["n_cameras"] = False, 0
         self._fuse(tracks.table, now_ms)
         seekers = np.flatnonzero(tracks.table["fresh"] & (tracks.table["object_id"] < 0))
