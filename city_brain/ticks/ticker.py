@@ -145,11 +145,14 @@ class Ticker:
 
 
 def _where(mask: Bools, rows: Rows) -> Rows:
-    """The rows (n,) in the mask (n,)."""
-    if mask.all():
-        return rows
+    """The rows (n,) in the mask (n,); a view of them where they lie side by side, as in a log in order of arrival."""
     which = np.flatnonzero(mask)
-    return rows.take(which) if len(which) else Rows.empty()
+    if len(which) == rows.n:
+        return rows
+    if len(which) == 0:
+        return Rows.empty()
+    first, last = int(which[0]), int(which[-1])
+    return rows.take(slice(first, last + 1) if last - first + 1 == len(which) else which)
 
 
 def _without_old_notes(rows: Rows) -> Rows:
