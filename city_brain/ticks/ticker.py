@@ -108,8 +108,10 @@ class Ticker:
 
     def _count(self, rows: Rows, mask: Column | None = None) -> int:
         """How many of the rows that this ticker counts are in the mask."""
-        chosen = np.ones(rows.n, dtype=np.bool_) if mask is None else mask
-        return int(np.count_nonzero(chosen if self._counted is None else chosen & self._counted(rows)))
+        if self._counted is None:
+            return rows.n if mask is None else int(np.count_nonzero(mask))
+        mine = self._counted(rows)
+        return int(np.count_nonzero(mine if mask is None else mask & mine))
 
     @property
     def held(self) -> int:
