@@ -17,6 +17,7 @@ from city_brain.cli.common import (
     counters_text,
     open_map,
 )
+from city_brain.cli.exits import DATA_LOST
 from city_brain.digest import TreeHead
 from city_brain.errors import RecordingError
 from city_brain.replay.stream import StreamReader, track_lines
@@ -49,10 +50,13 @@ def fuse(
     site = open_map(map_path, types, tick_s, partitions)
     runner = site.runner()
     with _Outputs(incidents, tracks, ticks, site.source_names) as outputs:
-        _run(runner, observations, envelope, outputs)
+        broken = _run(runner, observations, envelope, outputs)
         if tracks:
             outputs.remaining_tracks(runner)
     _report(runner, outputs, as_json)
+    if broken:
+        typer.echo(f"city-brain: {broken}", err=True)
+        raise typer.Exit(DATA_LOST)
 
 
 class _Outputs:
@@ -109,12 +113,15 @@ def _create(path: str) -> IO[bytes]:
         raise RecordingError(f"{path}: wanted a file to write, got: {wrong.strerror}") from wrong
 
 
-def _run(runner: Runner, observations: str, envelope: int, outputs: _Outputs) -> None:
+def _run(runner: Runner, observations: str, envelope: int, outputs: _Outputs) -> RecordingError | None:
+    """Runs to the end of the recording, or as far as it can be read; answers why not."""
     progress = Progress("fuse")
-    for closed in StreamReader(runner).read(read_blocks(observations, envelope)):
+    reader = StreamReader(runner)
+    for closed in reader.read(read_blocks(observations, envelope)):
         outputs.take(closed)
         progress.show(f"{outputs.head.size} ticks, {runner.counters.read} rows, {len(outputs.states)} incidents")
     progress.done()
+    return reader.broken
 
 
 def _report(runner: Runner, outputs: _Outputs, as_json: bool) -> None:

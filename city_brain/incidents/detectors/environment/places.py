@@ -46,7 +46,9 @@ class Places(msgspec.Struct):
         tracks = scene.tracks.table
         if tracks.n == 0:
             return
-        at = np.flatnonzero(tracks["fresh"] & np.isin(tracks["cls"], classes))
+        wanted = np.zeros(len(ObjectClass), dtype=np.bool_)
+        wanted[list(classes)] = True
+        at = np.flatnonzero(tracks["fresh"] & wanted[tracks["cls"]])
         if len(at) == 0:
             return
         touched = np.zeros((self.table.n + len(at), len(ObjectClass)), dtype=np.bool_)
