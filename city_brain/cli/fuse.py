@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from city_brain.cli.common import (
+    DATA_LOST,
     JsonOption,
     MapOption,
     PartitionsOption,
@@ -17,7 +18,6 @@ from city_brain.cli.common import (
     counters_text,
     open_map,
 )
-from city_brain.cli.exits import DATA_LOST
 from city_brain.digest import TreeHead
 from city_brain.errors import RecordingError
 from city_brain.replay.stream import StreamReader, track_lines
@@ -49,7 +49,7 @@ def fuse(
     """Fuse a recording into incidents."""
     site = open_map(map_path, types, tick_s, partitions)
     runner = site.runner()
-    with _Outputs(incidents, tracks, ticks, site.source_names) as outputs:
+    with Outputs(incidents, tracks, ticks, site.source_names) as outputs:
         broken = _run(runner, observations, envelope, outputs)
         if tracks:
             outputs.remaining_tracks(runner)
@@ -59,7 +59,7 @@ def fuse(
         raise typer.Exit(DATA_LOST)
 
 
-class _Outputs:
+class Outputs:
     """The files that a run writes, and what it has counted."""
 
     def __init__(self, incidents: str, tracks: str | None, ticks: str | None, names: dict[int, str]) -> None:
@@ -71,7 +71,7 @@ class _Outputs:
         self.revisions = 0
         self.due_ms = 0
 
-    def __enter__(self) -> "_Outputs":
+    def __enter__(self) -> "Outputs":
         for name, path in self._paths.items():
             if path is not None:
                 self._files[name] = typer.get_binary_stream("stdout") if path == "-" else _create(path)
@@ -113,7 +113,7 @@ def _create(path: str) -> IO[bytes]:
         raise RecordingError(f"{path}: wanted a file to write, got: {wrong.strerror}") from wrong
 
 
-def _run(runner: Runner, observations: str, envelope: int, outputs: _Outputs) -> RecordingError | None:
+def _run(runner: Runner, observations: str, envelope: int, outputs: Outputs) -> RecordingError | None:
     """Runs to the end of the recording, or as far as it can be read; answers why not."""
     progress = Progress("fuse")
     reader = StreamReader(runner)
@@ -124,7 +124,7 @@ def _run(runner: Runner, observations: str, envelope: int, outputs: _Outputs) ->
     return reader.broken
 
 
-def _report(runner: Runner, outputs: _Outputs, as_json: bool) -> None:
+def _report(runner: Runner, outputs: Outputs, as_json: bool) -> None:
     announced = Counter(kind for kind, _, said in outputs.states.values() if said)
     counters = runner.counters
     if as_json:

@@ -6,8 +6,7 @@ import msgspec
 import numpy as np
 import typer
 
-from city_brain.cli.common import JsonOption, MapOption, Progress, TypesOption, open_map
-from city_brain.cli.exits import OUTPUTS_DIFFER
+from city_brain.cli.common import OUTPUTS_DIFFER, JsonOption, MapOption, Progress, TypesOption, open_map
 from city_brain.replay.comparing import Comparison, compare
 from city_brain.replay.plans import as_recorded
 from city_brain.replay.replay import Recording, run
@@ -44,7 +43,8 @@ def verify(
         found.append(verified)
         progress.show(f"{len(found)} ways, last: {verified.way}")
     if minutes is None:
-        for name, digest, ticks in other_processes(observations, str(map_path), environments()):
+        own_types = None if types is None else str(types)
+        for name, digest, ticks in other_processes(observations, str(map_path), own_types, environments()):
             divergence = "" if digest == found[0].digest else f"wanted {found[0].digest}, got {digest}"
             found.append(Verified(way=name, digest=digest, ticks=ticks, divergence=divergence))
             progress.show(f"{len(found)} ways, last: {name}")
