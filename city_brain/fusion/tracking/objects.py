@@ -65,6 +65,9 @@ class ObjectBook(msgspec.Struct):
     def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> None:
         """Takes the tracks after a tick."""
         self._forget(tick.end_ms)
+        if self.table.n == 0 and tracks.table.n == 0:
+            self.pairs = PairMemory.empty()
+            return
         self.table["fresh"], self.table["n_cameras"] = False, 0
         sightings = Sightings(tracks.table, tick.end_ms)
         sightings.find_objects(self.table)
