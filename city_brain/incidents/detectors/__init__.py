@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from city_brain.incidents.detectors.congestion import Congestion, CongestionParameters
 from city_brain.incidents.detectors.crash import Crash, CrashParameters
 from city_brain.incidents.detectors.environment.coverage_lost import CoverageLost, CoverageLostParameters
 from city_brain.incidents.detectors.environment.crowd import Crowd, CrowdParameters
@@ -52,6 +53,7 @@ class Registered:
 
 
 DETECTORS: dict[str, Registered] = {
+    "congestion": Registered(Congestion, CongestionParameters),
     "coverage_lost": Registered(CoverageLost, CoverageLostParameters),
     "crash": Registered(Crash, CrashParameters),
     "crowd": Registered(Crowd, CrowdParameters),
