@@ -15,7 +15,7 @@ from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.types import Floats, Ints
 
-GATE_CHI2 = 18.0
+GATE_CHI2 = 22.0
 """A wide gate: camera noise is slow, and delay floors have fatter tails than a Gaussian of the mean spread."""
 
 REACH_SAME_TIME_M = 9.0

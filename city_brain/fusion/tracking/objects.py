@@ -1,6 +1,6 @@
 """Objects on the ground: tracks of several cameras joined into the one thing that they see.
 
-Input: the tracks after a tick. State: one table row per object, kept 12 s beyond its last row so that a track that
+Input: the tracks after a tick. State: one table row per object, kept 8 s beyond its last row so that a track that
 begins where a predicted object must be takes it over; pairs of objects that keep together; which tracks were which
 object. Output: the object table, each observation counted once.
 """
@@ -19,11 +19,8 @@ from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Ints
 
-MEMORY_MS = 12_000
+MEMORY_MS = 8_000
 """Hand-over between cameras: an object is predicted for this long after its last row."""
-
-POSITION_GAIN = 0.7
-"""Share of this tick's mean of cameras in an object's position; the rest is its prediction."""
 
 _SCHEMA: dict[str, object] = {
     "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(ObjectClass),)),
@@ -68,6 +65,9 @@ class ObjectBook(msgspec.Struct):
     def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> None:
         """Takes the tracks after a tick."""
         self._forget(tick.end_ms)
+        if self.table.n == 0 and tracks.table.n == 0:
+            self.pairs = PairMemory.empty()
+            return
         self.table["fresh"], self.table["n_cameras"] = False, 0
         sightings = Sightings(tracks.table, tick.end_ms)
         sightings.find_objects(self.table)
@@ -130,11 +130,7 @@ class ObjectBook(msgspec.Struct):
         seen = (total > 0).nonzero()[0]
         total = total[seen]
         x, y, *velocity, hx, hy = (np.bincount(of, weights=weight * v, minlength=n)[seen] / total for v in values)
-        gap_s = (now_ms - table["time_ms"][seen]) / 1000.0
-        gain = np.where((table["n_rows"][seen] == 0) | (gap_s >= 1.5), 1.0, POSITION_GAIN)
-        for name, moving, measured in (("x", "vx", x), ("y", "vy", y)):
-            predicted = table[name][seen] + table[moving][seen] * gap_s
-            table[name][seen] = predicted + gain * (measured - predicted)
+        table["x"][seen], table["y"][seen] = x, y
         for name, mean in zip(MEANT[:4], velocity, strict=True):
             table[name][seen] = mean
         norm = np.maximum(np.sqrt(hx * hx + hy * hy), 1e-9)

@@ -70,6 +70,8 @@ class PedestrianOnCarriageway:
         people, limits, now_ms = self.state.people, self.parameters, scene.now_ms
         people.keep(people["last_ms"] >= now_ms - 1000 * limits.forget_s)
         objects = scene.objects.table
+        if objects.n == 0:
+            return []
         at = np.flatnonzero(objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (objects["lane"] >= 0))
         if len(at):
             crosswalk = scene.ground.views.near_crosswalk(objects["x"][at], objects["y"][at])
