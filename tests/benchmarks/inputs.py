@@ -1,5 +1,6 @@
 """What a benchmark reads: seconds of envelopes, made before the clock runs, from a synthetic or a tiled city."""
 
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ class Second:
 
 
 def write_synthetic(folder: Path, sources: int, seconds: int, seed: int = 1) -> None:
-    """Writes `city.geojson` and `seconds.bin` of a synthetic city, so that its making is not in the measured process."""
+    """Writes `city.geojson` and `seconds.bin` of a synthetic city, so that its making is not in what is measured."""
     settings = SynthSettings(seed=seed, sources=sources, minutes=seconds / 60.0, warm_up_s=60)
     city = SynthCity(settings)
     (folder / "city.geojson").write_bytes(msgspec.json.encode(city.geojson()))
@@ -80,8 +81,6 @@ class TiledWorld:
 
 def machine() -> dict[str, Any]:
     """Processor, and versions of what does the work."""
-    import platform  # noqa: PLC0415 - only the benchmark asks
-
     names = [
         line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
     ]
