@@ -1,10 +1,14 @@
-"""What a benchmark reads: seconds of envelopes, made before the clock runs, from a synthetic or a tiled city."""
+"""What a benchmark reads: seconds of envelopes of a synthetic or a tiled city, made in a process of their own.
 
-import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+The maker waits while a second is read, so making counts neither as time nor as memory of what is measured. Frames on
+its standard output: eight bytes of length, then the map, then MessagePack of a `Second` for each line asked for.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import msgspec
 import numpy as np
@@ -19,73 +23,159 @@ ENVELOPE_ROWS = 1_000
 _LENGTH_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Second:
+class City(msgspec.Struct, frozen=True, kw_only=True):
+    """A city to read: a synthetic one of so many `sources`, or the `world` in a folder laid out `tiles` times."""
+
+    name: str
+    sources: int = 0
+    world: str = ""
+    tiles: int = 1
+    seconds: int | None = None
+    """Of what is recorded only so many; None: all."""
+    warm_up: int = 20
+    """Seconds that are read and not counted."""
+    garbage: float = 0.0
+    """Share of rows that are garbage besides the others (synthetic cities)."""
+    seed: int = 1
+
+
+class Second(msgspec.Struct, frozen=True):
     """The envelopes that arrive in one second, and the mark at its end."""
 
     envelopes: list[bytes]
     mark_ms: int
 
 
-def write_synthetic(folder: Path, sources: int, seconds: int, seed: int = 1) -> None:
-    """Writes `city.geojson` and `seconds.bin` of a synthetic city, so that its making is not in what is measured."""
-    settings = SynthSettings(seed=seed, sources=sources, minutes=seconds / 60.0, warm_up_s=60)
-    city = SynthCity(settings)
-    (folder / "city.geojson").write_bytes(msgspec.json.encode(city.geojson()))
-    with (folder / "seconds.bin").open("wb") as file:
-        for block in city.blocks():
+class Maker:
+    """The process that makes a city's map and seconds."""
+
+    def __init__(self, city: City) -> None:
+        command = [sys.executable, "-m", "tests.benchmarks.inputs", msgspec.json.encode(city).decode()]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.city_map = self._frame()
+
+    def seconds(self) -> Iterator[Second]:
+        """One second after the other; the next is made when it is asked for."""
+        while frame := self._ask():
+            yield msgspec.msgpack.decode(frame, type=Second)
+        if self._process.wait() != 0:
+            raise RuntimeError(f"maker: wanted exit 0, got {self._process.returncode}")
+
+    def _ask(self) -> bytes:
+        asked = self._process.stdin
+        assert asked is not None
+        asked.write(b"\n")
+        asked.flush()
+        return self._frame()
+
+    def _frame(self) -> bytes:
+        made = self._process.stdout
+        assert made is not None
+        length = made.read(_LENGTH_BYTES)
+        return made.read(int.from_bytes(length, "little")) if length else b""
+
+
+def make(city: City, asked: IO[bytes], made: IO[bytes]) -> None:
+    """Writes the map, then a second for each line that comes in."""
+    city_map, seconds = _tiled(city) if city.world else _synthetic(city)
+    _write(made, city_map)
+    for second in seconds:
+        if not asked.readline():
+            return
+        _write(made, msgspec.msgpack.encode(second))
+    asked.readline()
+    _write(made, b"")
+
+
+def _write(made: IO[bytes], frame: bytes) -> None:
+    made.write(len(frame).to_bytes(_LENGTH_BYTES, "little") + frame)
+    made.flush()
+
+
+def _synthetic(city: City) -> tuple[bytes, Iterator[Second]]:
+    assert city.seconds is not None
+    made = SynthCity(
+        SynthSettings(
+            seed=city.seed,
+            sources=city.sources,
+            minutes=(city.warm_up + city.seconds) / 60.0,
+            garbage_fraction=city.garbage,
+            warm_up_s=60,
+        )
+    )
+
+    def seconds() -> Iterator[Second]:
+        for block in made.blocks():
             observations = block.observations()
-            if observations.n:
-                mark_ms = int(observations.common.arrival_ms.max())
-                data = msgspec.msgpack.encode(Second(by_gateway(observations), mark_ms))
-                file.write(len(data).to_bytes(_LENGTH_BYTES, "little") + data)
+            yield Second(list(_by_gateway(observations)), block.start_ms + 1000 * (block.second + 1))
+
+    return msgspec.json.encode(made.geojson()), seconds()
 
 
-def read_seconds(folder: Path) -> Iterator[Second]:
-    """The seconds that `write_synthetic` wrote, one at a time."""
-    with (folder / "seconds.bin").open("rb") as file:
-        while length := file.read(_LENGTH_BYTES):
-            yield msgspec.msgpack.decode(file.read(int.from_bytes(length, "little")), type=Second)
-
-
-def by_gateway(observations: Observations) -> list[bytes]:
+def _by_gateway(observations: Observations) -> Iterator[bytes]:
     """The rows in envelopes of about `ENVELOPE_ROWS`, whole sources to one gateway each."""
     gateways = max(1, round(observations.n / ENVELOPE_ROWS))
-    gateway = observations.common.source % gateways
-    parts = [observations.take(np.flatnonzero(gateway == g)) for g in range(gateways)]
-    return [to_envelope(part) for part in parts if part.n]
+    source = observations.common.source
+    gateway = (source - source.min(initial=0)) * gateways // (int(source.max(initial=0)) + 1)
+    for number in range(gateways):
+        at = np.flatnonzero(gateway == number)
+        if len(at):
+            yield to_envelope(_compact(observations.take(at)))
 
 
-class TiledWorld:
-    """A recorded world laid beside itself `tiles` times, read second by second."""
-
-    def __init__(self, folder: Path, tiles: int) -> None:
-        geojson = read_map((folder / "city.geojson").read_bytes())
-        self.offsets = tile_offsets(geojson, tiles)
-        self.city_map: bytes = msgspec.json.encode(tile_city(geojson, tiles))
-        blocks = [block.observations for block in read_blocks(folder / "observations.jsonl.zst")]
-        self._observations = Observations.concat(blocks)
-
-    def seconds(self, count: int | None = None) -> Iterator[Second]:
-        """The seconds of all tiles, in order of arrival; at most `count`."""
-        arrival_ms = self._observations.common.arrival_ms
-        second = (arrival_ms - np.sort(arrival_ms, kind="stable")[len(arrival_ms) // 1000]) // 1000
-        plausible = (second >= -2) & (second <= np.sort(second, kind="stable")[-1 - len(second) // 1000] + 60)
-        for at in range(-2, int(second[plausible].max()) + 1 if count is None else count):
-            rows = np.flatnonzero(second == at)
-            if len(rows):
-                part = self._observations.take(rows)
-                envelopes = [to_envelope(tile_observations(part, k, *offset)) for k, offset in enumerate(self.offsets)]
-                yield Second(envelopes, int(arrival_ms[rows].max()))
-
-
-def machine() -> dict[str, Any]:
-    """Processor, and versions of what does the work."""
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+def _compact(observations: Observations) -> Observations:
+    """The same rows with only the texts that they use, as a gateway would send them."""
+    columns = [
+        getattr(group, name)
+        for group in observations.groups().values()
+        for name, spec in group.specs.items()
+        if spec.text
     ]
-    return {
-        "processor": names[0] if names else platform.machine(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
+    used = np.unique(np.concatenate([column.ravel() for column in columns]))
+    used = used[used >= 0]
+    number = np.full(len(observations.strings) + 1, -1, dtype=np.int32)
+    number[used] = np.arange(len(used), dtype=np.int32)
+    groups = {
+        key: type(group)(
+            **{
+                name: number[getattr(group, name)] if spec.text else getattr(group, name)
+                for name, spec in group.specs.items()
+            }
+        )
+        for key, group in observations.groups().items()
     }
+    return Observations(tuple(observations.strings[text] for text in used.tolist()), **groups)
+
+
+def _tiled(city: City) -> tuple[bytes, Iterator[Second]]:
+    folder = Path(city.world)
+    geojson = read_map((folder / "city.geojson").read_bytes())
+    offsets = tile_offsets(geojson, city.tiles)
+    observations = Observations.concat([block.observations for block in read_blocks(folder / "observations.jsonl.zst")])
+
+    def seconds() -> Iterator[Second]:
+        for rows, mark_ms in _by_second(observations.common.arrival_ms, city):
+            part = observations.take(rows)
+            together = max(1, ENVELOPE_ROWS // len(rows))
+            tiles = [tile_observations(part, tile, *offset) for tile, offset in enumerate(offsets)]
+            batches = (tiles[k : k + together] for k in range(0, len(tiles), together))
+            yield Second([to_envelope(Observations.concat(batch)) for batch in batches], mark_ms)
+
+    return msgspec.json.encode(tile_city(geojson, city.tiles)), seconds()
+
+
+def _by_second(arrival_ms: np.ndarray, city: City) -> Iterable[tuple[np.ndarray, int]]:
+    """The rows of each second of arrival and its end; rows whose stamp lies outside the recording are left out."""
+    ordered = np.sort(arrival_ms, kind="stable")
+    start_ms, last_ms = int(ordered[len(ordered) // 1000]), int(ordered[-1 - len(ordered) // 1000])
+    second = (arrival_ms - start_ms) // 1000
+    last = (last_ms - start_ms) // 1000 + 60 if city.seconds is None else city.warm_up + city.seconds
+    order = np.argsort(second, kind="stable")
+    for at in range(-2, last):
+        first, after = np.searchsorted(second[order], (at, at + 1))
+        if after > first:
+            yield order[first:after], start_ms + 1000 * (at + 1)
+
+
+if __name__ == "__main__":
+    make(msgspec.json.decode(sys.argv[1], type=City), sys.stdin.buffer, sys.stdout.buffer)
