@@ -74,6 +74,21 @@ def find_sorted(keys: Ints, wanted: Ints) -> Ints:
     return at
 
 
+class Groups:
+    """The rows of a column by value, for many look-ups of one value each."""
+
+    __slots__ = ("_order", "_values")
+
+    def __init__(self, column: Ints) -> None:
+        self._order = stable_order(column)
+        self._values = column[self._order]
+
+    def of(self, value: int) -> Ints:
+        """The rows that hold a value, ascending."""
+        first, after = self._values.searchsorted(value), self._values.searchsorted(value, side="right")
+        return self._order[first:after]
+
+
 class KeyIndex:
     """Finds integers in a column of distinct ones, which may be `ascending` or in any order.
 
@@ -89,6 +104,9 @@ class KeyIndex:
         self._order: Ints | None = None
         self._slots: Indices | None = None
         self._shift = np.uint64(64 - max((2 * len(keys) - 1).bit_length(), 1))
+
+    def __len__(self) -> int:
+        return len(self._keys)
 
     def find(self, wanted: Ints) -> Ints:
         """Index of each `wanted` (n,) in the keys, -1 where absent."""

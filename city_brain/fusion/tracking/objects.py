@@ -11,7 +11,7 @@ import numpy as np
 from city_brain.city.roads import Roads
 from city_brain.fusion.tracking.joining import PairMemory, attach, merge_pairs, strained
 from city_brain.fusion.tracking.sightings import MEANT, Sightings
-from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook
+from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook, count_votes
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import ObjectClass
@@ -71,7 +71,7 @@ class ObjectBook(msgspec.Struct):
         self.table["fresh"], self.table["n_cameras"] = False, 0
         sightings = Sightings(tracks.table, tick.end_ms)
         sightings.find_objects(self.table)
-        self._fuse(sightings, (sightings.of >= 0).nonzero()[0])
+        self._fuse(sightings, sightings.of >= 0)
         seekers = sightings.at[sightings.of < 0]
         tracks.table["object_id"][seekers] = attach(sightings, seekers, self.table)
         alone = seekers[tracks.table["object_id"][seekers] < 0]
@@ -80,7 +80,7 @@ class ObjectBook(msgspec.Struct):
         sightings.find_objects(self.table)
         self._merge(sightings)
         self._split(sightings)
-        self._fuse(sightings, None)
+        self._fuse(sightings, sightings.of_changed_objects())
         self._count(sightings, tick.rows)
         self._place(roads)
 
@@ -118,11 +118,11 @@ class ObjectBook(msgspec.Struct):
     def _remember(self, tracks: Table, at: Ints) -> None:
         self.members.append(len(at), **{name: tracks[name][at] for name in _MEMBER_SCHEMA})
 
-    def _fuse(self, sightings: Sightings, known: Ints | None) -> None:
-        """Moves every object to the mean of the tracks (those at `known`, or all) that saw it, weighted by 1/σ²."""
+    def _fuse(self, sightings: Sightings, chosen: Bools) -> None:
+        """Moves objects to the mean of the tracks that saw them in this tick, of those `chosen`, weighted by 1/σ²."""
         of, weight, values = sightings.of, sightings.weight, sightings.mean_of
-        if known is not None and len(known) < len(of):
-            of, weight, values = of[known], weight[known], values[:, known]
+        if not chosen.all():
+            of, weight, values = of[chosen], weight[chosen], values[:, chosen]
         if len(of) == 0:
             return
         n, table, now_ms = self.table.n, self.table, sightings.now_ms
@@ -182,16 +182,7 @@ class ObjectBook(msgspec.Struct):
         if len(at) == 0:
             return
         row = tracks["row"][at]
-        confidence, classes = rows.value[row], len(ObjectClass)
-        number = np.bincount(of, minlength=n)
-        seen = number.nonzero()[0]
-        table["conf_sum"] += np.bincount(of, weights=confidence, minlength=n)
-        table["n_rows"] += number
-        place = np.zeros(n, dtype=np.int64)
-        place[seen] = np.arange(len(seen))
-        votes = np.bincount(place[of] * classes + rows.code[row], weights=confidence, minlength=len(seen) * classes)
-        total = table["votes"][seen] + votes.reshape(len(seen), classes)
-        table["votes"][seen], table["cls"][seen] = total, total.argmax(axis=1)
+        seen = count_votes(table, of, rows.code[row], rows.value[row])
         last = np.full(n, -1, dtype=np.int64)
         np.maximum.at(last, of, tracks["last_ms"][at])
         table["last_ms"][seen] = np.maximum(table["last_ms"][seen], last[seen])

@@ -9,8 +9,8 @@ than they seem to.
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
