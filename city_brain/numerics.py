@@ -74,6 +74,21 @@ def find_sorted(keys: Ints, wanted: Ints) -> Ints:
     return at
 
 
+class Groups:
+    """The rows of a column by value, for many look-ups of one value each."""
+
+    __slots__ = ("_order", "_values")
+
+    def __init__(self, column: Ints) -> None:
+        self._order = stable_order(column)
+        self._values = column[self._order]
+
+    def of(self, value: int) -> Ints:
+        """The rows that hold a value, ascending."""
+        first, after = self._values.searchsorted(value), self._values.searchsorted(value, side="right")
+        return self._order[first:after]
+
+
 class KeyIndex:
     """Finds integers in a column of distinct ones, which may be `ascending` or in any order.
 

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": "running",
     "watch": "watching",
     "fuse": "fuse",
+    "convert": "converting",
     "explain": "answers",
     "verify": "verify",
     "synth": "synthesise",

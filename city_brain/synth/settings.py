@@ -133,7 +133,7 @@ def draw_traits(settings: SynthSettings) -> Traits:
         block_m=(float(uniform(200, 360)), float(uniform(200, 360))),
         jitter=float(uniform(0.01, 0.07)),
         bend_m=float(uniform(0, 7)),
-        demand_per_lane=float(uniform(0.03, 0.08)),
+        demand_per_lane=float(uniform(0.035, 0.085)),
         people_per_100_m=float(uniform(0.5, 1.8)),
         parked_per_100_m=float(uniform(0.4, 2.0)),
         bias_m=float(uniform(0.3, 0.75)),

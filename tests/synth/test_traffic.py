@@ -26,13 +26,14 @@ def _run(traffic: Traffic, seconds: range) -> None:
         traffic.signals.step(second)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_vehicles_of_a_lane_keep_apart(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(3))
+def test_vehicles_of_a_lane_keep_apart_and_none_jumps(seed: int) -> None:
     traffic = _city(seed)
     overlaps = pairs = 0
     for second in range(1, 200):
         _run(traffic, range(second, second + 1))
         t = traffic.fleet.table
+        assert np.hypot(t["x"] - t["px"], t["y"] - t["py"]).max() < 26
         lane = np.flatnonzero(traffic.fleet.on_road(t["link"]) & (t["s"] > 12) & (t["link"] % SLOTS != STRIP))
         order = lane[np.argsort(t["link"][lane] * 16384.0 + t["s"][lane], kind="stable")]
         behind, ahead = order[:-1], order[1:]
@@ -42,15 +43,6 @@ def test_vehicles_of_a_lane_keep_apart(seed: int) -> None:
         pairs += len(gap)
     assert pairs > 1000
     assert overlaps < 0.002 * pairs
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_nobody_moves_faster_than_traffic_does(seed: int) -> None:
-    traffic = _city(seed)
-    for second in range(1, 200):
-        _run(traffic, range(second, second + 1))
-        t = traffic.fleet.table
-        assert np.hypot(t["x"] - t["px"], t["y"] - t["py"]).max() < 26
 
 
 def test_at_red_drivers_stop_and_only_those_pass_who_could_not() -> None:
@@ -78,7 +70,7 @@ def test_at_red_drivers_stop_and_only_those_pass_who_could_not() -> None:
 def test_a_queue_discharges_at_about_half_a_vehicle_per_second_and_lane() -> None:
     """Saturation flow of a lane is 1700 to 2100 vehicles an hour (Highway Capacity Manual)."""
     headways = []
-    for seed in range(5):
+    for seed in range(3):
         traffic = _city(seed)
         last: dict[int, tuple[int, int]] = {}
         for second in range(1, 300):

@@ -159,7 +159,7 @@ def test_identity_names_every_tracklet_that_was_sent(folder: Path, lines: list[b
 
 
 def test_tracklets_delays_and_clocks_are_like_those_of_real_cities(folder: Path, lines: list[bytes]) -> None:
-    """Half of the tracklets last 4 to 14 s; the median delay above a source's floor is .1 to .3 s; skew is within 2 s."""
+    """Half of the tracklets last 4 to 14 s; the median delay above a floor is .1 to .3 s; skew is within 2 s."""
     identity = read_identity((folder / IDENTITY).read_bytes())
     lasted = np.array([(last - first) / 1000 + 1 for _, first, last in identity.values()])
     assert 4 <= np.median(lasted) <= 14

@@ -5,16 +5,9 @@ ones.
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import close_pairs, near_pairs
 from city_brain.fusion.tracking.associate import assign
-from city_brain.fusion.tracking.gate import (
-    GATE_CHI2,
-    REACH_SAME_TIME_M,
-    Motions,
-    close_pairs,
-    cost_chi2,
-    near_pairs,
-    reach_m,
-)
+from city_brain.fusion.tracking.gate import GATE_CHI2, REACH_SAME_TIME_M, Motions, cost_chi2, reach_m
 from city_brain.fusion.tracking.sightings import Presence, Sightings, pair_code
 from city_brain.numerics import find_sorted, first_of_run, stable_order
 from city_brain.table import Table

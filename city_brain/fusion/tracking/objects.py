@@ -65,10 +65,13 @@ class ObjectBook(msgspec.Struct):
     def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> None:
         """Takes the tracks after a tick."""
         self._forget(tick.end_ms)
+        if self.table.n == 0 and tracks.table.n == 0:
+            self.pairs = PairMemory.empty()
+            return
         self.table["fresh"], self.table["n_cameras"] = False, 0
         sightings = Sightings(tracks.table, tick.end_ms)
         sightings.find_objects(self.table)
-        self._fuse(sightings, (sightings.of >= 0).nonzero()[0])
+        self._fuse(sightings, sightings.of >= 0)
         seekers = sightings.at[sightings.of < 0]
         tracks.table["object_id"][seekers] = attach(sightings, seekers, self.table)
         alone = seekers[tracks.table["object_id"][seekers] < 0]
@@ -77,7 +80,7 @@ class ObjectBook(msgspec.Struct):
         sightings.find_objects(self.table)
         self._merge(sightings)
         self._split(sightings)
-        self._fuse(sightings, None)
+        self._fuse(sightings, sightings.of_changed_objects())
         self._count(sightings, tick.rows)
         self._place(roads)
 
@@ -115,11 +118,11 @@ class ObjectBook(msgspec.Struct):
     def _remember(self, tracks: Table, at: Ints) -> None:
         self.members.append(len(at), **{name: tracks[name][at] for name in _MEMBER_SCHEMA})
 
-    def _fuse(self, sightings: Sightings, known: Ints | None) -> None:
-        """Moves every object to the mean of the tracks (those at `known`, or all) that saw it, weighted by 1/σ²."""
+    def _fuse(self, sightings: Sightings, chosen: Bools) -> None:
+        """Moves objects to the mean of the tracks that saw them in this tick, of those `chosen`, weighted by 1/σ²."""
         of, weight, values = sightings.of, sightings.weight, sightings.mean_of
-        if known is not None and len(known) < len(of):
-            of, weight, values = of[known], weight[known], values[:, known]
+        if not chosen.all():
+            of, weight, values = of[chosen], weight[chosen], values[:, chosen]
         if len(of) == 0:
             return
         n, table, now_ms = self.table.n, self.table, sightings.now_ms

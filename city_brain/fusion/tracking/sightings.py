@@ -7,7 +7,7 @@ objects; so does who sees what, which `Presence` tells.
 import numpy as np
 
 from city_brain.city.grid.cells import ragged
-from city_brain.numerics import KeyIndex, stable_order
+from city_brain.numerics import KeyIndex, find_sorted, stable_order
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
 
@@ -33,10 +33,24 @@ class Sightings:
         self.mean_of[0] += self.mean_of[2] * self.ahead_s
         self.mean_of[1] += self.mean_of[3] * self.ahead_s
         self.of: Ints = np.zeros(0, dtype=np.int64)
+        self._before: Ints = tracks["object_id"][self.at]
+        self._objects: Ints = self.of
 
     def find_objects(self, objects: Table) -> None:
         """Looks up the object of each track, an index into `objects`, -1 for none yet."""
-        self.of = KeyIndex(objects["id"], ascending=True).find(self.tracks["object_id"][self.at])
+        self._objects = objects["id"]
+        self.of = KeyIndex(self._objects, ascending=True).find(self.tracks["object_id"][self.at])
+
+    def of_changed_objects(self) -> Bools:
+        """Marks (n,) the tracks of objects that gained or lost a track in this tick."""
+        before, now = self._before, self.tracks["object_id"][self.at]
+        changed = (before != now).nonzero()[0]
+        mark = np.zeros(len(self._objects), dtype=np.bool_)
+        mark[self.of[changed]] = True
+        left = find_sorted(self._objects, before[changed])
+        mark[left[left >= 0]] = True
+        marked: Bools = mark[self.of]
+        return marked
 
 
 class Presence:

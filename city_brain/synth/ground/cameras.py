@@ -149,7 +149,7 @@ def build_cameras(settings: SynthSettings, streets: Streets) -> Cameras:
     # An arm camera stands across the junction, or on the arm's own corner, and looks out along its arm.
     along = np.where(
         arm,
-        -radius * chance.choice([2.0, 1.0, 0.1], count, p=[0.35, 0.35, 0.3]),
+        -radius * chance.choice([2.1, 1.6, 0.9, 0.1], count, p=[0.4, 0.3, 0.15, 0.15]),
         road_length * chance.uniform(0.3, 0.6, count),
     )
     lateral = np.where(arm, chance.uniform(-7, 7, count), chance.uniform(5, 11, count))

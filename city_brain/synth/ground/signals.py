@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from city_brain.observations.vocabulary import Colour, Mode
-from city_brain.synth.ground.streets import LEFT, RIGHT, THROUGH, Streets
+from city_brain.synth.ground.streets import LEFT, MOST_LANES, RIGHT, THROUGH, Streets
 from city_brain.synth.settings import SynthSettings, Traits
 from city_brain.types import Bools, Codes, Floats, Indices, Ints
 
@@ -142,9 +142,10 @@ def build_signals(settings: SynthSettings, traits: Traits, streets: Streets) -> 
     chance = settings.chance(2)
     count = streets.junctions
     plan = chance.choice([_TWO_PHASE, _LEFT_AFTER, _LEFT_ALONE, _SPLIT], count, p=[0.3, 0.35, 0.25, 0.1])
-    lanes = np.where(streets.arm_in >= 0, streets.lanes[np.maximum(streets.arm_in, 0)], 9)
+    arriving = np.maximum(streets.arm_in, 0)
+    own_lane = (streets.pocket[arriving] > 0) | (streets.lanes[arriving] >= MOST_LANES) | (streets.arm_in < 0)
     # A left turn of its own needs a lane of its own, or it would hold up everybody else at green.
-    plan[(plan == _LEFT_ALONE) & (lanes.min(axis=1) < 2)] = _LEFT_AFTER
+    plan[(plan == _LEFT_ALONE) & ~own_lane.all(axis=1)] = _LEFT_AFTER
     green = chance.integers(22, 41, (count, 2)).astype(np.float64)
     left = chance.integers(7, 14, (count, 2)).astype(np.float64)
     clear = chance.integers(1, 3, count).astype(np.float64)

@@ -185,7 +185,7 @@ class People:
             road=road,
             s=np.clip(start, 0.0, length),
             vs=sign * np.where(rider, chance.uniform(3, 5.5, count), chance.normal(1.27, 0.2, count).clip(0.7, 1.9)),
-            lat=streets.kerb_lateral(road) + chance.uniform(1.9, 4.3, count),
+            lat=streets.kerb_lateral(road) + chance.uniform(np.where(rider, 2.4, 1.9), 4.4),
             until=np.where(rider, second + 200.0, second + 1e5),
             arm=np.where(crosses, junction * 4 + turn, -1),
         )

@@ -21,6 +21,9 @@ _COMFORT = 2.4
 _STANDSTILL_M = 1.9
 _QUEUED_MPS, _QUEUE_GAP_M = 2.2, 3.2
 _FREE = 1.0e6
+_GAP_S = 4.2
+"""The gap in oncoming traffic that a left turn takes."""
+_WAIT_INSIDE_M = 7.0
 _SERVED_S = 4
 """How long drivers of one arm go before the next when the lamps are out."""
 _SURVEY_S = 5
@@ -169,34 +172,31 @@ class Traffic:
         fleet, t = self.fleet, self.fleet.table
         on_road = fleet.on_road(t["link"][heads])
         inside, first = heads[~on_road], heads[on_road]
-        self._follow(inside, order.tails(t["landing"][inside]), t["span"][inside] - t["s"][inside], gap, ahead_v)
         first = first[self.streets.end[fleet.road(t["link"][first])] >= 0]
-        to_line = t["span"][first] - t["s"][first]
-        path_tail = order.tails(fleet.links + 3 * t["link"][first] + t["movement"][first])
         road = fleet.road(t["link"][first])
-        target = self.streets.next_road[road, t["movement"][first]].astype(np.int64)
-        beyond = order.tails(
-            target * SLOTS
-            + np.where(
-                t["movement"][first] == LEFT,
-                self.streets.lanes[target] - 1,
-                np.minimum(t["link"][first] % SLOTS, STRIP),
-            )
-        )
-        may, full = self._may_go(order, first, to_line, road, beyond)
-        self._follow(
-            first,
-            np.where(path_tail >= 0, path_tail, beyond),
-            to_line + np.where(path_tail >= 0, 0.0, 18.0),
-            gap,
-            ahead_v,
-        )
+        colour = self.signals.colour[self.streets.end[road], self.streets.end_arm[road], t["movement"][first]]
+        to_line = t["span"][first] - t["s"][first]
+        self._follow(inside, order.tails(t["landing"][inside]), t["span"][inside] - t["s"][inside], gap, ahead_v)
+        self._yield(inside, self._arrival_times(first, to_line, road, colour), gap, ahead_v)
+        path_tail = order.tails(fleet.links + 3 * t["link"][first] + t["movement"][first])
+        beyond = order.tails(self._beyond(first, road))
+        onward = np.where(path_tail >= 0, path_tail, beyond)
+        self._follow(first, onward, to_line + np.where(path_tail >= 0, 0.0, 18.0), gap, ahead_v)
+        may, full = self._may_go(first, to_line, road, colour, beyond)
         stop = first[~may]
         gap[stop] = np.minimum(gap[stop], np.maximum(to_line[~may] + 0.6, 0.2))
         ahead_v[stop] = 0.0
         stuck = first[full & (self.chance.random(len(first)) < 0.02)]
-        if len(stuck):
-            t["movement"][stuck] = fleet.choose_movement(t["link"][stuck])
+        t["movement"][stuck] = fleet.choose_movement(t["link"][stuck])
+
+    def _beyond(self, first: Ints, road: Column) -> Ints:
+        """The lane behind the junction into which each vehicle wants."""
+        t = self.fleet.table
+        target = self.streets.next_road[road, t["movement"][first]].astype(np.int64)
+        inner = self.streets.lanes[target] - 1
+        return target * SLOTS + np.where(
+            t["movement"][first] == LEFT, inner, np.minimum(t["link"][first] % SLOTS, STRIP)
+        )
 
     def _follow(self, rows: Ints, leader: Ints, distance: Floats, gap: Floats, ahead_v: Floats) -> None:
         t = self.fleet.table
@@ -205,31 +205,36 @@ class Traffic:
         gap[rows] = np.minimum(gap[rows], distance[has] + t["s"][leader] - t["size"][leader])
         ahead_v[rows] = t["v"][leader]
 
-    def _may_go(self, order: Order, first: Ints, to_line: Floats, road: Column, beyond: Ints) -> tuple[Bools, Bools]:
+    def _yield(self, inside: Ints, arrives: Floats, gap: Floats, ahead_v: Floats) -> None:
+        """Left turns without a green of their own wait inside the junction until nobody comes towards them."""
+        t = self.fleet.table
+        lefts = inside[(t["movement"][inside] == LEFT) & (t["s"][inside] < _WAIT_INSIDE_M)]
+        road = self.fleet.road(t["link"][lefts])
+        facing = self._facing[road]
+        comes = (
+            (facing >= 0) & (arrives[np.maximum(facing, 0)] < _GAP_S) & self.signals.permissive[self.streets.end[road]]
+        )
+        waits = lefts[comes]
+        gap[waits] = np.minimum(gap[waits], _WAIT_INSIDE_M + 1.0 - t["s"][waits])
+        ahead_v[waits] = 0.0
+
+    def _may_go(self, first: Ints, to_line: Floats, road: Column, colour: Column, beyond: Ints) -> tuple[Bools, Bools]:
         """Whether the first vehicle of each lane may pass its stop line, and whether only a full exit stops it."""
-        t, streets, signals = self.fleet.table, self.streets, self.signals
-        junction, arm = streets.end[road], streets.end_arm[road]
-        movement, v = t["movement"][first], t["v"][first]
-        colour = signals.colour[junction, arm, movement]
+        t = self.fleet.table
+        junction, arm = self.streets.end[road], self.streets.end_arm[road]
+        v = t["v"][first]
         red, yellow = colour == Colour.RED, colour == Colour.YELLOW
         braking = v * v / (2 * np.where(red, 5.5, 3.0))
         allowed = (colour == Colour.GREEN) | ((red | yellow) & (to_line < braking))
         allowed |= (colour == Colour.OFF) | (colour == Colour.FLASHING)
-        arrives = self._arrival_times(first, to_line, road, colour)
-        facing = self._facing[road]
-        oncoming = np.where(facing >= 0, arrives[np.maximum(facing, 0)], 99.0)
-        yields = (movement == LEFT) & signals.permissive[junction]
-        waited = yellow & yields & (to_line < 4.0)
-        allowed = (allowed & ~(yields & (oncoming < 4.2))) | waited
         self._decide_on_red(first, to_line, road, colour)
         allowed |= red & (t["temper"][first] == 2)
-        lawless = self.lawless[junction]
         turn = (self._served[junction] == arm) & (to_line < 12.0)
-        allowed = np.where(lawless, turn, allowed)
+        allowed = np.where(self.lawless[junction], turn, allowed)
         full = beyond >= 0
-        full[full] = (t["s"][beyond[full]] - t["size"][beyond[full]] < t["size"][first[full]] + 3.0) & (
-            t["v"][beyond[full]] < 3.0
-        )
+        leader, own = beyond[full], first[full]
+        room = t["s"][leader] - t["size"][leader] - t["size"][own]
+        full[full] = (room < 3.0) & (t["v"][leader] < 3.0)
         return allowed & ~full, allowed & full & (v < 0.2)
 
     def _arrival_times(self, first: Ints, to_line: Floats, road: Column, colour: Column) -> Floats:

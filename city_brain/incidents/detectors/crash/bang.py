@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import Neighbours
 from city_brain.fusion.sensors import SensorBook
+from city_brain.incidents.hypothesis import LogPosition
 from city_brain.observations.vocabulary import Quantity
 from city_brain.types import Bools, Floats, Ints
 
@@ -53,82 +55,125 @@ class BangParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What sensors say of a bang at a place: log-odds, those that were loud, how far they differ, when they spoke."""
+    """What sensors say of a bang at one place: those that were loud, when they spoke, some of their readings."""
 
-    weight: float
     sources: tuple[int, ...]
-    deviation_db: float
     first_ms: int
     last_ms: int
-    verified: bool
-    rows: tuple[tuple[int, int, int], ...]
+    rows: tuple[LogPosition, ...]
 
 
-def loud_sensors(book: SensorBook, limits: BangParameters, from_ms: int) -> int:
-    """How many noise sensors have been loud since `from_ms`."""
-    at = book.of(Quantity.NOISE)
-    table = book.table
-    loud = _is_loud(book, at, limits) & (table["ring_ms"][at] >= from_ms)
-    return int(np.count_nonzero(loud.any(axis=1) & ~table["flat"][at]))
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """The noise sensors that can be trusted: `channel` (m,), and which of their readings `loud` (m, ring) stand out."""
+
+    book: SensorBook
+    channel: Ints
+    loud: Bools
+
+    @classmethod
+    def of(cls, book: SensorBook, limits: BangParameters) -> "Ears":
+        """The noise sensors whose base is known and whose value is not frozen."""
+        at, table = book.of(Quantity.NOISE), book.table
+        at = at[~table["flat"][at] & (table["n"][at] > 3)]
+        least = np.maximum(limits.excess_db, limits.excess_spreads * table["spread"][at])
+        loud = (table["ring"][at] > (table["base"][at] + least)[:, None]) & (table["ring_ms"][at] >= 0)
+        return cls(book, at, loud)
+
+    def loud_since(self, from_ms: int) -> Ints:
+        """Channels that have been loud since `from_ms`."""
+        recent = self.loud & (self.book.table["ring_ms"][self.channel] >= from_ms)
+        return self.channel[recent.any(axis=1)]
 
 
-def hear(book: SensorBook, limits: BangParameters, x: float, y: float, stop_ms: int, now_ms: int) -> Heard | None:
-    """What was heard of a bang at (x, y) m about `stop_ms`; None while, or where, too few sensors have spoken."""
-    table, at = book.table, book.of(Quantity.NOISE)
-    dx, dy = table["x"][at] - x, table["y"][at] - y
-    distance = np.sqrt(dx * dx + dy * dy)
-    near = (distance <= limits.reach_m) & ~table["flat"][at] & (table["n"][at] > 3)
-    at, distance = at[near], distance[near]
-    times, loud = table["ring_ms"][at], _is_loud(book, at, limits)
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What the sensors in reach of n places say of a bang there at given times.
+
+    `said` (n,): whether they say anything yet; `fits`: they were loud; `weight` log-odds; `deviation_db` by which they
+    differ about its level; `verified`: it is known that the noise did not go on. By pair of a place and a sensor: where
+    each place's pairs begin, the channel, and which readings (ring,) may be of the bang.
+    """
+
+    book: SensorBook
+    said: Bools
+    fits: Bools
+    weight: Floats
+    deviation_db: Floats
+    verified: Bools
+    begin_ms: Ints
+    end_ms: Ints
+    first: Ints
+    channel: Ints
+    of_bang: Bools
+
+    def of(self, place: int) -> Heard:
+        """Who says what of one place."""
+        if not self.fits[place]:
+            return Heard((), int(self.begin_ms[place]), int(self.end_ms[place]), ())
+        pairs = slice(int(self.first[place]), int(self.first[place + 1]))
+        table, at, of_bang = self.book.table, self.channel[pairs], self.of_bang[pairs]
+        times = table["ring_ms"][at][of_bang]
+        row, column = of_bang.nonzero()
+        rows = table["ring_position"][at][row, column][:8].tolist()
+        sources = table["source"][at[of_bang.any(axis=1)]].tolist()
+        return Heard(
+            tuple(sorted(dict.fromkeys(sources))),
+            int(times.min()),
+            int(times.max()),
+            tuple((p, o, s) for p, o, s in rows),
+        )
+
+
+def hear(ears: Ears, limits: BangParameters, x: Floats, y: Floats, stop_ms: Ints, now_ms: int) -> Hearing:
+    """What is heard of bangs at places (n,) in m about `stop_ms` (n,)."""
+    table, n = ears.book.table, len(x)
+    near = Neighbours.within(x, y, table["x"][ears.channel], table["y"][ears.channel], limits.reach_m)
+    place, channel, loud = near.place(), ears.channel[near.point], ears.loud[near.point]
     begin, end = stop_ms - int(1000 * limits.early_s), stop_ms + int(1000 * limits.late_s)
-    within = (times >= begin) & (times < end)
-    spoke, heard = within.any(axis=1), (within & loud).any(axis=1)
-    if np.count_nonzero(spoke) < limits.sensors_min:
-        return None
-    enough = np.count_nonzero(heard) >= max(limits.sensors_min, math.ceil(limits.share_min * np.count_nonzero(spoke)))
-    if not enough:
-        waited = now_ms >= end
-        return _nothing(limits, begin, end) if waited else None
-    return _fit(book, at, distance, within & loud, loud, end, limits)
-
-
-def _fit(
-    book: SensorBook, at: Ints, distance: Floats, of_bang: Bools, loud: Bools, end: int, limits: BangParameters
-) -> Heard:
-    """How well the loud readings `of_bang` (n, ring) of channels `at` agree on one level at the source."""
-    table, heard = book.table, of_bang.any(axis=1)
-    level = np.max(np.where(of_bang, table["ring"][at], -np.inf), axis=1)[heard]
-    at_source = level + loss_db(distance[heard])
-    deviation = float(np.median(np.abs(at_source - np.median(at_source))))
-    weight = max(limits.exact_weight - limits.weight_per_db * deviation, limits.lasting_weight)
-    later = table["ring_ms"][at[heard]] >= end
-    lasting = np.count_nonzero((later & loud[heard]).any(axis=1))
-    verified = 2 * int(np.count_nonzero(later.any(axis=1))) >= int(np.count_nonzero(heard))
-    if 3 * lasting > np.count_nonzero(heard):
-        weight = limits.lasting_weight
-    elif not verified:
-        weight = min(weight, limits.unverified_max)
-    row, column = np.nonzero(of_bang)
-    place = table["ring_position"][at][row, column][:8]
-    times = table["ring_ms"][at][of_bang]
-    return Heard(
+    times = table["ring_ms"][channel]
+    within = (times >= begin[place][:, None]) & (times < end[place][:, None])
+    of_bang = within & loud
+    heard = of_bang.any(axis=1)
+    spoke_n = np.bincount(place[within.any(axis=1)], minlength=n)
+    heard_n = np.bincount(place[heard], minlength=n)
+    enough = spoke_n >= limits.sensors_min
+    fits = enough & (heard_n >= np.maximum(limits.sensors_min, np.ceil(limits.share_min * spoke_n)))
+    pair = (heard & fits[place]).nonzero()[0]
+    of, at, later = place[pair], channel[pair], times[pair] >= end[place[pair]][:, None]
+    level = np.where(of_bang[pair], table["ring"][at], -np.inf).max(axis=1)
+    dx, dy = table["x"][at] - x[of], table["y"][at] - y[of]
+    at_source = level + loss_db(np.sqrt(dx * dx + dy * dy))
+    deviation = _median(np.abs(at_source - _median(at_source, of, n)[of]), of, n)
+    lasting = np.bincount(of[(later & loud[pair]).any(axis=1)], minlength=n)
+    verified = 2 * np.bincount(of[later.any(axis=1)], minlength=n) >= heard_n
+    weight = np.maximum(limits.exact_weight - limits.weight_per_db * deviation, limits.lasting_weight)
+    weight = np.where(verified, weight, np.minimum(weight, limits.unverified_max))
+    weight = np.where(3 * lasting > heard_n, limits.lasting_weight, weight)
+    said = enough & (fits | (now_ms >= end))
+    weight = np.where(said, np.where(fits, weight, limits.silence_weight), 0.0)
+    return Hearing(
+        book=ears.book,
+        said=said,
+        fits=fits,
         weight=weight,
-        sources=tuple(np.unique(table["source"][at[heard]]).tolist()),
-        deviation_db=deviation,
-        first_ms=int(times.min()),
-        last_ms=int(times.max()),
-        verified=verified,
-        rows=tuple((int(p), int(o), int(s)) for p, o, s in place),
+        deviation_db=np.where(fits, deviation, 0.0),
+        verified=verified | ~fits,
+        begin_ms=begin,
+        end_ms=end,
+        first=near.first,
+        channel=channel,
+        of_bang=of_bang,
     )
 
 
-def _nothing(limits: BangParameters, begin: int, end: int) -> Heard:
-    return Heard(limits.silence_weight, (), 0.0, begin, end, True, ())
-
-
-def _is_loud(book: SensorBook, at: Ints, limits: BangParameters) -> Bools:
-    """Which readings (n, ring) of channels `at` stand out of their base."""
-    table = book.table
-    least = np.maximum(limits.excess_db, limits.excess_spreads * table["spread"][at])
-    loud: Bools = (table["ring"][at] > (table["base"][at] + least)[:, None]) & (table["ring_ms"][at] >= 0)
-    return loud
+def _median(values: Floats, of: Ints, groups: int) -> Floats:
+    """Median of the values (k,) of each group 0..groups-1; 0 where there are none."""
+    ordered = values[np.lexsort((values, of))]
+    count = np.bincount(of, minlength=groups)
+    some = count > 0
+    first = count.cumsum() - count
+    low, high = first + (count - 1) // 2, first + count // 2
+    median = np.zeros(groups)
+    median[some] = 0.5 * (ordered[low[some]] + ordered[high[some]])
+    return median

@@ -44,6 +44,8 @@ class Places(msgspec.Struct):
         """Takes the tick's tracks of `classes`; places without a row for `forget_s` are forgotten."""
         self.table.keep(self.table["last_ms"] >= scene.now_ms - 1000 * forget_s)
         tracks = scene.tracks.table
+        if tracks.n == 0:
+            return
         wanted = np.zeros(len(ObjectClass), dtype=np.bool_)
         wanted[list(classes)] = True
         at = np.flatnonzero(tracks["fresh"] & wanted[tracks["cls"]])
