@@ -56,7 +56,7 @@ def test_standard_input_gives_what_the_file_gives(world: Fused, packed: bool) ->
     assert f"read {world.result['counters']['read']} = used" in done.err
 
 
-def test_envelopes_change_nothing(world: Fused) -> None:
+def test_envelopes_of_another_size_change_nothing(world: Fused) -> None:
     words = ("--map", world.city_map, "--incidents", "-", "--envelope", 37)
     done = city_brain("fuse", world.observations, *words)
     assert done.code == 0, done.err
