@@ -45,6 +45,10 @@ PARKED_MEMORY_MS = 900_000
 MEAN_OVER = 60
 """Ticks over which a place is averaged; camera noise lasts about ten of them."""
 
+PLACED_OFTEN = 4
+PLACED_EVERY = 8
+DOUBLES_EVERY_MS = 4_000
+
 LOOKED_BEFORE_MS = 60_000
 """A vehicle that appears standing where this long nothing stood has come, though no track shows it coming."""
 
@@ -52,7 +56,7 @@ _SCHEMA: dict[str, object] = {
     "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64, "lane":
     np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64, "ux":
     np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_, "appeared":
-    np.bool_, "fresh": np.bool_, "confidence": np.float64, "gap_m": np.float64, "queued": np.bool_, "queued_s":
+    np.bool_, "fresh": np.bool_, "inside": np.bool_, "confidence": np.float64, "gap_m": np.float64, "queued": np.bool_, "queued_s":
     np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64,
     "overtaken": np.int64, "head_x": np.float64, "head_y": np.float64, "head_n": np.int64, "ahead_seen": np.bool_,
     "counted_ms": np.int64, }  # fmt: skip
@@ -72,7 +76,7 @@ class Stands(msgspec.Struct):
     `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over
     `n` ticks, with its lane, `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`,
     `last_ms` seen standing · `arrived` one track saw it come and stop; `appeared` it stands where nothing stood
-    while somebody looked · `fresh` seen in this tick · `confidence` mean · `gap_m` to the leader, inf for none;
+    while somebody looked · `fresh` seen in this tick · `inside` an intersection · `confidence` mean · `gap_m` to the leader, inf for none;
     `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the open road with
     slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`); `green_s`
     alone and first at the stop line while its own lamp was green and the exits free · vehicles that have `overtaken`
@@ -104,12 +108,14 @@ class Stands(msgspec.Struct):
         known = find_sorted(table["object_id"][order], seen["id"][at])
         stand = np.where(known >= 0, order[known] if table.n else -1, -1)
         unknown = np.flatnonzero(stand < 0)
-        stand[unknown] = self._take_over(at[unknown], now_ms, objects)
-        unknown = np.flatnonzero(stand < 0)
-        stand[unknown] = self._bear(at[unknown], now_ms, objects)
+        if len(unknown):
+            stand[unknown] = self._take_over(at[unknown], now_ms, objects)
+            unknown = np.flatnonzero(stand < 0)
+            stand[unknown] = self._bear(at[unknown], now_ms, objects)
         self._average(stand, at, now_ms, objects)
         self._add_headings(stand, at, tick.rows, tracks, objects)
-        self._drop_doubles(now_ms)
+        if now_ms % DOUBLES_EVERY_MS < tick.end_ms - tick.start_ms:
+            self._drop_doubles(now_ms)
         self._place(ground)
 
     def _end(self, now_ms: int, objects: ObjectBook) -> None:
@@ -155,7 +161,7 @@ class Stands(msgspec.Struct):
         copied = {name: seen[of][at] for name, of in _BORN_WITH.items()}
         self.table.append(
             len(at), **copied, n=0, lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0,
-            last_ms=now_ms, appeared=looked, fresh=True, confidence=0.0, gap_m=np.inf, queued=False, queued_s=0.0,
+            last_ms=now_ms, appeared=looked, fresh=True, inside=False, confidence=0.0, gap_m=np.inf, queued=False, queued_s=0.0,
             free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, head_x=0.0, head_y=0.0, head_n=0,
             ahead_seen=False, counted_ms=now_ms,
         )  # fmt: skip
@@ -213,8 +219,13 @@ class Stands(msgspec.Struct):
         return near
 
     def _place(self, ground: "Ground") -> None:
-        at = np.flatnonzero(self.table["fresh"])
-        match = ground.roads.match(self.table["x"][at], self.table["y"][at])
-        for name in ("lane", "offset_m", "to_stop_m", "along_m", "ux", "uy"):
+        """Matches the mean places to lanes: in their first ticks, later now and then, since a mean hardly moves."""
+        n = self.table["n"]
+        at = np.flatnonzero(self.table["fresh"] & ((n <= PLACED_OFTEN) | (n % PLACED_EVERY == 0)))
+        if len(at) == 0:
+            return
+        x, y = self.table["x"][at], self.table["y"][at]
+        match = ground.roads.match(x, y)
+        for name in ("lane", "road", "offset_m", "to_stop_m", "along_m", "ux", "uy"):
             self.table[name][at] = getattr(match, name)
-        self.table["road"][at] = np.where(match.lane >= 0, ground.roads.road[match.lane], -1)
+        self.table["inside"][at] = ground.views.in_intersection(x, y) >= 0
