@@ -53,13 +53,14 @@ LOOKED_BEFORE_MS = 60_000
 """A vehicle that appears standing where this long nothing stood has come, though no track shows it coming."""
 
 _SCHEMA: dict[str, object] = {
-    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64, "lane":
-    np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64, "ux":
-    np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_, "appeared":
-    np.bool_, "fresh": np.bool_, "inside": np.bool_, "confidence": np.float64, "gap_m": np.float64, "queued": np.bool_, "queued_s":
-    np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64,
-    "overtaken": np.int64, "head_x": np.float64, "head_y": np.float64, "head_n": np.int64, "ahead_seen": np.bool_,
-    "counted_ms": np.int64, }  # fmt: skip
+    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64,
+    "lane": np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64,
+    "ux": np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_,
+    "appeared": np.bool_, "fresh": np.bool_, "inside": np.bool_, "confidence": np.float64, "gap_m": np.float64,
+    "queued": np.bool_, "queued_s": np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64,
+    "beside_s": np.float64, "overtaken": np.int64, "head_x": np.float64, "head_y": np.float64, "head_n": np.int64,
+    "ahead_seen": np.bool_, "counted_ms": np.int64,
+}  # fmt: skip
 
 _BORN_WITH = {
     "object_id": "id", "key": "birth_key", "cls": "cls", "x": "x", "y": "y", "since_ms": "standing_since_ms",
@@ -76,12 +77,12 @@ class Stands(msgspec.Struct):
     `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over
     `n` ticks, with its lane, `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`,
     `last_ms` seen standing · `arrived` one track saw it come and stop; `appeared` it stands where nothing stood
-    while somebody looked · `fresh` seen in this tick · `inside` an intersection · `confidence` mean · `gap_m` to the leader, inf for none;
-    `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the open road with
-    slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`); `green_s`
-    alone and first at the stop line while its own lamp was green and the exits free · vehicles that have `overtaken`
-    it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a camera looks at the lane
-    ahead · `counted_ms` seconds are counted up to here.
+    while somebody looked · `fresh` seen in this tick · `inside` an intersection · `confidence` mean · `gap_m` to the
+    leader, inf for none; `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on
+    the open road with slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view
+    (`dim_s`); `green_s` alone and first at the stop line while its own lamp was green and the exits free · vehicles
+    that have `overtaken` it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a
+    camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
     """
 
     table: Table
@@ -161,9 +162,9 @@ class Stands(msgspec.Struct):
         copied = {name: seen[of][at] for name, of in _BORN_WITH.items()}
         self.table.append(
             len(at), **copied, n=0, lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0,
-            last_ms=now_ms, appeared=looked, fresh=True, inside=False, confidence=0.0, gap_m=np.inf, queued=False, queued_s=0.0,
-            free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, head_x=0.0, head_y=0.0, head_n=0,
-            ahead_seen=False, counted_ms=now_ms,
+            last_ms=now_ms, appeared=looked, fresh=True, inside=False, confidence=0.0, gap_m=np.inf, queued=False,
+            queued_s=0.0, free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, head_x=0.0, head_y=0.0,
+            head_n=0, ahead_seen=False, counted_ms=now_ms,
         )  # fmt: skip
         return n + np.arange(len(at), dtype=np.int64)
 

@@ -29,6 +29,27 @@ def loss_db(distance_m: Floats) -> Floats:
     return loss
 
 
+_EXCESS_STEP_DB = 0.05
+_EXCESS_MOST_DB = 40.0
+_OWN_DB = np.array(
+    [
+        round(10.0 * math.log10(1.0 - 10.0 ** (-max(k * _EXCESS_STEP_DB, 0.5) / 10.0)), 9)
+        for k in range(int(_EXCESS_MOST_DB / _EXCESS_STEP_DB) + 2)
+    ]
+)
+
+BEFORE_MS = 8_000
+"""What was loud this long before the stop already is no bang of it."""
+
+
+def without_base_db(level: Floats, base: Floats) -> Floats:
+    """What of levels (n,) is not the usual noise `base` (n,): energies subtract; by table."""
+    at = np.minimum(np.maximum(level - base, 0.0), _EXCESS_MOST_DB) / _EXCESS_STEP_DB
+    low = at.astype(np.int64)
+    own: Floats = level + _OWN_DB[low] + (at - low) * (_OWN_DB[low + 1] - _OWN_DB[low])
+    return own
+
+
 class BangParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What counts as hearing a bang."""
 
@@ -40,15 +61,19 @@ class BangParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     late_s: float
     """Loud readings from `early_s` before to `late_s` after the stop may be its bang: clocks, periods, ringing."""
     sensors_min: int
-    share_min: float
-    """Of the sensors that spoke in that time, so many must have been loud."""
+    sensors_most: int
+    """So many of the loud sensors, those that stand out most, tell the level at the source."""
     exact_weight: float
     weight_per_db: float
     """Taken from `exact_weight` for each decibel of median deviation."""
     unverified_max: float
     """Weight at most, while it is not known yet whether the noise goes on."""
     lasting_weight: float
+    quiet_level_db: float
+    """Level at 1 m of the faintest crash that is always heard."""
+    silent_min: int
     silence_weight: float
+    """Where `silent_min` sensors, near enough to hear even that, heard nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +85,21 @@ class Heard:
     deviation_db: float
     first_ms: int
     last_ms: int
-    verified: bool
+    settled: bool
     rows: tuple[tuple[int, int, int], ...]
 
 
-def loud_sensors(book: SensorBook, limits: BangParameters, from_ms: int) -> int:
-    """How many noise sensors have been loud since `from_ms`."""
-    at = book.of(Quantity.NOISE)
-    table = book.table
+def places_in_noise(book: SensorBook, limits: BangParameters, x: Floats, y: Floats, from_ms: int) -> Bools:
+    """Which places (n,) have had `sensors_min` loud noise sensors in reach since `from_ms`."""
+    at, table = book.of(Quantity.NOISE), book.table
     loud = _is_loud(book, at, limits) & (table["ring_ms"][at] >= from_ms)
-    return int(np.count_nonzero(loud.any(axis=1) & ~table["flat"][at]))
+    at = at[loud.any(axis=1) & ~table["flat"][at]]
+    if len(at) < limits.sensors_min:
+        return np.zeros(len(x), dtype=np.bool_)
+    dx, dy = x[:, None] - table["x"][at], y[:, None] - table["y"][at]
+    near = dx * dx + dy * dy <= limits.reach_m * limits.reach_m
+    enough: Bools = np.count_nonzero(near, axis=1) >= limits.sensors_min
+    return enough
 
 
 def hear(book: SensorBook, limits: BangParameters, x: float, y: float, stop_ms: int, now_ms: int) -> Heard | None:
@@ -82,31 +112,40 @@ def hear(book: SensorBook, limits: BangParameters, x: float, y: float, stop_ms: 
     times, loud = table["ring_ms"][at], _is_loud(book, at, limits)
     begin, end = stop_ms - int(1000 * limits.early_s), stop_ms + int(1000 * limits.late_s)
     within = (times >= begin) & (times < end)
-    spoke, heard = within.any(axis=1), (within & loud).any(axis=1)
-    if np.count_nonzero(spoke) < limits.sensors_min:
-        return None
-    enough = np.count_nonzero(heard) >= max(limits.sensors_min, math.ceil(limits.share_min * np.count_nonzero(spoke)))
-    if not enough:
-        waited = now_ms >= end
-        return _nothing(limits, begin, end) if waited else None
-    return _fit(book, at, distance, within & loud, loud, end, limits)
+    heard = (within & loud).any(axis=1)
+    if np.count_nonzero(heard) >= limits.sensors_min:
+        return _fit(book, at, distance, within & loud, loud, (begin, end), limits)
+    audible = limits.quiet_level_db - loss_db(distance) > table["base"][at] + limits.excess_db + table["spread"][at]
+    silent = np.count_nonzero(within.any(axis=1) & audible & ~heard)
+    if now_ms >= end and silent >= limits.silent_min:
+        return Heard(limits.silence_weight, (), 0.0, begin, end, True, ())
+    return None
 
 
 def _fit(
-    book: SensorBook, at: Ints, distance: Floats, of_bang: Bools, loud: Bools, end: int, limits: BangParameters
+    book: SensorBook,
+    at: Ints,
+    distance: Floats,
+    of_bang: Bools,
+    loud: Bools,
+    span: tuple[int, int],
+    limits: BangParameters,
 ) -> Heard:
     """How well the loud readings `of_bang` (n, ring) of channels `at` agree on one level at the source."""
-    table, heard = book.table, of_bang.any(axis=1)
+    table, heard, (begin, end) = book.table, of_bang.any(axis=1), span
     level = np.max(np.where(of_bang, table["ring"][at], -np.inf), axis=1)[heard]
-    at_source = level + loss_db(distance[heard])
+    base = table["base"][at[heard]]
+    clearest = np.argsort(base - level, kind="stable")[: limits.sensors_most]
+    at_source = (without_base_db(level, base) + loss_db(distance[heard]))[clearest]
     deviation = float(np.median(np.abs(at_source - np.median(at_source))))
     weight = max(limits.exact_weight - limits.weight_per_db * deviation, limits.lasting_weight)
     later = table["ring_ms"][at[heard]] >= end
-    lasting = np.count_nonzero((later & loud[heard]).any(axis=1))
-    verified = 2 * int(np.count_nonzero(later.any(axis=1))) >= int(np.count_nonzero(heard))
+    before = (table["ring_ms"][at[heard]] < begin) & (table["ring_ms"][at[heard]] >= begin - BEFORE_MS)
+    lasting = np.count_nonzero(((later | before) & loud[heard]).any(axis=1))
+    settled = 2 * int(np.count_nonzero(later.any(axis=1))) >= int(np.count_nonzero(heard))
     if 3 * lasting > np.count_nonzero(heard):
         weight = limits.lasting_weight
-    elif not verified:
+    elif not settled:
         weight = min(weight, limits.unverified_max)
     row, column = np.nonzero(of_bang)
     place = table["ring_position"][at][row, column][:8]
@@ -117,13 +156,9 @@ def _fit(
         deviation_db=deviation,
         first_ms=int(times.min()),
         last_ms=int(times.max()),
-        verified=verified,
+        settled=settled,
         rows=tuple((int(p), int(o), int(s)) for p, o, s in place),
     )
-
-
-def _nothing(limits: BangParameters, begin: int, end: int) -> Heard:
-    return Heard(limits.silence_weight, (), 0.0, begin, end, True, ())
 
 
 def _is_loud(book: SensorBook, at: Ints, limits: BangParameters) -> Bools:

@@ -11,8 +11,8 @@ import numpy as np
 
 from city_brain.fusion.queues.stands import IS_VEHICLE
 from city_brain.fusion.scene import Scene
-from city_brain.incidents.detectors.crash.bang import BangParameters, Heard, hear, loud_sensors
-from city_brain.incidents.hypothesis import Evidence, Finding
+from city_brain.incidents.detectors.crash.bang import BangParameters, Heard, hear, places_in_noise
+from city_brain.incidents.hypothesis import Evidence, Finding, Note
 from city_brain.incidents.members import log_rows, object_sources
 from city_brain.numerics import find_sorted
 from city_brain.observations.vocabulary import ObjectClass
@@ -33,13 +33,15 @@ class CrashParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     braked_within_s: float
     stays_s: float
     candidate_age_max_s: float
-    """A stop older than this without further evidence is no candidate any more."""
+    """A stop older than this and not suspect is no candidate any more."""
+    hopeless_log_odds: float
+    """Below it, once noise has settled, people and skew cannot make a crash of it."""
     offset_max_m: float
     skew_weight_per_sine: float
     skew_weight_max: float
     skew_margin: float
     skew_margin_one: float
-    """A sine of heading against lane that says nothing: `skew_margin` + `skew_margin_one` / √n for n headings."""
+    """A sine of heading to lane that says nothing: `skew_margin` + `skew_margin_one` / √n for n headings."""
     company_m: float
     company_s: float
     company_weight: float
@@ -56,7 +58,7 @@ class CrashParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Candidate(msgspec.Struct):
-    """A stop that may be a crash; `brake` m/s², 0 where no hard braking was seen."""
+    """A stop that may be a crash; `brake` m/s², 0 where no hard braking was seen; `heard` once noise has settled."""
 
     stand: int
     x: float
@@ -65,10 +67,11 @@ class Candidate(msgspec.Struct):
     brake: float
     brake_ms: int
     brake_row: tuple[int, int, int]
-    people: int
-    people_ms: int
-    log_odds: float
-    told: bool
+    heard: Heard | None = None
+    people: int = 0
+    people_ms: int = 0
+    log_odds: float = 0.0
+    told: bool = False
 
 
 class CrashState(msgspec.Struct):
@@ -89,14 +92,20 @@ class Crash:
         """Findings of the candidates that are suspect; of several at one place only the strongest."""
         self._note_braking(scene)
         self._take_candidates(scene)
-        findings: list[tuple[Candidate, Finding]] = []
+        judged: list[tuple[Candidate, Finding]] = []
         for name, candidate in list(self.state.candidates.items()):
-            finding = self._weigh(name, candidate, scene)
-            if finding is None:
+            stand = self._stand(candidate, scene)
+            if stand is None:
+                if candidate.told:
+                    judged.append((candidate, self._gone(name, candidate)))
                 del self.state.candidates[name]
-            else:
-                findings.append((candidate, finding))
-        return self._strongest(findings)
+                continue
+            finding = self._judge(name, candidate, stand, scene)
+            if finding is not None:
+                judged.append((candidate, finding))
+            elif self._hopeless(candidate, scene.now_ms):
+                del self.state.candidates[name]
+        return self._strongest(judged)
 
     def _note_braking(self, scene: Scene) -> None:
         limits, objects, rows = self.parameters, scene.objects.table, scene.tick.rows
@@ -115,7 +124,7 @@ class Crash:
             )
 
     def _take_candidates(self, scene: Scene) -> None:
-        """Makes candidates of the stands that just began abruptly, or while something was loud."""
+        """Makes candidates of the stands that just began abruptly, or while something was loud around them."""
         limits, stands, braked = self.parameters, scene.queues.stands.table, self.state.braked
         young_ms = int(1000 * limits.braked_within_s)
         new = stands["fresh"] & (scene.now_ms - stands["since_ms"] <= young_ms) & (stands["road"] >= 0)
@@ -124,8 +133,9 @@ class Crash:
         if len(at) == 0:
             return
         hardest = self._hardest(stands["object_id"][at])
-        loud = loud_sensors(scene.sensors, limits.bang, scene.now_ms - young_ms) >= limits.bang.sensors_min
-        for k in np.flatnonzero((hardest >= 0) | loud).tolist():
+        since_ms = scene.now_ms - young_ms
+        loud = places_in_noise(scene.sensors, limits.bang, stands["x"][at], stands["y"][at], since_ms)
+        for k in np.flatnonzero((hardest >= 0) | (loud & ~stands["queued"][at])).tolist():
             stand, event = int(at[k]), int(hardest[k])
             name = f"{int(stands['key'][stand]):016x}"
             known = self.state.candidates.get(name)
@@ -137,7 +147,6 @@ class Crash:
                 since_ms=int(stands["since_ms"][stand]), brake=float(braked["brake"][event]) if hard else 0.0,
                 brake_ms=int(braked["time_ms"][event]) if hard else 0,
                 brake_row=tuple(braked["row"][event].tolist()) if hard else (0, 0, 0),
-                people=0, people_ms=0, log_odds=0.0, told=False,
             )  # fmt: skip
 
     def _hardest(self, object_id: Ints) -> Ints:
@@ -147,20 +156,52 @@ class Crash:
         found = find_sorted(braked["object_id"][order], object_id)
         return np.where(found >= 0, order[found] if len(order) else -1, -1)
 
-    def _weigh(self, name: str, candidate: Candidate, scene: Scene) -> Finding | None:
-        """The finding of a candidate now, None when it is none any more."""
-        limits, stands, now_ms = self.parameters, scene.queues.stands.table, scene.now_ms
+    def _stand(self, candidate: Candidate, scene: Scene) -> int | None:
+        """Index of the candidate's stand, None when it drove off or has long been out of sight."""
+        stands = scene.queues.stands.table
         where = np.flatnonzero(stands["key"] == candidate.stand)
-        age_s = (now_ms - candidate.since_ms) / 1000.0
-        present = len(where) > 0 and now_ms - stands["last_ms"][where[0]] <= 1000 * limits.believed_s
-        if not present:
-            return self._gone(name, candidate) if candidate.told else None
-        stand = int(where[0])
-        candidate.x, candidate.y = float(stands["x"][stand]), float(stands["y"][stand])
-        evidence = self._evidence(candidate, stand, scene)
-        candidate.log_odds = limits.prior_log_odds + sum(item.weight for item in evidence)
-        if candidate.log_odds < 0.0 and age_s > limits.candidate_age_max_s:
+        if len(where) == 0 or scene.now_ms - stands["last_ms"][where[0]] > 1000 * self.parameters.believed_s:
             return None
+        return int(where[0])
+
+    def _hopeless(self, candidate: Candidate, now_ms: int) -> bool:
+        """Whether what may still come cannot make a crash of it."""
+        limits = self.parameters
+        age_s = (now_ms - candidate.since_ms) / 1000.0
+        settled = age_s > 2.0 * limits.bang.late_s
+        return age_s > limits.candidate_age_max_s or (settled and candidate.log_odds < limits.hopeless_log_odds)
+
+    def _judge(self, name: str, candidate: Candidate, stand: int, scene: Scene) -> Finding | None:
+        """The finding of a candidate now, None while it is not suspect."""
+        limits, stands = self.parameters, scene.queues.stands.table
+        candidate.x, candidate.y = float(stands["x"][stand]), float(stands["y"][stand])
+        company = self._company(candidate, scene)
+        self._count_people(candidate, scene)
+        heard = self._heard(candidate, scene)
+        askew, skew_weight, sine = self._skew(np.append(company, stand), scene)
+        weights = {
+            "abrupt_stop": self._brake_weight(candidate.brake),
+            "bang": heard.weight if heard is not None else 0.0,
+            "stands_askew": skew_weight,
+            "second_vehicle": self._company_weight(candidate, company, scene),
+            "people_on_lane": min(limits.people_weight_each * candidate.people, limits.people_weight_max),
+        }
+        candidate.log_odds = limits.prior_log_odds + sum(weights.values())
+        if scene.now_ms - candidate.since_ms < 1000 * limits.stays_s or candidate.log_odds <= 0.0:
+            return None
+        note: dict[str, Note] = {
+            "abrupt_stop": {"brake_mps2": round(candidate.brake, 1)},
+            "stands_askew": {"sine": round(sine, 2), "headings": int(stands["head_n"][askew])},
+            "people_on_lane": {"people": candidate.people},
+        }
+        who = {"stands_askew": askew, "second_vehicle": int(company[0]) if len(company) else stand}
+        evidence = [
+            self._evidence(what, weight, who.get(what, stand), note.get(what, {}), candidate, scene)
+            for what, weight in weights.items()
+            if weight != 0.0 and what != "bang"
+        ]
+        if heard is not None:
+            evidence.append(_bang_evidence(heard))
         return Finding(
             type=self.type_name,
             key=name,
@@ -168,44 +209,44 @@ class Crash:
             y=candidate.y,
             position_error_m=2.0,
             first_seen_ms=candidate.since_ms,
-            log_odds=candidate.log_odds if age_s >= limits.stays_s else min(candidate.log_odds, 0.0),
+            log_odds=candidate.log_odds,
             evidence=tuple(evidence),
             road=scene.ground.roads.road_id[int(stands["road"][stand])],
         )
 
-    def _evidence(self, candidate: Candidate, stand: int, scene: Scene) -> list[Evidence]:
-        limits, stands = self.parameters, scene.queues.stands.table
-        sources = object_sources(scene, int(stands["object_id"][stand]))
-        evidence = []
-        if candidate.brake > 0.0:
-            over = candidate.brake - limits.brake_min_mps2
-            evidence.append(
-                Evidence(
-                    what="abrupt_stop",
-                    sources=sources,
-                    weight=min(limits.brake_weight + limits.brake_weight_per_mps2 * over, limits.brake_weight_max),
-                    first_ms=candidate.brake_ms,
-                    last_ms=candidate.brake_ms,
-                    rows=(candidate.brake_row,),
-                    note={"brake_mps2": round(candidate.brake, 1)},
-                )
-            )
-        heard = hear(scene.sensors, limits.bang, candidate.x, candidate.y, candidate.since_ms, scene.now_ms)
-        if heard is not None:
-            evidence.append(_bang_evidence(heard))
-        near = self._company(candidate, scene)
-        evidence += self._skew(np.append(near, stand), scene)
-        if len(near):
-            evidence.append(self._second(candidate, int(near[0]), scene))
-        self._count_people(candidate, scene)
-        if candidate.people:
-            weight = min(limits.people_weight_each * candidate.people, limits.people_weight_max)
-            note = {"people": candidate.people}
-            evidence.append(
-                Evidence(what="people_on_lane", sources=sources, weight=weight, first_ms=candidate.people_ms,
-                         last_ms=candidate.people_ms, note={**note})
-            )  # fmt: skip
-        return evidence
+    def _evidence(
+        self, what: str, weight: float, stand: int, note: Note, candidate: Candidate, scene: Scene
+    ) -> Evidence:
+        stands = scene.queues.stands.table
+        object_id = int(stands["object_id"][stand])
+        first_ms, last_ms = int(stands["since_ms"][stand]), int(stands["last_ms"][stand])
+        rows = log_rows(scene, object_id)
+        if what == "abrupt_stop":
+            first_ms = last_ms = candidate.brake_ms
+            rows = (candidate.brake_row,)
+        elif what == "people_on_lane":
+            first_ms = last_ms = candidate.people_ms
+        return Evidence(
+            what=what, sources=object_sources(scene, object_id), weight=weight, first_ms=first_ms, last_ms=last_ms,
+            rows=rows, note=note,
+        )  # fmt: skip
+
+    def _brake_weight(self, brake: float) -> float:
+        limits = self.parameters
+        if brake <= 0.0:
+            return 0.0
+        over = brake - limits.brake_min_mps2
+        return min(limits.brake_weight + limits.brake_weight_per_mps2 * over, limits.brake_weight_max)
+
+    def _heard(self, candidate: Candidate, scene: Scene) -> Heard | None:
+        """What was heard of it; asked anew until it has settled."""
+        if candidate.heard is not None:
+            return candidate.heard
+        limits, now_ms = self.parameters.bang, scene.now_ms
+        heard = hear(scene.sensors, limits, candidate.x, candidate.y, candidate.since_ms, now_ms)
+        if heard is not None and heard.settled and now_ms - candidate.since_ms > 2000 * limits.late_s:
+            candidate.heard = heard
+        return heard
 
     def _company(self, candidate: Candidate, scene: Scene) -> Ints:
         """Stands within reach that began in the same seconds, the nearest first."""
@@ -218,22 +259,16 @@ class Crash:
         ordered: Ints = at[np.argsort(away2[at], kind="stable")]
         return ordered
 
-    def _second(self, candidate: Candidate, stand: int, scene: Scene) -> Evidence:
+    def _company_weight(self, candidate: Candidate, company: Ints, scene: Scene) -> float:
         limits, stands = self.parameters, scene.queues.stands.table
-        other = self.state.candidates.get(f"{int(stands['key'][stand]):016x}")
+        if len(company) == 0:
+            return 0.0
+        other = self.state.candidates.get(f"{int(stands['key'][company[0]]):016x}")
         braked = other is not None and other.brake > 0.0 and candidate.brake > 0.0
-        since_ms, last_ms = int(stands["since_ms"][stand]), int(stands["last_ms"][stand])
-        return Evidence(
-            what="second_vehicle",
-            sources=object_sources(scene, int(stands["object_id"][stand])),
-            weight=limits.company_braked_weight if braked else limits.company_weight,
-            first_ms=since_ms,
-            last_ms=last_ms,
-            rows=log_rows(scene, int(stands["object_id"][stand])),
-        )
+        return limits.company_braked_weight if braked else limits.company_weight
 
-    def _skew(self, at: Ints, scene: Scene) -> list[Evidence]:
-        """Of the stands `at`, the one that stands most clearly across its lane."""
+    def _skew(self, at: Ints, scene: Scene) -> tuple[int, float, float]:
+        """Of the stands `at` the one that stands most clearly across its lane: its index, log-odds, sine."""
         limits, stands = self.parameters, scene.queues.stands.table
         n = stands["head_n"][at]
         hx, hy = stands["head_x"][at], stands["head_y"][at]
@@ -241,23 +276,9 @@ class Crash:
         sine = np.abs(hx * stands["uy"][at] - hy * stands["ux"][at]) / length
         margin = limits.skew_margin + limits.skew_margin_one / np.sqrt(np.maximum(n, 1))
         weight = np.minimum(limits.skew_weight_per_sine * (sine - margin), limits.skew_weight_max)
-        weight = np.where(n >= 3, weight, 0.0)
+        weight = np.where(n >= 3, np.maximum(weight, 0.0), 0.0)
         best = int(np.argmax(weight))
-        if weight[best] <= 0.0:
-            return []
-        stand = int(at[best])
-        object_id = int(stands["object_id"][stand])
-        return [
-            Evidence(
-                what="stands_askew",
-                sources=object_sources(scene, object_id),
-                weight=float(weight[best]),
-                first_ms=int(stands["since_ms"][stand]),
-                last_ms=int(stands["last_ms"][stand]),
-                rows=log_rows(scene, object_id),
-                note={"sine": round(float(sine[best]), 2), "headings": int(n[best])},
-            )
-        ]
+        return int(at[best]), float(weight[best]), float(sine[best])
 
     def _count_people(self, candidate: Candidate, scene: Scene) -> None:
         """People who stand about on the road beside the stopped vehicle, away from any crosswalk."""
@@ -285,7 +306,7 @@ class Crash:
                 (candidate.x - other.x) ** 2 + (candidate.y - other.y) ** 2 > self.parameters.cluster_m**2
                 for other, _ in kept
             )
-            if finding.gone or (alone and finding.log_odds > 0.0):
+            if finding.gone or alone:
                 kept.append((candidate, finding))
                 candidate.told = not finding.gone
         return [finding for _, finding in kept]
@@ -305,5 +326,5 @@ def _bang_evidence(heard: Heard) -> Evidence:
         first_ms=heard.first_ms,
         last_ms=heard.last_ms,
         rows=heard.rows,
-        note={"deviation_db": round(heard.deviation_db, 2), "verified": heard.verified},
+        note={"deviation_db": round(heard.deviation_db, 2), "sensors": len(heard.sources)},
     )
