@@ -5,6 +5,7 @@ site.toml               settings; whatever is left out has its default
 incident-types/*.yaml   types that add to the built-in ones or replace them
 """
 
+import functools
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,6 +94,7 @@ def time_zone(name: str) -> ZoneInfo:
         raise SettingsError(f"time zone: wanted a name as the IANA has it (Asia/Shanghai), got {name!r}") from wrong
 
 
+@functools.cache
 def utc_offsets(zone: ZoneInfo) -> tuple[tuple[int, int], ...]:
     """From when (epoch ms) which offset (s) holds in a zone, from 1990 to 2099; changes are found to the day."""
     found: list[tuple[int, int]] = []

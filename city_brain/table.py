@@ -20,12 +20,13 @@ class Table:
     use.
     """
 
-    __slots__ = ("_columns", "n", "schema")
+    __slots__ = ("_columns", "_views", "n", "schema")
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.schema = {name: np.dtype(kind) for name, kind in schema.items()}
         self.n = 0
         self._columns: dict[str, Column] = {name: np.empty(_SMALLEST, kind) for name, kind in self.schema.items()}
+        self._show(0)
 
     def __len__(self) -> int:
         return self.n
@@ -34,10 +35,10 @@ class Table:
         return iter(self.schema)
 
     def __getitem__(self, name: str) -> Column:
-        return self._columns[name][: self.n]
+        return self._views[name]
 
     def __setitem__(self, name: str, values: Any) -> None:
-        self._columns[name][: self.n] = values
+        self._views[name][:] = values
 
     def append(self, count: int, **columns: Any) -> None:
         """Adds `count` rows; every column must be given, as an array (count,) or a scalar."""
@@ -49,7 +50,7 @@ class Table:
             self._resize(max(end, 2 * self.n))
         for name, values in columns.items():
             self._columns[name][self.n : end] = values
-        self.n = end
+        self._show(end)
 
     def keep(self, mask: Bools) -> None:
         """Drops the rows where `mask` (n,) is false; the order of the others stays."""
@@ -58,16 +59,22 @@ class Table:
             return
         for column in self._columns.values():
             column[:kept] = column[: self.n][mask]
-        self.n = kept
+        self._show(kept)
         if _SMALLEST < 4 * kept < len(next(iter(self._columns.values()))):
             self._resize(2 * kept)
 
     def columns(self) -> dict[str, Column]:
         """The live rows by name, as views."""
-        return {name: self[name] for name in self.schema}
+        return dict(self._views)
 
     def _resize(self, capacity: int) -> None:
         for name, column in self._columns.items():
             grown = np.empty(max(capacity, _SMALLEST), self.schema[name])
             grown[: self.n] = column[: self.n]
             self._columns[name] = grown
+        self._show(self.n)
+
+    def _show(self, n: int) -> None:
+        """Makes the first `n` rows the live ones."""
+        self.n = n
+        self._views = {name: column[:n] for name, column in self._columns.items()}

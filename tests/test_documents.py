@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import typer
 
-import city_brain.cli
+from city_brain.cli.app import command_line
 from tests.house import ROOT, files, report
 
 FENCE = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -66,10 +66,7 @@ def _wrong_part(words: list[str]) -> str:
 
 
 def _wrong_call(words: list[str]) -> str:
-    app = getattr(city_brain.cli, "app", None)
-    if app is None:
-        return ""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(command_line())
     said = ["city-brain"]
     rest = [word for word in words if not word.startswith(("<", ">"))]
     while rest and (inner := getattr(command, "commands", {}).get(rest[0])) is not None:

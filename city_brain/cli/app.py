@@ -12,23 +12,40 @@ from typing import Final
 import typer
 
 from city_brain import __version__
-from city_brain.cli.exits import FAILED, INTERRUPTED, USAGE
+from city_brain.cli.common import FAILED, INTERRUPTED, USAGE
 from city_brain.errors import CityBrainError, SettingsError
 
-COMMANDS: Final = ("fuse", "verify", "answers", "running", "watching")
-"""Modules beside this one; each has a function `register(app)`."""
+COMMANDS: Final = {
+    "demo": "demo",
+    "run": "running",
+    "watch": "watching",
+    "fuse": "fuse",
+    "convert": "converting",
+    "explain": "answers",
+    "verify": "verify",
+    "synth": "synthesise",
+    "score": "answers",
+}
+"""Commands, and the modules beside this one that have them; each has a function `register(app)`."""
 
-app = typer.Typer(
-    name="city-brain",
-    help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def command_line(word: str = "") -> typer.Typer:
+    """The command line: only what `word` needs where it is a command, so that it starts without the others' imports."""
+    app = typer.Typer(
+        name="city-brain",
+        help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_version)
+    modules = [COMMANDS[word]] if word in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for module in modules:
+        importlib.import_module(f"city_brain.cli.{module}").register(app)
+    return app
 
 
-@app.callback(invoke_without_command=True)
 def _version(show: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
     if show:
         typer.echo(f"city-brain {__version__}")
@@ -37,10 +54,8 @@ def _version(show: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    for command in COMMANDS:
-        importlib.import_module(f"city_brain.cli.{command}").register(app)
     try:
-        app()
+        command_line(sys.argv[1] if len(sys.argv) > 1 else "")()
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)

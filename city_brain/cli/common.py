@@ -1,17 +1,24 @@
-"""What several commands share: the map, the types, a runner, progress on standard error, and where rows ended."""
+"""What several commands share: exit codes, options, a site from a map, progress on standard error, where rows ended."""
 
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from city_brain.observations.counters import Counters
 from city_brain.site import Site, SiteSettings, time_zone
 from city_brain.ticks.tick import TickSettings
+
+FAILED: Final = 1
+USAGE: Final = 2
+DATA_LOST: Final = 3
+OUTPUTS_DIFFER: Final = 4
+INTERRUPTED: Final = 130
+"""Exit codes of `city-brain`; 0 is ok."""
 
 MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
 TypesOption = Annotated[

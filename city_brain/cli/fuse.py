@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from city_brain.cli.common import (
+    DATA_LOST,
     JsonOption,
     MapOption,
     PartitionsOption,
@@ -48,14 +49,17 @@ def fuse(
     """Fuse a recording into incidents."""
     site = open_map(map_path, types, tick_s, partitions)
     runner = site.runner()
-    with _Outputs(incidents, tracks, ticks, site.source_names) as outputs:
-        _run(runner, observations, envelope, outputs)
+    with Outputs(incidents, tracks, ticks, site.source_names) as outputs:
+        broken = _run(runner, observations, envelope, outputs)
         if tracks:
             outputs.remaining_tracks(runner)
     _report(runner, outputs, as_json)
+    if broken:
+        typer.echo(f"city-brain: {broken}", err=True)
+        raise typer.Exit(DATA_LOST)
 
 
-class _Outputs:
+class Outputs:
     """The files that a run writes, and what it has counted."""
 
     def __init__(self, incidents: str, tracks: str | None, ticks: str | None, names: dict[int, str]) -> None:
@@ -67,7 +71,7 @@ class _Outputs:
         self.revisions = 0
         self.due_ms = 0
 
-    def __enter__(self) -> "_Outputs":
+    def __enter__(self) -> "Outputs":
         for name, path in self._paths.items():
             if path is not None:
                 self._files[name] = typer.get_binary_stream("stdout") if path == "-" else _create(path)
@@ -109,15 +113,18 @@ def _create(path: str) -> IO[bytes]:
         raise RecordingError(f"{path}: wanted a file to write, got: {wrong.strerror}") from wrong
 
 
-def _run(runner: Runner, observations: str, envelope: int, outputs: _Outputs) -> None:
+def _run(runner: Runner, observations: str, envelope: int, outputs: Outputs) -> RecordingError | None:
+    """Runs to the end of the recording, or as far as it can be read; answers why not."""
     progress = Progress("fuse")
-    for closed in StreamReader(runner).read(read_blocks(observations, envelope)):
+    reader = StreamReader(runner)
+    for closed in reader.read(read_blocks(observations, envelope)):
         outputs.take(closed)
         progress.show(f"{outputs.head.size} ticks, {runner.counters.read} rows, {len(outputs.states)} incidents")
     progress.done()
+    return reader.broken
 
 
-def _report(runner: Runner, outputs: _Outputs, as_json: bool) -> None:
+def _report(runner: Runner, outputs: Outputs, as_json: bool) -> None:
     announced = Counter(kind for kind, _, said in outputs.states.values() if said)
     counters = runner.counters
     if as_json:

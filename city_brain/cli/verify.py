@@ -6,10 +6,12 @@ import msgspec
 import numpy as np
 import typer
 
-from city_brain.cli.common import JsonOption, MapOption, Progress, TypesOption, open_map
-from city_brain.cli.exits import OUTPUTS_DIFFER
-from city_brain.replay.replay import Recording
+from city_brain.cli.common import OUTPUTS_DIFFER, JsonOption, MapOption, Progress, TypesOption, open_map
+from city_brain.replay.comparing import Comparison, compare
+from city_brain.replay.plans import as_recorded
+from city_brain.replay.replay import Recording, run
 from city_brain.replay.verifying import Effort, Verified, environments, other_processes, ways
+from city_brain.site import Site
 from city_brain.sources.recording import read_blocks
 
 
@@ -25,6 +27,9 @@ def verify(
     minutes: Annotated[float | None, typer.Option("--minutes", help="Only the first so many minutes.")] = None,
     restores: Annotated[int, typer.Option("--restores", min=1, help="Restores from bytes at random places.")] = 20,
     seed: Annotated[int, typer.Option("--seed", help="Of permutations, splits and restore points.")] = 1,
+    partitions: Annotated[
+        int, typer.Option("--partitions", min=1, help="Also fuse in so many partitions; 1: do not.")
+    ] = 4,
     as_json: JsonOption = False,
 ) -> None:
     """Check that orders, groupings, splits, restores and machines change nothing; exit 4 and the first divergence if
@@ -38,13 +43,15 @@ def verify(
         found.append(verified)
         progress.show(f"{len(found)} ways, last: {verified.way}")
     if minutes is None:
-        for name, digest, ticks in other_processes(observations, str(map_path), environments()):
+        own_types = None if types is None else str(types)
+        for name, digest, ticks in other_processes(observations, str(map_path), own_types, environments()):
             divergence = "" if digest == found[0].digest else f"wanted {found[0].digest}, got {digest}"
             found.append(Verified(way=name, digest=digest, ticks=ticks, divergence=divergence))
             progress.show(f"{len(found)} ways, last: {name}")
+    compared = _in_partitions(site, recording, partitions) if partitions > 1 else None
     progress.done()
-    _print(found, as_json)
-    if any(verified.divergence for verified in found):
+    _print(found, compared, as_json)
+    if any(verified.divergence for verified in found) or (compared and not compared.same):
         raise typer.Exit(OUTPUTS_DIFFER)
 
 
@@ -56,9 +63,20 @@ def _first_minutes(recording: Recording, minutes: float | None) -> Recording:
     return Recording(recording.observations.take(kept), recording.line[kept], recording.dead_lettered)
 
 
-def _print(found: list[Verified], as_json: bool) -> None:
+def _in_partitions(site: Site, recording: Recording, partitions: int) -> Comparison:
+    """The answer of one partition against that of several."""
+    plan = as_recorded(recording.observations.common.arrival_ms, 256)
+    answers = []
+    for count in (1, partitions):
+        shared = Site(site.ground, site.types, msgspec.structs.replace(site.settings, partitions=count))
+        ticks = run(recording, plan, shared.runner)
+        answers.append([incident for closed in ticks for incident in closed.record.incidents])
+    return compare(*answers)
+
+
+def _print(found: list[Verified], compared: Comparison | None, as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        typer.echo(msgspec.json.encode({"ways": found, "partitions": compared}))
         return
     for verified in found:
         more = f", {100 * verified.displaced:.0f} % of the rows displaced" if verified.displaced else ""
@@ -66,4 +84,9 @@ def _print(found: list[Verified], as_json: bool) -> None:
         if verified.divergence:
             typer.echo(f"        {verified.divergence}")
     digests = len({verified.digest for verified in found})
+    if compared:
+        typer.echo(
+            f"partitions: {100 * compared.share:.1f} % of the incidents the same, within {compared.worst_m:.1f} m and "
+            f"{compared.worst_s:.1f} s; " + ("; ".join(compared.alone) or "none alone")
+        )
     typer.echo(f"{len(found)} ways, {digests} digest{'s' if digests > 1 else ''}, {found[0].ticks} ticks")

@@ -60,8 +60,10 @@ class CrossingBook(msgspec.Struct):
         self.approaching.keep(self.approaching["time_ms"] >= tick.end_ms - FORGET_MS)
         self.open.keep(self.open["cross_ms"] >= tick.end_ms - EXIT_WITHIN_MS)
         table = tracks.table
+        if table.n == 0 or ground.roads.empty:
+            return
         at = np.flatnonzero(table["fresh"] & np.isin(table["cls"], _VEHICLES))
-        if len(at) == 0 or ground.roads.empty:
+        if len(at) == 0:
             return
         road = np.where(table["lane"][at] >= 0, ground.roads.road[table["lane"][at]], -1)
         along = table["ux"][at] * table["hx"][at] + table["uy"][at] * table["hy"][at] > ALONG_COS

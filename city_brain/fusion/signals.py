@@ -67,6 +67,8 @@ class SignalBook(msgspec.Struct):
     def step(self, tick: Tick, ground: "Ground") -> None:
         """Takes the signal rows of a tick; rows of signals that the map does not have are left out."""
         at = np.flatnonzero(tick.rows.kind == Kind.SIGNAL)
+        if len(at) == 0:
+            return
         signal = find_sorted(self.key, tick.rows.source[at])
         at, signal = at[signal >= 0], signal[signal >= 0]
         order = np.argsort(signal, kind="stable")

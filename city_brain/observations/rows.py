@@ -59,8 +59,8 @@ class Rows(msgspec.Struct, frozen=True, eq=False):
         """The columns by name, in the order of the fields."""
         return {name: getattr(self, name) for name in SCHEMA}
 
-    def take(self, which: Column) -> "Rows":
-        """The rows at the positions, or where the mask is true; notes stay as they are."""
+    def take(self, which: Column | slice) -> "Rows":
+        """The rows at the positions, where the mask is true, or in the slice (then views); notes stay as they are."""
         taken: dict[str, Any] = {name: column[which] for name, column in self.columns().items()}
         return Rows(**taken, notes=self.notes)
 

@@ -1,7 +1,7 @@
 """Two answers to the same observations held against each other where bytes may differ: the same incidents, near enough.
 
-Other delays, or another number of partitions, change the order of arithmetic and the names of objects. What people see must
-stay: every announced incident has a partner of its type within 10 m and 2 s, and at least 99 of 100 do.
+Other delays, or another number of partitions, change the order of arithmetic and the names of objects. What people see
+must stay: every announced incident has a partner of its type within 10 m and 2 s, and at least 99 of 100 do.
 """
 
 import math
@@ -82,4 +82,6 @@ def _apart_ms(a: Incident, b: Incident) -> int:
 
 
 def _name(incident: Incident) -> str:
-    return f"{incident.number} {incident.type} at {incident.lon:.5f},{incident.lat:.5f} announced {incident.detected_ms}"
+    return (
+        f"{incident.number} {incident.type} at {incident.lon:.5f},{incident.lat:.5f} announced {incident.detected_ms}"
+    )

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from city_brain.errors import RecordingError
 from city_brain.observations.json_twin import Parsed
 from city_brain.observations.rows import Rows
 from city_brain.runner import ClosedTick, Runner
@@ -30,12 +31,19 @@ class StreamReader:
         self.runner, self.disorder_ms = runner, disorder_ms
         self.latest_ms: int | None = None
         self.marked = False
+        self.broken: RecordingError | None = None
+        """Why the recording could not be read to its end; what was read before it counts."""
 
     def read(self, blocks: Iterable[Parsed]) -> Iterator[ClosedTick]:
         """The ticks that close while the blocks are read, then those up to the last row."""
-        for block in blocks:
-            self._take(block)
-            yield from self.runner.closed()
+        try:
+            for block in blocks:
+                self._take(block)
+                yield from self.runner.closed()
+        except RecordingError as wrong:
+            if self.latest_ms is None:
+                raise
+            self.broken = wrong
         if self.latest_ms is not None:
             settings = self.runner.settings
             self.runner.mark(0, settings.due_ms(settings.index_at(self.latest_ms)))

@@ -55,7 +55,7 @@ def ways(recording: Recording, effort: Effort, make: MakeRunner, seed: int) -> I
 
 
 def other_processes(
-    observations: str, city_map: str, environments: dict[str, dict[str, str]]
+    observations: str, city_map: str, types: str | None, environments: dict[str, dict[str, str]]
 ) -> Iterator[tuple[str, str, int]]:
     """Name, digest and ticks of `city-brain fuse` in processes with other environments."""
     for name, environment in environments.items():
@@ -71,6 +71,7 @@ def other_processes(
             os.devnull,
             "--json",
         ]
+        command += [] if types is None else ["--types", types]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)  # noqa: S603 (our own)
         if done.returncode:
             raise RecordingError(f"{name}: wanted a digest, got exit {done.returncode}: {done.stderr.decode()[-500:]}")

@@ -30,7 +30,7 @@ from city_brain.observations.columns import (
     Signals,
 )
 from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES, Kind
-from city_brain.types import Codes, Column
+from city_brain.types import Codes, Ints
 
 Movements: TypeAlias = tuple[str, tuple[str, ...]]
 """A side (the arm of the junction, by its direction from the centre) and the movements from it."""
@@ -49,6 +49,10 @@ NEMA_PHASES: Final[Mapping[int, Movements]] = {
 movements in clockwise order, each odd one the left turn against the even one after it. Many junctions differ: look at
 the timing plan and give your own."""
 
+COLUMNS: Final = ("TimeStamp", "DeviceId", "EventId", "Parameter")
+BATCH_ROWS: Final = 1 << 16
+
+_BEFORE_ALL: Final = -(1 << 62)
 _OFF, _FLASHING = LAMPS_AS_SENT.index("off"), LAMPS_AS_SENT.index("flashing")
 _PERMISSIVENESS: Final = tuple(LAMPS_AS_SENT.index(colour) for colour in ("absent", "off", "red", "yellow", "green"))
 
@@ -74,24 +78,41 @@ class Junction:
 
 
 def read_signal_events(
-    path: str | Path, junctions: Mapping[int, Junction], utc_offset_hours: float = 0.0, repeat_ms: int | None = None
+    path: str | Path,
+    junctions: Mapping[int, Junction],
+    utc_offset_hours: float = 0.0,
+    repeat_ms: int | None = None,
+    batch_rows: int = BATCH_ROWS,
 ) -> Iterator[Observations]:
-    """The states of the controllers in `junctions` (by DeviceId), in blocks as the file has row groups.
+    """The states of the controllers in `junctions` (by DeviceId) in order of time, in blocks.
 
     `utc_offset_hours`: how far the file's clock is ahead of UTC. `repeat_ms`: how long a state stands before it is said
-    again. The log knows no gateway, so a row arrives when it happened; sources keep their place on the map. Raises
-    RecordingError where the file is no Parquet, lacks a column, or goes back in time within a controller.
+    again. `batch_rows`: events read at a time, which changes nothing but the blocks. The log knows no gateway, so a row
+    arrives when it happened; sources keep their place on the map. A state is held until every controller has got as
+    far, so a file that tells of one controller after another is held whole. Raises RecordingError where the file is no
+    Parquet, lacks a column or a value, or goes back in time within a controller.
     """
     controllers = {device: _Controller(junction, repeat_ms) for device, junction in junctions.items()}
     shift_ms = round(utc_offset_hours * 3_600_000)
-    for time_ms, device, event, parameter in _batches(path):
-        states: list[_State] = []
+    held: list[_State] = []
+    first_row = 1
+    for time_ms, device, event, parameter in _batches(path, batch_rows):
         for number, controller in controllers.items():
             at = np.flatnonzero(np.isin(event, controller.codes) & (device == number))
-            events = [column.tolist() for column in (time_ms[at] - shift_ms, event[at], parameter[at])]
-            states += controller.read(zip(*events, strict=True), f"{path} device {number}")
-        yield from _observations(states)
-    yield from _observations([state for controller in controllers.values() for state in controller.shown()])
+            utc_ms = time_ms[at] - shift_ms
+            back = np.flatnonzero(np.diff(utc_ms, prepend=controller.time_ms) < 0)
+            if len(back):
+                row = int(at[back[0]])
+                raise RecordingError(
+                    f"{path} row {first_row + row} column TimeStamp: wanted events of device {number} in order of "
+                    f"time, got {np.datetime64(int(time_ms[row]), 'ms')} after a later one"
+                )
+            held += controller.read(zip(utc_ms.tolist(), event[at].tolist(), parameter[at].tolist(), strict=True))
+        first_row += len(time_ms)
+        known_ms = min((controller.time_ms for controller in controllers.values()), default=_BEFORE_ALL)
+        yield from _observations([state for state in held if state.time_ms < known_ms])
+        held = [state for state in held if state.time_ms >= known_ms]
+    yield from _observations([*held, *(state for controller in controllers.values() for state in controller.shown())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +144,14 @@ class _Controller:
             for number, movements in table.items()
         }
         self.last: _State | None = None
-        self.time_ms = -1
+        self.time_ms = _BEFORE_ALL
         self.moment: list[tuple[int, int]] = []
 
-    def read(self, events: Iterable[tuple[int, int, int]], place: str) -> Iterator[_State]:
-        """The states before the last moment of the events (time, code, parameter): more of that moment may follow."""
+    def read(self, events: Iterable[tuple[int, int, int]]) -> Iterator[_State]:
+        """The states before the last moment of the events (time, code, parameter), which are in order of time: more of
+        that moment may follow.
+        """
         for time_ms, event, parameter in events:
-            if time_ms < self.time_ms:
-                raise RecordingError(
-                    f"{place}: wanted events in order of time, got {self.time_ms} and then {time_ms} ms"
-                )
             if time_ms > self.time_ms:
                 yield from self.shown()
                 yield from self._repeated(time_ms)
@@ -211,22 +230,39 @@ def _columns(movements: Movements) -> tuple[int, ...]:
     return tuple(len(MOVEMENTS) * SIDES.index(side) + MOVEMENTS.index(move) for move in moves)
 
 
-def _batches(path: str | Path) -> Iterator[tuple[Column, Column, Column, Column]]:
-    """Time in ms (n,), device, event and parameter of the events, batch by batch."""
+def devices(path: str | Path) -> tuple[int, ...]:
+    """The controllers of which the file tells, ascending; raises RecordingError as `read_signal_events` does."""
+    found: set[int] = set()
+    for _, device, _, _ in _batches(path, BATCH_ROWS):
+        found.update(np.unique(device).tolist())
+    return tuple(sorted(found))
+
+
+def _batches(path: str | Path, batch_rows: int) -> Iterator[tuple[Ints, Ints, Ints, Ints]]:
+    """Time in ms (n,) by the file's clock, device, event and parameter of the events, batch by batch."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ModuleNotFoundError as missing:
         raise RecordingError(f"{path}: wanted pyarrow to read Parquet (pip install 'city-brain[parquet]')") from missing
-    names = ("TimeStamp", "DeviceId", "EventId", "Parameter")
+    first_row = 1
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=list(names)):
-                columns: list[Any] = [batch.column(name) for name in names]
+            for batch in file.iter_batches(batch_rows, columns=list(COLUMNS)):
+                columns: list[Any] = [batch.column(name) for name in COLUMNS]
+                _check_complete(columns, path, first_row)
+                first_row += batch.num_rows
                 columns[0] = columns[0].cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
                 yield tuple(column.cast(pa.int64()).to_numpy(zero_copy_only=False) for column in columns)
     except (OSError, KeyError, ValueError, pa.ArrowException) as wrong:
-        raise RecordingError(f"{path}: wanted Parquet with the columns {', '.join(names)}, got: {wrong}") from wrong
+        raise RecordingError(f"{path}: wanted Parquet with the columns {', '.join(COLUMNS)}, got: {wrong}") from wrong
+
+
+def _check_complete(columns: list[Any], path: str | Path, first_row: int) -> None:
+    for name, column in zip(COLUMNS, columns, strict=True):
+        if column.null_count:
+            row = first_row + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+            raise RecordingError(f"{path} row {row} column {name}: wanted a value, got nothing")
 
 
 def _observations(states: list[_State]) -> Iterator[Observations]:

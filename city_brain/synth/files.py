@@ -1,20 +1,21 @@
 """A synthetic world as a folder: map, observations, truth and identity, written as they come."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import zstandard
 
 from city_brain.synth.senses.writing import DATUM
-from city_brain.synth.world import SynthCity
+from city_brain.synth.world import Block, SynthCity
 
 OBSERVATIONS, MAP, TRUTH, IDENTITY = "observations.jsonl.zst", "city.geojson", "truth.json", "identity.json"
 
 
-def write_world(city: SynthCity, folder: Path) -> int:
+def write_world(city: SynthCity, folder: Path, written: Callable[[Block], None] = lambda block: None) -> int:
     """Writes the four files of a world into `folder`, which is made; gives the number of lines.
 
-    Nothing is held but one second of the city.
+    Nothing is held but one second of the city; each goes to `written` once it is on disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / MAP).open("wb") as out:
@@ -39,6 +40,7 @@ def write_world(city: SynthCity, folder: Path) -> int:
                 value = orjson.dumps([tracklet.object_id, tracklet.first_ms, tracklet.last_ms])
                 identity.write((b",\n" if tracklets else b"\n") + key + b":" + value)
                 tracklets += 1
+            written(block)
         identity.write(b"\n}\n")
     (folder / TRUTH).write_bytes(orjson.dumps(city.truth(), option=orjson.OPT_INDENT_2) + b"\n")
     return lines

@@ -16,7 +16,7 @@ class SynthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """What to synthesise. The same settings give the same bytes on one build of numpy.
 
     `sources`, where given, replaces `cameras`: it counts cameras, signals and sensors together. Memory grows with the
-    number of sources (about 5 kB each) and not with `minutes`.
+    number of sources (about 7 kB each) and not with `minutes`. Rates are events that begin.
     """
 
     seed: int = 1
@@ -25,6 +25,10 @@ class SynthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     minutes: float = 20.0
     start_ms: int = 1_790_208_000_000
     quiet: bool = False
+    """No incidents; what only looks like one still happens."""
+    incident_types: tuple[str, ...] = ()
+    distractor_kinds: tuple[str, ...] = ()
+    """Only these; empty: all."""
     incidents_per_hour_per_100_cameras: float = 60.0
     distractors_per_hour_per_100_cameras: float = 90.0
     reports_per_incident: float = 0.8

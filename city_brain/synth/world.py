@@ -15,7 +15,7 @@ from city_brain.geo import LocalFrame
 from city_brain.observations.columns import Observations
 from city_brain.observations.vocabulary import Kind
 from city_brain.synth.events.reports import Report, Reporter
-from city_brain.synth.events.script import Script
+from city_brain.synth.events.script import Script, plays_of
 from city_brain.synth.events.stage import Stage
 from city_brain.synth.ground.cameras import build_cameras, junction_name
 from city_brain.synth.ground.features import Feature, MapWriter
@@ -85,6 +85,7 @@ class SynthCity:
 
     def __init__(self, settings: SynthSettings) -> None:
         self.settings = settings
+        plays_of(settings)
         self.traits = draw_traits(settings)
         self.frame = LocalFrame(self.traits.longitude, self.traits.latitude)
         self.streets = build_streets(settings, self.traits)

@@ -13,7 +13,7 @@ from city_brain.numerics import find_sorted, first_of_run
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Kind
 from city_brain.table import Table
-from city_brain.types import Bools, Ints
+from city_brain.types import Bools, Floats, Ints
 
 USUAL_SHORTEST_DELAY_MS = np.zeros(len(Kind))
 USUAL_SHORTEST_DELAY_MS[Kind.DETECTION] = 500.0
@@ -27,7 +27,9 @@ BACKWARD_STEP_MS = 1_000
 """Event time falling by more than this while the sequence rises is a clock set back: what was learnt is void."""
 
 FORWARD_STEP_MS = 3_000
-"""Rows faster than the fastest by more than this are implausible until STEP_CONFIRMED_BY ticks have shown the same."""
+"""Rows faster than the fastest by more than this are implausible until STEP_CONFIRMED_BY ticks have shown the same.
+What has leaked while a source was silent is not held against it.
+"""
 
 STEP_CONFIRMED_BY = 3
 RESTART_GAP = 1_000
@@ -75,7 +77,7 @@ class SourceClocks(msgspec.Struct):
         run = _Run(order, start, source[start], np.searchsorted(self.table["source"], source[start]))
         delay = (rows.arrival_ms - rows.event_ms)[order].astype(np.float64)
         delay_from = self._void_after_backward_steps(rows, run)
-        plausible = self._learn_least(delay, delay_from, run)
+        plausible = self._learn_least(delay, rows.arrival_ms[order], delay_from, run)
         self._note(rows, run)
         answer = np.empty(len(order), dtype=np.bool_)
         answer[order] = plausible
@@ -119,11 +121,12 @@ class SourceClocks(msgspec.Struct):
         after: Bools = since == total
         return after
 
-    def _learn_least(self, delay: np.ndarray, worth: Bools, run: _Run) -> Bools:
+    def _learn_least(self, delay: Floats, arrival_ms: Ints, worth: Bools, run: _Run) -> Bools:
         length = np.diff(np.append(run.start, len(delay)))
         known = self.table["least_ms"][run.slot]
         floor = np.repeat(np.where(np.isfinite(known), known - FORWARD_STEP_MS, -np.inf), length)
-        plausible: Bools = delay >= floor
+        silent_ms = np.maximum(arrival_ms - np.repeat(self.table["last_arrival_ms"][run.slot], length), 0)
+        plausible: Bools = delay >= floor - LEAK_MS_PER_S * silent_ms / 1000.0
         ahead = ~np.logical_or.reduceat(plausible, run.start)
         ticks = np.where(ahead, self.table["step_ticks"][run.slot] + 1, 0)
         stepped = ticks >= STEP_CONFIRMED_BY

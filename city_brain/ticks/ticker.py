@@ -16,7 +16,7 @@ from city_brain.ticks.arrival import NEVER, LogTime
 from city_brain.ticks.duplicates import SeenRows
 from city_brain.ticks.skew import SourceClocks
 from city_brain.ticks.tick import Tick, TickSettings
-from city_brain.types import Bools, Column
+from city_brain.types import Bools, Column, Ints
 
 CLOCK_REASON = "clock"
 
@@ -97,19 +97,21 @@ class Ticker:
         state.counters.read += self._count(fresh)
         first = state.seen.first_seen(fresh, due_ms)
         state.counters.duplicate += self._count(fresh, ~first)
-        fresh = fresh.take(np.flatnonzero(first))
+        fresh = _where(first, fresh)
         plausible = state.clocks.learn(fresh)
         state.counters.quarantine(CLOCK_REASON, self._count(fresh, ~plausible))
-        rows = Rows.concat([state.pending, fresh.take(np.flatnonzero(plausible))])
+        rows = Rows.concat([part for part in (state.pending, _where(plausible, fresh)) if part.n])
         time_ms = state.clocks.corrected_ms(rows)
         taken = time_ms < start_ms + settings.tick_ms
-        state.pending = _without_old_notes(rows.take(np.flatnonzero(~taken)))
-        return self._tick(index, rows.take(np.flatnonzero(taken)), time_ms[taken])
+        state.pending = _without_old_notes(_where(~taken, rows))
+        return self._tick(index, rows, time_ms, np.flatnonzero(taken))
 
     def _count(self, rows: Rows, mask: Column | None = None) -> int:
         """How many of the rows that this ticker counts are in the mask."""
-        chosen = np.ones(rows.n, dtype=np.bool_) if mask is None else mask
-        return int(np.count_nonzero(chosen if self._counted is None else chosen & self._counted(rows)))
+        if self._counted is None:
+            return rows.n if mask is None else int(np.count_nonzero(mask))
+        mine = self._counted(rows)
+        return int(np.count_nonzero(mine if mask is None else mask & mine))
 
     @property
     def held(self) -> int:
@@ -126,18 +128,15 @@ class Ticker:
         here, later = [], []
         for rows in self.state.waiting:
             arrived = rows.arrival_ms < due_ms
-            if arrived.all():
-                here.append(rows)
-            elif arrived.any():
-                here.append(rows.take(np.flatnonzero(arrived)))
-                later.append(rows.take(np.flatnonzero(~arrived)))
-            else:
-                later.append(rows)
+            if arrived.any():
+                here.append(_where(arrived, rows))
+            if not arrived.all():
+                later.append(_where(~arrived, rows))
         self.state.waiting = later
         return Rows.concat(here)
 
-    def _tick(self, index: int, rows: Rows, time_ms: np.ndarray) -> Tick:
-        order = np.lexsort((rows.event_ms, rows.seq, rows.source, time_ms))
+    def _tick(self, index: int, rows: Rows, time_ms: Ints, taken: Ints) -> Tick:
+        order = taken[np.lexsort([column[taken] for column in (rows.event_ms, rows.seq, rows.source, time_ms)])]
         rows, time_ms = rows.take(order), time_ms[order]
         start_ms = self.settings.start_ms(index)
         late = time_ms < start_ms
@@ -145,6 +144,17 @@ class Ticker:
         counters.used += self._count(rows)
         counters.late += self._count(rows, late)
         return Tick(index, start_ms, start_ms + self.settings.tick_ms, self.settings.due_ms(index), rows, time_ms, late)
+
+
+def _where(mask: Bools, rows: Rows) -> Rows:
+    """The rows (n,) in the mask (n,); a view of them where they lie side by side, as in a log in order of arrival."""
+    which = np.flatnonzero(mask)
+    if len(which) == rows.n:
+        return rows
+    if len(which) == 0:
+        return Rows.empty()
+    first, last = int(which[0]), int(which[-1])
+    return rows.take(slice(first, last + 1) if last - first + 1 == len(which) else which)
 
 
 def _without_old_notes(rows: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""A stage for tests: one signalled junction, two cameras over all of it, and actors whose rows are made second by second."""
+"""A stage for tests: one signalled junction, two cameras over all of it, actors whose rows are made by the second."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -81,7 +81,7 @@ def rows_of(actor: Actor, second: int) -> list[Rows]:
                 value=actor.confidence,
                 speed=float(np.hypot(vx, vy)),
                 heading=heading,
-            )  # fmt: skip
+            )
         )
     return rows
 

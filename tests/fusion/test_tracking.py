@@ -17,10 +17,7 @@ ALONG_EAST_ARM = (149.0, 4.8)
 
 def last_objects(seconds: int, actors: list[Actor]) -> Table:
     """The objects after so many seconds."""
-    engine = None
-    for engine, _ in play(seconds, actors):
-        pass
-    assert engine is not None
+    engine = [engine for engine, _ in play(seconds, actors)][-1]
     return engine.books.objects.table
 
 
@@ -67,10 +64,7 @@ def test_the_bias_of_a_camera_is_learnt_from_traffic_in_two_directions() -> None
         south = straight((-4.8, 149.0), (0.0, -10.0), start, start + 13)
         for n, path in enumerate((west, south)):
             actors.append(Actor(path, track=10 * k + n, seen_by=("east",), bias_m={"east": (0.8, -0.6)}))
-    engine = None
-    for engine, _ in play(180, actors):
-        pass
-    assert engine is not None
+    engine = [engine for engine, _ in play(180, actors)][-1]
     bias = engine.books.tracks.bias
     assert bias.east_m[0] == pytest.approx(0.8, abs=0.1)
     assert bias.north_m[0] == pytest.approx(-0.6, abs=0.1)

@@ -1,14 +1,18 @@
 """Hourly air quality: what was measured becomes readings, gaps become nothing, and errors say the line."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from city_brain.city.datum import Datum
+from city_brain.city.loading import city_to_geojson, load_city
 from city_brain.errors import RecordingError
+from city_brain.observations.admission import AdmissionTable, admit
 from city_brain.observations.columns import Observations
 from city_brain.observations.vocabulary import CONVERSIONS, MEASURES, QUANTITY_CODES, Quantity
-from city_brain.sources.air_quality import COLUMNS, Station, read_air_quality
+from city_brain.sources.air_quality import COLUMNS, Station, read_air_quality, station_map
 
 STATION = Station("dongsi", 116.42, 39.93)
 HOURS = """\
@@ -59,24 +63,44 @@ def test_times_are_local_and_positions_are_the_stations(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line"),
+    ("old", "new", "error"),
     [
-        ("129", "many", 3),
-        (",148,", ",,", 4),
-        ("SE", "UP", 6),
-        ("2010,1,1,3", "2010,1,1,24", 5),
-        ("4.92,0,0", "4.92", None),
-        ("4,2010,1,1,3,12.5,-21,-14,1019.5,cv,1.78,0,0", "4,2010", 5),
+        ("129", "many", "line 3 column pm2.5: wanted a number, got 'many'"),
+        (",148,", ",,", "line 4 column pm2.5: wanted a number, got ''"),
+        ("1019.5", "nan", "line 5 column PRES: wanted a number, got 'nan'"),
+        ("SE", "UP", "line 6 column cbwd: wanted one of NE, SE, SW, NW, cv, got 'UP'"),
+        (
+            "2010,1,1,3",
+            "2010,1,1,24",
+            "line 5 columns year to hour: wanted a date and an hour of 0 to 23, got 2010 1 1 24",
+        ),
+        ("2010,1,1,3", "2010,1,1,2", "line 5: wanted a later hour than on the line before, got 2010 1 1 2"),
+        (
+            "4,2010,1,1,3,12.5,-21,-14,1019.5,cv,1.78,0,0",
+            "4,2010",
+            "line 5 column month: wanted a whole number, got None",
+        ),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, old: str, new: str, line: int | None) -> None:
-    """An archive is not garbage from the field: a wrong line stops the reading; unused columns may be missing."""
-    path = written(tmp_path, HOURS.replace(old, new))
-    if line is None:
-        assert len(list(read_air_quality(path, STATION))) == 1
-        return
-    with pytest.raises(RecordingError, match=rf"air\.csv line {line}: wanted one hour"):
-        list(read_air_quality(path, STATION))
+def test_a_wrong_line_is_named(tmp_path: Path, old: str, new: str, error: str) -> None:
+    """An archive is not garbage from the field: a wrong cell stops the reading and is named by line and column."""
+    with pytest.raises(RecordingError, match=re.escape(f"air.csv {error}")):
+        list(read_air_quality(written(tmp_path, HOURS.replace(old, new)), STATION))
+
+
+def test_columns_that_nobody_reads_may_be_missing(tmp_path: Path) -> None:
+    """A line that ends behind the last cell that is read is a whole hour."""
+    assert len(list(read_air_quality(written(tmp_path, HOURS.replace("4.92,0,0", "4.92")), STATION))) == 1
+
+
+def test_the_map_of_a_station_has_its_sources(tmp_path: Path) -> None:
+    """Every source of the rows stands on the map, at the station, in the datum that the rows are given in."""
+    station = Station("dongsi", 116.42, 39.93, Datum.GCJ02)
+    city = load_city(city_to_geojson(station_map(station)))
+    (block,) = read_air_quality(written(tmp_path, HOURS), station)
+    rows, refused = admit(block, 0, 0, AdmissionTable.from_city(city))
+    assert set(readings([block])) == set(city.source_ids) and city.datum == Datum.GCJ02
+    assert len(refused.row) == 0 and np.isin(rows.source, city.source_keys).all()
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

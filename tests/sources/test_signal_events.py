@@ -11,7 +11,7 @@ import pytest
 
 from city_brain.errors import RecordingError
 from city_brain.observations.json_twin import to_lines
-from city_brain.sources.signal_events import NEMA_PHASES, Junction, read_signal_events
+from city_brain.sources.signal_events import BATCH_ROWS, NEMA_PHASES, Junction, devices, read_signal_events
 
 START = datetime(2024, 4, 15, 12, tzinfo=UTC)
 START_MS = round(START.timestamp() * 1000)
@@ -20,7 +20,7 @@ JUNCTION = Junction("sig-1")
 Event = tuple[float, int, int]
 
 
-def written(path: Path, events: list[Event], device: int = 7, group: int = 1000) -> Path:
+def written(path: Path, events: list[Event], device: int = 7) -> Path:
     """A file of events (seconds, code, parameter) of one controller."""
     table = pa.table(
         {
@@ -32,13 +32,15 @@ def written(path: Path, events: list[Event], device: int = 7, group: int = 1000)
             "Parameter": pa.array([parameter for _, _, parameter in events], pa.int64()),
         }
     )
-    pq.write_table(table, path, row_group_size=group)
+    pq.write_table(table, path)
     return path
 
 
-def shown(path: Path, junction: Junction = JUNCTION, repeat_ms: int | None = None) -> list[tuple[float, str, object]]:
+def shown(
+    path: Path, junction: Junction = JUNCTION, repeat_ms: int | None = None, batch_rows: int = BATCH_ROWS
+) -> list[tuple[float, str, object]]:
     """Seconds, mode and lamps of every state."""
-    blocks = read_signal_events(path, {7: junction}, repeat_ms=repeat_ms)
+    blocks = read_signal_events(path, {7: junction}, repeat_ms=repeat_ms, batch_rows=batch_rows)
     rows = [orjson.loads(row) for block in blocks for row in to_lines(block)]
     assert [row["seq"] for row in rows] == list(range(len(rows)))
     assert {row["source_id"] for row in rows} <= {junction.source_id}
@@ -71,10 +73,10 @@ CYCLE_SHOWN = [
 ]
 
 
-@pytest.mark.parametrize("group", [1, 2, 3, 5, 1000])
-def test_a_cycle_is_one_row_per_change(tmp_path: Path, group: int) -> None:
-    """Detectors change nothing, events of a moment are one change, and row groups do not matter."""
-    assert shown(written(tmp_path / "events.parquet", CYCLE, group=group)) == CYCLE_SHOWN
+@pytest.mark.parametrize("batch_rows", [1, 2, 3, 5, 1000])
+def test_a_cycle_is_one_row_per_change(tmp_path: Path, batch_rows: int) -> None:
+    """Detectors change nothing, events of a moment are one change, and the grouping of reading does not matter."""
+    assert shown(written(tmp_path / "events.parquet", CYCLE), batch_rows=batch_rows) == CYCLE_SHOWN
 
 
 def test_a_phase_that_ends_and_begins_at_once_is_green(tmp_path: Path) -> None:
@@ -135,10 +137,31 @@ def test_other_clocks_and_other_controllers(tmp_path: Path) -> None:
     assert list(read_signal_events(path, {8: JUNCTION})) == []
 
 
+@pytest.mark.parametrize("by_time", [True, False])
+@pytest.mark.parametrize("batch_rows", [1, 3, 1000])
+def test_states_of_several_controllers_are_in_order_of_time(tmp_path: Path, batch_rows: int, by_time: bool) -> None:
+    """Whatever the grouping of reading, and whether it goes by time or by controller."""
+    tables = [pq.read_table(written(tmp_path / f"e{device}", CYCLE[device:], device)) for device in (7, 8)]
+    table = pa.concat_tables(tables)
+    path = tmp_path / "both"
+    pq.write_table(table.sort_by("TimeStamp") if by_time else table, path)
+    assert devices(path) == (7, 8)
+    blocks = list(read_signal_events(path, {7: JUNCTION, 8: Junction("sig-2")}, repeat_ms=2_000, batch_rows=batch_rows))
+    rows = [orjson.loads(row) for block in blocks for row in to_lines(block)]
+    times = [row["event_time_ms"] for row in rows]
+    assert times == sorted(times) and {row["source_id"] for row in rows} == {"sig-1", "sig-2"}
+
+
 def test_wrong_files_are_refused(tmp_path: Path) -> None:
     """Events out of order, a missing column, no Parquet, no file: each error names the file."""
-    with pytest.raises(RecordingError, match=r"back device 7: wanted events in order of time"):
+    with pytest.raises(
+        RecordingError, match=r"back row 2 column TimeStamp: wanted events of device 7 in order of time"
+    ):
         shown(written(tmp_path / "back", [(5.0, 1, 2), (4.0, 8, 2)]))
+    table = pq.read_table(written(tmp_path / "hole", [(5.0, 1, 2), (6.0, 8, 2)]))
+    pq.write_table(table.set_column(2, "EventId", pa.array([1, None], pa.int64())), tmp_path / "hole")
+    with pytest.raises(RecordingError, match=r"hole row 2 column EventId: wanted a value, got nothing"):
+        shown(tmp_path / "hole")
     pq.write_table(pa.table({"TimeStamp": [1]}), tmp_path / "thin")
     (tmp_path / "text").write_text("no parquet")
     for name in ("thin", "text", "absent"):

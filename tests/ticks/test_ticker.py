@@ -189,3 +189,15 @@ def test_a_silent_raw_partition_holds_log_time() -> None:
 def test_a_tick_length_of_nothing_is_refused() -> None:
     with pytest.raises(SettingsError, match="tick_ms: wanted a positive number of milliseconds, got 0"):
         TickSettings(tick_ms=0)
+
+
+@pytest.mark.parametrize("days", [1, 7, 60])
+def test_a_source_that_was_silent_for_long_is_believed_at_once(days: int) -> None:
+    """What its least delay has leaked meanwhile is no step of its clock; an hourly instrument is off for weeks."""
+    hour_ms = 3_600_000
+    event_ms = START_MS // hour_ms * hour_ms + np.append(np.arange(30), 24 * days + np.arange(30, 60)) * hour_ms
+    rows = make_rows(source=1, seq=np.arange(60), event_ms=event_ms, arrival_ms=event_ms)
+    ticker = Ticker(TickSettings(tick_ms=hour_ms), raw_partitions=1)
+    assert len(run(ticker, [(0, rows, int(rows.arrival_ms.max()) + 2 * hour_ms)])) > 24 * days
+    assert ticker.state.counters.used == 60
+    assert ticker.state.counters.quarantined == {}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from city_brain.numerics import KeyIndex
 from city_brain.types import Floats, Indices, Ints
 
 BLOCK = 4096
@@ -45,12 +46,14 @@ class CellLists:
     keys: Ints
     first: Ints
     items: Indices
+    index: KeyIndex
 
     @classmethod
     def from_entries(cls, size_m: float, keys: Ints, items: Indices) -> "CellLists":
         """Builds the lists from entries (m,) already sorted by key; within a cell their order stays."""
         distinct, first = np.unique(keys, return_index=True)
-        return cls(size_m, distinct, np.append(first, len(keys)).astype(np.int64), items)
+        index = KeyIndex(distinct, ascending=True)
+        return cls(size_m, distinct, np.append(first, len(keys)).astype(np.int64), items, index)
 
     def pairs(self, x: Floats, y: Floats) -> tuple[Ints, Ints, Ints]:
         """Every (point, item) worth testing for points (n,): counts (n,), and per pair the point and the item."""
@@ -68,9 +71,8 @@ class CellLists:
         scale = 1.0 / self.size_m
         column = np.floor(np.fmin(np.fmax(x, -FAR_M), FAR_M) * scale).astype(np.int64)
         row = np.floor(np.fmin(np.fmax(y, -FAR_M), FAR_M) * scale).astype(np.int64)
-        wanted = cell_key(column, row)
-        at = np.searchsorted(self.keys[:-1], wanted)
+        at = self.index.find(cell_key(column, row))
         first = self.first.take(at)
         counts = self.first.take(at + 1) - first
-        counts *= self.keys.take(at) == wanted
+        counts[at < 0] = 0
         return counts, first

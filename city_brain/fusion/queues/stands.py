@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.tracking.associate import assign
-from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import TrackBook
 from city_brain.numerics import find_sorted, segment_sum, sin_cos_deg

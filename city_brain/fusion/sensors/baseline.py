@@ -93,6 +93,8 @@ def neighbourhood_levels(value: Floats, base: Floats, spread: Floats, quantity: 
     Sensors are of quantities that move together; those far off the median are left out of a second one, so that a plume
     over a third of the sensors does not lift what is expected of the rest.
     """
+    if len(value) < LEAST_NEIGHBOURS:
+        return neighbourhood_at_rest(quantity)
     ratio = MOVES_BY[quantity] == RATIO
     scale = np.where(ratio, np.maximum(np.abs(base), 1e-6), 1.0)
     relative = np.where(ratio, value / scale, value - base)

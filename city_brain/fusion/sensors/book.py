@@ -43,7 +43,7 @@ FLAT_AFTER = 4
 """So many equal readings of a sensor whose readings usually differ mean that it is stuck."""
 
 USUALLY_DIFFERS = 0.8
-LEVEL_EVERY_MS = 5_000
+LEVEL_EVERY_MS = 10_000
 RATE_OVER = 9
 FALLBACK_PERIOD_MS = 60_000.0
 

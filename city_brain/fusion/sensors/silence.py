@@ -30,7 +30,7 @@ BEYOND_LONGEST = 2.0
 UNEVEN = 0.5
 """Gaps whose mean deviation exceeds this share of their mean have no rhythm (chance alone gives .74)."""
 
-WITNESS_EVERY = 4
+WITNESS_EVERY = 6
 """Ticks between two comparisons of cameras: objects stay in a view for seconds, so ticks in a row say little more."""
 
 SURE_DETECTION = 0.6

@@ -7,6 +7,7 @@ settled by index.
 
 import numpy as np
 
+from city_brain.numerics import first_of_run, stable_order
 from city_brain.types import Bools, Floats, Ints
 
 AMBIGUITY_MARGIN = 0.7
@@ -16,42 +17,51 @@ _ROUNDS = 6
 
 
 def assign(left: Ints, right: Ints, cost: Floats, margin: float = AMBIGUITY_MARGIN) -> Ints:
-    """Indices into the candidates (k,) of the pairs taken, each `left` and each `right` at most once.
+    """Indices into the candidates (k,) of the pairs taken, each `left` and each `right` (small numbers) at most once.
 
     A `left` whose two cheapest candidates lie within `margin` of each other takes none.
     """
-    alive = np.isfinite(cost) & ~_ambiguous(left, cost, margin)
+    if len(cost) == 0:
+        return np.zeros(0, dtype=np.int64)
+    # In one order by cost the first candidate of a side is its cheapest, whichever the side.
+    order = np.lexsort((right, left, cost))
+    left, right, cost = left[order], right[order], cost[order]
+    alive = (np.isfinite(cost) & ~_ambiguous(left, cost, margin)).nonzero()[0]
     taken: list[Ints] = []
     for _ in range(_ROUNDS):
-        at = np.flatnonzero(alive)
-        if len(at) == 0:
+        if len(alive) == 0:
             break
-        best = at[_cheapest(left[at], cost[at], right[at]) & _cheapest(right[at], cost[at], left[at])]
+        mine, yours = left[alive], right[alive]
+        best = alive[_first(mine) & _first(yours)]
         if len(best) == 0:
             break
         taken.append(best)
-        alive[at] = ~(np.isin(left[at], left[best]) | np.isin(right[at], right[best]))
-    return np.sort(np.concatenate(taken)) if taken else np.zeros(0, dtype=np.int64)
+        alive = alive[~(_among(mine, left[best]) | _among(yours, right[best]))]
+    return np.sort(order[np.concatenate(taken)]) if taken else np.zeros(0, dtype=np.int64)
 
 
-def _cheapest(side: Ints, cost: Floats, other: Ints) -> Bools:
-    """Marks (k,) the cheapest candidate of each value of `side`, ties by `other`."""
-    order = np.lexsort((other, cost, side))
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = side[order][1:] != side[order][:-1]
-    answer = np.zeros(len(order), dtype=np.bool_)
-    answer[order[first]] = True
+def _first(side: Ints) -> Bools:
+    """Marks (k,) the first candidate of each value of `side`, small numbers."""
+    row = np.arange(len(side) - 1, -1, -1)
+    first = np.empty(int(side.max()) + 1, dtype=np.int64)
+    first[side[row]] = row  # of equal ones the last that is written stays
+    answer: Bools = first[side] == np.arange(len(side))
     return answer
 
 
 def _ambiguous(side: Ints, cost: Floats, margin: float) -> Bools:
-    """Marks (k,) the candidates of a `side` whose two cheapest lie within `margin`."""
-    order = np.lexsort((cost, side))
+    """Marks (k,) the candidates, in order of cost, of a `side` whose two cheapest lie within `margin`."""
+    order = stable_order(side)
     ordered, costs = side[order], cost[order]
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = ordered[1:] != ordered[:-1]
-    close = np.zeros(len(order), dtype=np.bool_)
+    first = first_of_run(ordered)
     with np.errstate(invalid="ignore"):
-        close[:-1] = first[:-1] & ~first[1:] & (costs[1:] - costs[:-1] < margin)
-    answer: Bools = np.isin(side, ordered[close])
-    return answer
+        close = first[:-1] & ~first[1:] & (costs[1:] - costs[:-1] < margin)
+    return _among(side, ordered[:-1][close])
+
+
+def _among(side: Ints, chosen: Ints) -> Bools:
+    """Whether each value of `side` (k,), small numbers, is one of those `chosen`."""
+    mark = np.zeros(int(side.max()) + 1, dtype=np.bool_)
+    mark[chosen] = True
+    found: Bools = mark[side]
+    return found

@@ -8,12 +8,12 @@ floors shift a moving vehicle along its path, a gap lets it brake or turn.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from city_brain.observations.vocabulary import ObjectClass
-from city_brain.types import Column, Floats, Ints
+from city_brain.table import Table
+from city_brain.types import Floats, Ints
 
-GATE_CHI2 = 18.0
+GATE_CHI2 = 22.0
 """A wide gate: camera noise is slow, and delay floors have fatter tails than a Gaussian of the mean spread."""
 
 REACH_SAME_TIME_M = 9.0
@@ -50,7 +50,7 @@ class Motions:
     cls: Ints
 
     @classmethod
-    def of(cls, table: dict[str, Column], at: Ints, ahead_s: Floats | float = 0.0) -> "Motions":
+    def of(cls, table: Table, at: Ints, ahead_s: Floats | float = 0.0) -> "Motions":
         """Rows `at` of a track or object table, moved on by `ahead_s`."""
         vx, vy = table["vx"][at], table["vy"][at]
         return cls(
@@ -61,16 +61,6 @@ class Motions:
     def take(self, at: Ints) -> "Motions":
         """Rows `at`."""
         return Motions(*(getattr(self, name)[at] for name in self.__slots__))
-
-
-def near_pairs(ax: Floats, ay: Floats, bx: Floats, by: Floats, reach_m: float) -> tuple[Ints, Ints]:
-    """Index pairs (k,), (k,) of points a and b within `reach_m`, in order of (a, b)."""
-    if len(ax) == 0 or len(bx) == 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    tree_a, tree_b = cKDTree(np.column_stack([ax, ay])), cKDTree(np.column_stack([bx, by]))
-    found = tree_a.sparse_distance_matrix(tree_b, reach_m, output_type="ndarray")
-    order = np.lexsort((found["j"], found["i"]))
-    return found["i"][order].astype(np.int64), found["j"][order].astype(np.int64)
 
 
 def cost_chi2(a: Motions, b: Motions, gap_s: Floats) -> Floats:

@@ -5,14 +5,18 @@ ones.
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import close_pairs, near_pairs
 from city_brain.fusion.tracking.associate import assign
-from city_brain.fusion.tracking.gate import GATE_CHI2, REACH_SAME_TIME_M, Motions, cost_chi2, near_pairs, reach_m
-from city_brain.numerics import find_sorted
+from city_brain.fusion.tracking.gate import GATE_CHI2, REACH_SAME_TIME_M, Motions, cost_chi2, reach_m
+from city_brain.fusion.tracking.sightings import Presence, Sightings, pair_code
+from city_brain.numerics import find_sorted, first_of_run, stable_order
 from city_brain.table import Table
-from city_brain.types import Bools, Column, Floats, Ints
+from city_brain.types import Bools, Floats, Ints
 
-GAP_BANDS_S = ((-1.0, 0.5), (0.5, 1.6), (1.6, 3.1), (3.1, 6.1), (6.1, 13.0))
+GAP_BANDS_S = (0.5, 1.6, 3.1, 6.1, 13.0)
 """Objects are looked for in bands of time since their last row, each with a reach of its own."""
+
+_GAPS_S, _REACHES_M = np.array(GAP_BANDS_S[:-1]), np.array([*map(reach_m, GAP_BANDS_S)])
 
 MERGE_AFTER_TICKS = 2
 SPLIT_CHI2 = 30.0
@@ -44,51 +48,28 @@ class PairMemory(msgspec.Struct):
         return ticks, total / ticks
 
 
-class _Presence:
-    """Which camera sees which object in this tick, as sorted codes."""
-
-    def __init__(self, tracks: Table, objects: Table) -> None:
-        at = np.flatnonzero(tracks["fresh"] & (tracks["object_id"] >= 0))
-        self.sources, self.camera = np.unique(tracks["source"], return_inverse=True)
-        self.cameras = max(len(self.sources), 1)
-        self.objects = objects
-        owner = find_sorted(objects["id"], tracks["object_id"][at])
-        order = np.lexsort((self.camera[at], owner))
-        self.owner, self.seen_by = owner[order], self.camera[at][order]
-        self.codes = self.owner * self.cameras + self.seen_by
-
-    def sees(self, camera: Ints, owner: Ints) -> Bools:
-        """Whether camera (k,) sees object (k,) in this tick."""
-        found: Bools = find_sorted(self.codes, owner * self.cameras + camera) >= 0
-        return found
-
-    def share_a_camera(self, a: Ints, b: Ints) -> Bools:
-        """Whether some camera sees both object a (k,) and object b (k,) in this tick."""
-        start = np.searchsorted(self.owner, a)
-        length = np.searchsorted(self.owner, a, side="right") - start
-        pair = np.repeat(np.arange(len(a)), length)
-        within = np.arange(len(pair)) - np.repeat(np.cumsum(length) - length, length)
-        both = self.sees(self.seen_by[np.repeat(start, length) + within], b[pair])
-        return np.bincount(pair, weights=both, minlength=len(a)) > 0
-
-
-def attach(tracks: Table, seekers: Ints, objects: Table, now_ms: int) -> Ints:
+def attach(sightings: Sightings, seekers: Ints, objects: Table) -> Ints:
     """The object id (n,) that each seeking track (n,) takes over, -1 where none fits or two fit alike."""
     answer = np.full(len(seekers), -1, dtype=np.int64)
     if len(seekers) == 0 or objects.n == 0:
         return answer
-    ahead_s = (now_ms - tracks["last_ms"][seekers]) / 1000.0
-    sought = Motions.of(tracks.columns(), seekers, ahead_s)
+    tracks, now_ms = sightings.tracks, sightings.now_ms
+    sought = Motions.of(tracks, seekers, (now_ms - tracks["last_ms"][seekers]) / 1000.0)
     left, right, gap_s = _near_objects(sought, objects, now_ms)
-    presence = _Presence(tracks, objects)
-    camera = presence.camera[seekers]
-    allowed = ~presence.sees(camera[left], right)
+    known = sightings.of >= 0
+    presence = Presence(sightings.source[known], sightings.of[known])
+    source = tracks["source"][seekers]
+    allowed = ~presence.sees(source[left], right)
     left, right, gap_s = left[allowed], right[allowed], gap_s[allowed]
-    predicted = Motions.of(objects.columns(), right, gap_s)
+    predicted = Motions.of(objects, right, gap_s)
     cost = cost_chi2(predicted, sought.take(left), gap_s)
     good = cost < GATE_CHI2
     left, right, cost = left[good], right[good], cost[good]
-    best = assign(left, right * presence.cameras + camera[left], cost)
+    if len(left) == 0:
+        return answer
+    # One camera gives an object at most one of the seekers; several cameras may each give it one.
+    _, claim = np.unique(pair_code(source[left], right), return_inverse=True)
+    best = assign(left, claim, cost)
     answer[left[best]] = objects["id"][right[best]]
     return answer
 
@@ -98,59 +79,60 @@ def _near_objects(sought: Motions, objects: Table, now_ms: int) -> tuple[Ints, I
     known.
     """
     gap_s = (now_ms - objects["time_ms"]) / 1000.0
-    found: list[tuple[Column, Column]] = []
-    for low, high in GAP_BANDS_S:
-        band = np.flatnonzero((gap_s > low) & (gap_s <= high))
-        if len(band) == 0:
-            continue
-        ahead = Motions.of(objects.columns(), band, gap_s[band])
-        i, j = near_pairs(sought.x, sought.y, ahead.x, ahead.y, reach_m(high))
-        found.append((i, band[j]))
-    left = np.concatenate([i for i, _ in found]) if found else np.zeros(0, np.int64)
-    right = np.concatenate([j for _, j in found]) if found else np.zeros(0, np.int64)
+    reach = _REACHES_M[_GAPS_S.searchsorted(gap_s)]
+    ahead_x, ahead_y = objects["x"] + objects["vx"] * gap_s, objects["y"] + objects["vy"] * gap_s
+    left, right = near_pairs(sought.x, sought.y, ahead_x, ahead_y, reach)
     return left, right, gap_s[right]
 
 
-def merge_pairs(tracks: Table, objects: Table, memory: PairMemory) -> tuple[Ints, Ints]:
+def merge_pairs(sightings: Sightings, objects: Table, memory: PairMemory) -> tuple[Ints, Ints]:
     """Ids (k,), (k,) of the older and the younger of the objects that have kept together long enough to be one."""
-    seen = np.flatnonzero(objects["fresh"])
-    i, j = near_pairs(objects["x"][seen], objects["y"][seen], objects["x"][seen], objects["y"][seen], REACH_SAME_TIME_M)
-    i, j = seen[i[i < j]], seen[j[i < j]]
-    apart = ~_Presence(tracks, objects).share_a_camera(i, j)
+    seen = objects["fresh"].nonzero()[0]
+    i, j = close_pairs(objects["x"][seen], objects["y"][seen], REACH_SAME_TIME_M)
+    i, j = seen[i], seen[j]
+    apart = ~Presence(sightings.source, sightings.of).share_a_camera(i, j, objects.n)
     i, j = i[apart], j[apart]
-    columns = objects.columns()
-    cost = cost_chi2(Motions.of(columns, i), Motions.of(columns, j), np.zeros(len(i)))
+    cost = cost_chi2(Motions.of(objects, i), Motions.of(objects, j), np.zeros(len(i)))
     good = cost < GATE_CHI2
     i, j, cost = i[good], j[good], cost[good]
     ticks, mean = memory.together(objects["id"][i] * _ID_LIMIT + objects["id"][j], cost)
-    both_ways = assign(np.append(i, j), np.append(j, i), np.tile(np.where(ticks >= MERGE_AFTER_TICKS, mean, np.inf), 2))
+    enough = (ticks >= MERGE_AFTER_TICKS).nonzero()[0]
+    i, j, mean = i[enough], j[enough], mean[enough]
+    both_ways = assign(np.concatenate((i, j)), np.concatenate((j, i)), np.concatenate((mean, mean)))
     taken = np.intersect1d(both_ways, both_ways - len(i), assume_unique=True)
     return objects["id"][i[taken]], objects["id"][j[taken]]
 
 
-def strained(tracks: Table, objects: Table, now_ms: int) -> Ints:
+def strained(sightings: Sightings, objects: int) -> Ints:
     """Tracks to split off: far from the rest of their object for several ticks, or a second one of one camera."""
-    at = np.flatnonzero(tracks["fresh"])
-    of = find_sorted(objects["id"], tracks["object_id"][at])
-    n = objects.n
-    weight = 1.0 / (tracks["sigma_m"][at] * tracks["sigma_m"][at])
-    ahead_s = (now_ms - tracks["last_ms"][at]) / 1000.0
-    total = np.bincount(of, weights=weight, minlength=n)[of]
+    tracks, at, of, weight = sightings.tracks, sightings.at, sightings.of, sightings.weight
+    total = np.bincount(of, weights=weight, minlength=objects)[of]
     rest = np.maximum(total - weight, 1e-9)
     distance2 = np.zeros(len(at))
-    for name, velocity in (("x", "vx"), ("y", "vy")):
-        place = tracks[name][at] + tracks[velocity][at] * ahead_s
-        others = (np.bincount(of, weights=weight * place, minlength=n)[of] - weight * place) / rest
+    for place in sightings.mean_of[:2]:
+        others = (np.bincount(of, weights=weight * place, minlength=objects)[of] - weight * place) / rest
         distance2 += (place - others) ** 2
-    company = np.bincount(of, minlength=n)[of] > 1
+    company = np.bincount(of, minlength=objects)[of] > 1
     spread2 = 0.3 + 1.0 / weight + 1.0 / rest + (0.3 * tracks["speed"][at]) ** 2
     far = company & (distance2 > SPLIT_CHI2 * spread2)
     strain = np.where(far, tracks["strain"][at] + 1, np.maximum(tracks["strain"][at] - 1, 0))
     tracks["strain"][at] = strain
-    order = np.lexsort((tracks["first_ms"][at], tracks["source"][at], of))
-    second = np.zeros(len(at), dtype=np.bool_)
-    same = (of[order][1:] == of[order][:-1]) & (tracks["source"][at][order][1:] == tracks["source"][at][order][:-1])
-    second[order[1:]] = same
-    apart = at[(strain >= SPLIT_AFTER_TICKS) | second]
+    apart = at[(strain >= SPLIT_AFTER_TICKS) | _second_of_a_camera(sightings, company)]
     tracks["strain"][apart] = 0
     return apart
+
+
+def _second_of_a_camera(sightings: Sightings, company: Bools) -> Bools:
+    """Marks (n,) the tracks of whose object the same camera has an older track too; only those in `company` can be."""
+    second = np.zeros(len(company), dtype=np.bool_)
+    some = company.nonzero()[0]
+    code = pair_code(sightings.source[some], sightings.of[some])
+    order = stable_order(code)
+    twice = ~first_of_run(code[order])
+    if not twice.any():
+        return second
+    # Rare: put those in order of age.
+    first_ms = sightings.tracks["first_ms"][sightings.at[some]]
+    order = np.lexsort((first_ms, code))
+    second[some[order[twice]]] = True
+    return second

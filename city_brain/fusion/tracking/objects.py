@@ -1,6 +1,6 @@
 """Objects on the ground: tracks of several cameras joined into the one thing that they see.
 
-Input: the tracks after a tick. State: one table row per object, kept 12 s beyond its last row so that a track that
+Input: the tracks after a tick. State: one table row per object, kept 8 s beyond its last row so that a track that
 begins where a predicted object must be takes it over; pairs of objects that keep together; which tracks were which
 object. Output: the object table, each observation counted once.
 """
@@ -10,19 +10,17 @@ import numpy as np
 
 from city_brain.city.roads import Roads
 from city_brain.fusion.tracking.joining import PairMemory, attach, merge_pairs, strained
+from city_brain.fusion.tracking.sightings import MEANT, Sightings
 from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
-from city_brain.types import Bools, Floats, Ints
+from city_brain.types import Bools, Ints
 
-MEMORY_MS = 12_000
+MEMORY_MS = 8_000
 """Hand-over between cameras: an object is predicted for this long after its last row."""
-
-POSITION_GAIN = 0.7
-"""Share of this tick's mean of cameras in an object's position; the rest is its prediction."""
 
 _SCHEMA: dict[str, object] = {
     "id": np.int64, "birth_key": np.int64, "cls": np.int64, "votes": (np.float64, (len(ObjectClass),)),
@@ -36,6 +34,11 @@ _SCHEMA: dict[str, object] = {
     "uy": np.float64, "n_cameras": np.int64, "fresh": np.bool_, "arrived": np.bool_, "standing_since_ms": np.int64,
     "stand_n": np.int64, "stand_x": np.float64, "stand_y": np.float64, "brake": np.float64,
 }  # fmt: skip
+_BORN_WITH = (
+    "cls", "x", "y", "sigma_m", "vx", "vy", "speed", "hx", "hy", "lane", "offset_m", "along_m", "to_stop_m", "ux", "uy",
+)  # fmt: skip
+"""What an object has of its first track."""
+
 _MEMBER_SCHEMA = {"key": np.int64, "source": np.int64, "track": np.int64, "object_id": np.int64}
 
 
@@ -61,19 +64,24 @@ class ObjectBook(msgspec.Struct):
 
     def step(self, tick: Tick, tracks: TrackBook, roads: Roads) -> None:
         """Takes the tracks after a tick."""
-        now_ms = tick.end_ms
-        self._forget(now_ms)
+        self._forget(tick.end_ms)
+        if self.table.n == 0 and tracks.table.n == 0:
+            self.pairs = PairMemory.empty()
+            return
         self.table["fresh"], self.table["n_cameras"] = False, 0
-        self._fuse(tracks.table, now_ms)
-        seekers = np.flatnonzero(tracks.table["fresh"] & (tracks.table["object_id"] < 0))
-        tracks.table["object_id"][seekers] = attach(tracks.table, seekers, self.table, now_ms)
+        sightings = Sightings(tracks.table, tick.end_ms)
+        sightings.find_objects(self.table)
+        self._fuse(sightings, sightings.of >= 0)
+        seekers = sightings.at[sightings.of < 0]
+        tracks.table["object_id"][seekers] = attach(sightings, seekers, self.table)
         alone = seekers[tracks.table["object_id"][seekers] < 0]
         self._bear(tracks.table, alone)
         self._remember(tracks.table, seekers)
-        self._merge(tracks.table)
-        self._split(tracks.table, now_ms)
-        self._fuse(tracks.table, now_ms)
-        self._count(tracks.table, tick.rows)
+        sightings.find_objects(self.table)
+        self._merge(sightings)
+        self._split(sightings)
+        self._fuse(sightings, sightings.of_changed_objects())
+        self._count(sightings, tick.rows)
         self._place(roads)
 
     def index_of(self, object_id: Ints) -> Ints:
@@ -81,14 +89,15 @@ class ObjectBook(msgspec.Struct):
         return find_sorted(self.table["id"], object_id)
 
     def _forget(self, now_ms: int) -> None:
-        keep = self.table["last_ms"] >= now_ms - MEMORY_MS
+        old = self.table["last_ms"] < now_ms - MEMORY_MS
         self.ended = Table(_MEMBER_SCHEMA)
-        if not keep.all():
-            self.table.keep(keep)
-            alive = find_sorted(self.table["id"], self.members["object_id"]) >= 0
-            gone = {name: column[~alive] for name, column in self.members.columns().items()}
-            self.ended.append(len(gone["key"]), **gone)
-            self.members.keep(alive)
+        ended = self.table["id"][old]
+        if len(ended):
+            self.table.keep(~old)
+            gone = find_sorted(ended, self.members["object_id"]) >= 0
+            last = {name: column[gone] for name, column in self.members.columns().items()}
+            self.ended.append(len(last["key"]), **last)
+            self.members.keep(~gone)
 
     def _bear(self, tracks: Table, at: Ints) -> None:
         count = len(at)
@@ -97,69 +106,43 @@ class ObjectBook(msgspec.Struct):
         ids = self.next_id + np.arange(count, dtype=np.int64)
         self.next_id += count
         tracks["object_id"][at] = ids
-        same = (
-            "cls",
-            "x",
-            "y",
-            "sigma_m",
-            "vx",
-            "vy",
-            "speed",
-            "hx",
-            "hy",
-            "lane",
-            "offset_m",
-            "along_m",
-            "to_stop_m",
-            "ux",
-            "uy",
-        )
         self.table.append(
             count, id=ids, birth_key=tracks["key"][at], votes=0.0, conf_sum=0.0, n_rows=0,
             first_ms=tracks["first_ms"][at],
             last_ms=tracks["last_ms"][at], time_ms=tracks["last_ms"][at], top_speed=0.0, n_cameras=0, fresh=False,
             arrived=False,
             standing_since_ms=-1, stand_n=0, stand_x=0.0, stand_y=0.0, brake=0.0,
-            **{name: tracks[name][at] for name in same},
+            **{name: tracks[name][at] for name in _BORN_WITH},
         )  # fmt: skip
 
     def _remember(self, tracks: Table, at: Ints) -> None:
         self.members.append(len(at), **{name: tracks[name][at] for name in _MEMBER_SCHEMA})
 
-    def _fuse(self, tracks: Table, now_ms: int) -> None:
-        """Moves every object to the mean of the tracks that saw it in this tick, weighted by 1/σ²."""
-        at = np.flatnonzero(tracks["fresh"] & (tracks["object_id"] >= 0))
-        if len(at) == 0:
+    def _fuse(self, sightings: Sightings, chosen: Bools) -> None:
+        """Moves objects to the mean of the tracks that saw them in this tick, of those `chosen`, weighted by 1/σ²."""
+        of, weight, values = sightings.of, sightings.weight, sightings.mean_of
+        if not chosen.all():
+            of, weight, values = of[chosen], weight[chosen], values[:, chosen]
+        if len(of) == 0:
             return
-        n, table = self.table.n, self.table
-        of = self.index_of(tracks["object_id"][at])
-        ahead_s = (now_ms - tracks["last_ms"][at]) / 1000.0
-        weight = 1.0 / (tracks["sigma_m"][at] * tracks["sigma_m"][at])
+        n, table, now_ms = self.table.n, self.table, sightings.now_ms
         total = np.bincount(of, weights=weight, minlength=n)
-        seen = np.flatnonzero(total > 0)
-
-        def mean(values: Floats) -> Floats:
-            result: Floats = np.bincount(of, weights=weight * values, minlength=n)[seen] / total[seen]
-            return result
-
-        x, y = mean(tracks["x"][at] + tracks["vx"][at] * ahead_s), mean(tracks["y"][at] + tracks["vy"][at] * ahead_s)
-        gap_s = (now_ms - table["time_ms"][seen]) / 1000.0
-        gain = np.where(table["n_rows"][seen] == 0, 1.0, np.where(gap_s < 1.5, POSITION_GAIN, 1.0))
-        for name, velocity, measured in (("x", "vx", x), ("y", "vy", y)):
-            predicted = table[name][seen] + table[velocity][seen] * gap_s
-            table[name][seen] = predicted + gain * (measured - predicted)
-        for name in ("vx", "vy", "speed", "brake"):
-            table[name][seen] = mean(tracks[name][at])
-        hx, hy = mean(tracks["hx"][at]), mean(tracks["hy"][at])
+        seen = (total > 0).nonzero()[0]
+        total = total[seen]
+        x, y, *velocity, hx, hy = (np.bincount(of, weights=weight * v, minlength=n)[seen] / total for v in values)
+        table["x"][seen], table["y"][seen] = x, y
+        for name, mean in zip(MEANT[:4], velocity, strict=True):
+            table[name][seen] = mean
         norm = np.maximum(np.sqrt(hx * hx + hy * hy), 1e-9)
         table["hx"][seen], table["hy"][seen] = hx / norm, hy / norm
-        table["sigma_m"][seen] = np.sqrt(1.0 / total[seen])
+        table["sigma_m"][seen] = np.sqrt(1.0 / total)
         table["time_ms"][seen] = now_ms
         table["n_cameras"][seen] = np.bincount(of, minlength=n)[seen]
         table["fresh"][seen] = True
 
-    def _merge(self, tracks: Table) -> None:
-        older, younger = merge_pairs(tracks, self.table, self.pairs)
+    def _merge(self, sightings: Sightings) -> None:
+        """Makes one object of two that have kept together."""
+        older, younger = merge_pairs(sightings, self.table, self.pairs)
         if len(older) == 0:
             return
         table = self.table
@@ -169,38 +152,46 @@ class ObjectBook(msgspec.Struct):
         table["first_ms"][into] = np.minimum(table["first_ms"][into], table["first_ms"][gone])
         table["top_speed"][into] = np.maximum(table["top_speed"][into], table["top_speed"][gone])
         table["arrived"][into] |= table["arrived"][gone]
-        order = np.argsort(younger, kind="stable")
-        for owner in (tracks, self.members):
-            at = find_sorted(younger[order], owner["object_id"])
-            owner["object_id"] = np.where(at >= 0, older[order][at], owner["object_id"])
+        order = younger.argsort(kind="stable")
+        for owner in (sightings.tracks, self.members):
+            object_id = owner["object_id"]
+            at = find_sorted(younger[order], object_id)
+            moves = (at >= 0).nonzero()[0]
+            object_id[moves] = older[order][at[moves]]
         keep = np.ones(table.n, dtype=np.bool_)
         keep[gone] = False
         table.keep(keep)
+        sightings.find_objects(table)
 
-    def _split(self, tracks: Table, now_ms: int) -> None:
+    def _split(self, sightings: Sightings) -> None:
         """Gives tracks that no longer fit their object an object of their own."""
-        apart = strained(tracks, self.table, now_ms)
+        apart = strained(sightings, self.table.n)
         if len(apart) == 0:
             return
+        tracks = sightings.tracks
         self._bear(tracks, apart)
-        order = np.argsort(tracks["key"][apart], kind="stable")
+        order = tracks["key"][apart].argsort(kind="stable")
         at = find_sorted(tracks["key"][apart][order], self.members["key"])
-        self.members["object_id"] = np.where(at >= 0, tracks["object_id"][apart][order][at], self.members["object_id"])
+        moves = (at >= 0).nonzero()[0]
+        self.members["object_id"][moves] = tracks["object_id"][apart][order][at[moves]]
+        sightings.find_objects(self.table)
 
-    def _count(self, tracks: Table, rows: Rows) -> None:
+    def _count(self, sightings: Sightings, rows: Rows) -> None:
         """Adds this tick's rows to their objects, each once."""
-        at = np.flatnonzero(tracks["fresh"])
+        at, of, tracks, n, table = sightings.at, sightings.of, sightings.tracks, self.table.n, self.table
         if len(at) == 0:
             return
-        n, table = self.table.n, self.table
-        of, row = self.index_of(tracks["object_id"][at]), tracks["row"][at]
-        seen = np.flatnonzero(np.bincount(of, minlength=n))
-        table["conf_sum"] += np.bincount(of, weights=rows.value[row], minlength=n)
-        table["n_rows"] += np.bincount(of, minlength=n)
-        flat = of * len(ObjectClass) + rows.code[row]
-        votes = np.bincount(flat, weights=rows.value[row], minlength=n * len(ObjectClass)).reshape(n, len(ObjectClass))
-        table["votes"][seen] += votes[seen]
-        table["cls"][seen] = np.argmax(table["votes"][seen], axis=1)
+        row = tracks["row"][at]
+        confidence, classes = rows.value[row], len(ObjectClass)
+        number = np.bincount(of, minlength=n)
+        seen = number.nonzero()[0]
+        table["conf_sum"] += np.bincount(of, weights=confidence, minlength=n)
+        table["n_rows"] += number
+        place = np.zeros(n, dtype=np.int64)
+        place[seen] = np.arange(len(seen))
+        votes = np.bincount(place[of] * classes + rows.code[row], weights=confidence, minlength=len(seen) * classes)
+        total = table["votes"][seen] + votes.reshape(len(seen), classes)
+        table["votes"][seen], table["cls"][seen] = total, total.argmax(axis=1)
         last = np.full(n, -1, dtype=np.int64)
         np.maximum.at(last, of, tracks["last_ms"][at])
         table["last_ms"][seen] = np.maximum(table["last_ms"][seen], last[seen])

@@ -9,8 +9,8 @@ than they seem to.
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
@@ -70,6 +70,8 @@ class PedestrianOnCarriageway:
         people, limits, now_ms = self.state.people, self.parameters, scene.now_ms
         people.keep(people["last_ms"] >= now_ms - 1000 * limits.forget_s)
         objects = scene.objects.table
+        if objects.n == 0:
+            return []
         at = np.flatnonzero(objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (objects["lane"] >= 0))
         if len(at):
             crosswalk = scene.ground.views.near_crosswalk(objects["x"][at], objects["y"][at])

@@ -54,9 +54,11 @@ class RedLightRunning:
     def step(self, scene: Scene) -> list[Finding]:
         """A finding for each junction with violations in the window."""
         now_ms, limits = scene.now_ms, self.parameters
+        violations = self.state.violations
+        if scene.crossings.completed.n == self.state.waiting.n == violations.n == 0:
+            return []
         self._take_crossings(scene)
         self._judge(scene)
-        violations = self.state.violations
         violations.keep(violations["cross_ms"] >= now_ms - 1000 * limits.window_s)
         return [self._finding(scene, int(k)) for k in np.unique(violations["intersection"])]
 

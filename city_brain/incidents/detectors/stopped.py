@@ -75,6 +75,8 @@ class StoppedVehicle:
     def step(self, scene: Scene) -> list[Finding]:
         """Findings of the stands that are suspect, and the ends of those that drove off."""
         stands, limits = scene.queues.stands.table, self.parameters
+        if stands.n == 0 and not self.state.told:
+            return []
         at = np.flatnonzero(self._eligible(stands, scene.now_ms))
         weight = self._unexplained(scene, stands, at)
         overtaken = limits.overtaker_weight * np.minimum(stands["overtaken"][at], limits.overtakers_enough)

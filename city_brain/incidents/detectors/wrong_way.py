@@ -63,6 +63,8 @@ class WrongWay:
         runs, now_ms = self.state.runs, scene.now_ms
         runs.keep(runs["last_ms"] >= now_ms - 1000 * self.parameters.forget_s)
         objects = scene.objects.table
+        if objects.n == 0:
+            return []
         at = np.flatnonzero(self._opposing(scene))
         if len(at):
             self._follow(scene, at)

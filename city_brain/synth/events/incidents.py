@@ -106,7 +106,7 @@ def _collide(stage: Stage, event: Event, now: float, pair: np.ndarray, end: floa
     table["yaw"][pair] = chance.choice([-1, 1], 2) * chance.uniform(12, 60, 2)
     table["lat"][pair] += chance.normal(0, 0.5, 2)
     x, y = float(table["x"][pair].mean()), float(table["y"][pair].mean())
-    stage.weather.sound(x, y, stage.uniform(116, 132), event.number)
+    stage.weather.sound(x, y, stage.uniform(122, 138), event.number)
     event.note, event.severity, event.end_s = "2 vehicles, on lane", 4, end
     event.begin(now, x, y)
 
@@ -117,7 +117,7 @@ def _after_crash(stage: Stage, event: Event, now: float, road: int, end: float) 
     if chance.random() < 0.3:
         now += stage.uniform(0.6, 2.0)
         yield now
-        stage.weather.sound(event.x, event.y, stage.uniform(108, 122), event.number)
+        stage.weather.sound(event.x, event.y, stage.uniform(114, 128), event.number)
     now += stage.uniform(8, 35)
     yield now
     people = int(chance.integers(2, 6))
@@ -247,8 +247,7 @@ def congestion(stage: Stage, event: Event, now: float) -> Course:
     while full < enough and now < give_up:
         now += 5
         yield now
-        covered, _ = traffic.occupancy()
-        full += 5 if covered[road] > 0.5 else 0
+        full += 5 if traffic.queue_cover()[road] > 0.5 else 0
     traffic.zone_speed[road], traffic.attraction[road] = np.nan, 1.0
     yield now + 90
     stage.release(road)

@@ -37,7 +37,7 @@ class Jams:
         """Looks at the queues; gives the records of jams that have dissolved."""
         if second % _LOOK_S:
             return []
-        covered, _ = self._stage.traffic.occupancy()
+        covered = self._stage.traffic.queue_cover()
         self._cover += (np.minimum(covered, 1.0) - self._cover) * (_LOOK_S / _SMOOTH_S)
         if second < 0:
             return []

@@ -1,5 +1,6 @@
 """The script of a synthetic city: which events begin when, their courses, and the truth that remains of them."""
 
+import difflib
 import heapq
 from collections import Counter
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from city_brain.errors import SettingsError
 from city_brain.geo import LocalFrame
 from city_brain.synth.events.distractors import DISTRACTORS
 from city_brain.synth.events.incidents import INCIDENTS
@@ -15,6 +17,7 @@ from city_brain.synth.events.reports import Report, Reporter
 from city_brain.synth.events.stage import Course, Event, Stage
 from city_brain.synth.events.surroundings import SURROUNDINGS
 from city_brain.synth.senses.tracking import Seen
+from city_brain.synth.settings import SynthSettings
 from city_brain.types import Column
 
 Play = Callable[[Stage, Event, float], Course]
@@ -41,8 +44,8 @@ class Script:
         self._turn = 0
         self._wake: list[tuple[float, int, Course]] = []
         self._decks: dict[bool, list[str]] = {False: [], True: []}
-        self._plays: dict[bool, dict[str, Play]] = {False: {**INCIDENTS, **SURROUNDINGS}, True: {**DISTRACTORS}}
         settings = stage.settings
+        self._plays = plays_of(settings)
         self._last_call = settings.seconds - min(_CURTAIN_S, settings.seconds // 3)
         hundreds = stage.cameras.count / 100 / 3600
         self._rates = {
@@ -149,6 +152,23 @@ class Script:
                 else float(self.stage.settings.seconds)
             )
             self.records.append(event)
+
+
+def plays_of(settings: SynthSettings) -> dict[bool, dict[str, Play]]:
+    """The plays of incidents (False) and of hard negatives (True) that the settings want; raises SettingsError."""
+    return {
+        False: _chosen({**INCIDENTS, **SURROUNDINGS}, settings.incident_types),
+        True: _chosen({**DISTRACTORS}, settings.distractor_kinds),
+    }
+
+
+def _chosen(plays: dict[str, Play], names: tuple[str, ...]) -> dict[str, Play]:
+    """The plays of these names, all of them for none."""
+    for name in names:
+        if name not in plays:
+            near = difflib.get_close_matches(name, plays, 1, 0.0)
+            raise SettingsError(f"synth settings: wanted events of {list(plays)}, got {name!r}; nearest: {near[0]!r}")
+    return {name: plays[name] for name in names} if names else plays
 
 
 class TruthWriter:

@@ -110,15 +110,13 @@ class Stage:
         if self.busy[place] <= 0:
             del self.busy[place]
 
-    def some_road(self, *, least_lanes: int = 1, least_m: float = 90.0, inner: bool = False) -> int | None:
+    def some_road(self, *, least_lanes: int = 1, least_m: float = 90.0) -> int | None:
         """A road that no event uses, most likely one that cameras see."""
         streets, chance = self.streets, self.chance
         for _ in range(60):
             seen = len(self.covered) and chance.random() < 0.93
             road = int(chance.choice(self.covered) if seen else chance.integers(0, streets.roads))
             if streets.lanes[road] < least_lanes or streets.length[road] < least_m or self.busy[road]:
-                continue
-            if inner and streets.end[road] < 0:
                 continue
             return road
         return None

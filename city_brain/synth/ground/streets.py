@@ -73,10 +73,6 @@ class Streets:
         """R."""
         return len(self.length)
 
-    def opposite(self, road: Indices) -> Indices:
-        """The road of the same pair in the other direction."""
-        return np.asarray(road ^ 1, dtype=np.int32)
-
     def kerb_lateral(self, road: Indices) -> Floats:
         """Where the centre of the kerb lane lies."""
         return np.asarray(self.lateral[road, 0])

@@ -93,6 +93,8 @@ class Fleet:
 
     def choose_movement(self, link: Ints) -> Codes:
         """A turn at the end of each lane, among those its arrows allow."""
+        if len(link) == 0:
+            return np.empty(0, dtype=np.uint8)
         road, slot = (link // SLOTS).astype(np.int32), (link % SLOTS).astype(np.int32)
         allowed = lane_allows(self.streets, road, slot)
         inner = (self.streets.pocket[road] > 0) & (slot == self.streets.lanes[road] - 1)
@@ -169,6 +171,8 @@ class Fleet:
 
     def turn_in(self, which: Column) -> None:
         """Moves vehicles that passed a stop line onto their paths through the junction."""
+        if len(which) == 0:
+            return
         t, streets = self.table, self.streets
         link, movement = t["link"][which], t["movement"][which]
         road = (link // SLOTS).astype(np.int32)
@@ -203,6 +207,8 @@ class Fleet:
 
     def come_out(self, which: Column) -> None:
         """Moves vehicles that crossed a junction onto the lane beyond."""
+        if len(which) == 0:
+            return
         t = self.table
         link = t["landing"][which]
         t["s"][which] -= t["span"][which]

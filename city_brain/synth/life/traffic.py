@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from city_brain.observations.vocabulary import Colour, ObjectClass
+from city_brain.observations.vocabulary import Colour
 from city_brain.synth.ground.signals import Signals
-from city_brain.synth.ground.streets import LEFT, SLOTS, STRIP, THROUGH, Streets
+from city_brain.synth.ground.streets import LEFT, MOST_LANES, SLOTS, STRIP, THROUGH, Streets
 from city_brain.synth.life.fleet import Fleet
 from city_brain.synth.life.lanes import change_lanes
 from city_brain.types import Bools, Column, Floats, Ints
@@ -19,6 +19,7 @@ _STEP_S = 0.5
 _COMFORT = 2.4
 """Comfortable deceleration, m/s²."""
 _STANDSTILL_M = 1.9
+_QUEUED_MPS, _QUEUE_GAP_M = 2.2, 3.2
 _FREE = 1.0e6
 _SERVED_S = 4
 """How long drivers of one arm go before the next when the lamps are out."""
@@ -35,6 +36,7 @@ class Order:
 
     @staticmethod
     def of(link: Ints, s: Floats) -> "Order":
+        """The order of vehicles at places `s` of links."""
         rows = np.argsort(link * 16384.0 + s, kind="stable")
         ordered = link[rows]
         head = np.ones(len(rows), dtype=np.bool_)
@@ -95,8 +97,7 @@ class Traffic:
         if second % _SERVED_S == 0 and self.lawless.any():
             self._served = (self._served + self.chance.integers(1, 4, len(self._served))) % 4
         if second % _SURVEY_S == 0:
-            covered, _ = self.occupancy()
-            shunned = np.where(self.attraction > 1, 0.0, covered)
+            shunned = np.where(self.attraction > 1, 0.0, self.queue_cover())
             self.fleet.appeal = self.attraction / (1.0 + (shunned / 0.2) ** 2)
         self._enter()
         change_lanes(self.fleet, self.chance, second)
@@ -290,19 +291,10 @@ class Traffic:
         for k in np.flatnonzero(ran).tolist():
             self.violations.append(Violation(int(now), int(road[k]), int(t["oid"][rows[k]])))
 
-    def occupancy(self) -> tuple[Floats, Floats]:
-        """(R,) share of each road's lanes that is covered by queue, and mean speed on it (limit where empty)."""
+    def queue_cover(self) -> Floats:
+        """(R,) share of each road's lanes that is covered by queue."""
         t, streets = self.fleet.table, self.streets
-        on = np.flatnonzero(self.fleet.on_road(t["link"]) & (t["link"] % SLOTS < 3))
-        road = self.fleet.road(t["link"][on])
-        slow = np.where(t["v"][on] < 2.2, t["size"][on] + 3.2, 0.0)
-        queued = np.bincount(road, weights=slow, minlength=streets.roads)
-        count = np.bincount(road, minlength=streets.roads)
-        speed = np.bincount(road, weights=t["v"][on], minlength=streets.roads)
-        mean = np.where(count > 0, speed / np.maximum(count, 1), streets.limit)
-        return queued / (streets.lanes * streets.length), mean
-
-    def standing(self, cls: int = ObjectClass.CAR) -> Ints:
-        """Rows of vehicles of a class on the lanes of roads, for events to choose from."""
-        t = self.fleet.table
-        return np.flatnonzero((t["cls"] == cls) & self.fleet.on_road(t["link"]) & (t["link"] % SLOTS != STRIP))
+        on = np.flatnonzero(self.fleet.on_road(t["link"]) & (t["link"] % SLOTS < MOST_LANES))
+        slow = np.where(t["v"][on] < _QUEUED_MPS, t["size"][on] + _QUEUE_GAP_M, 0.0)
+        queued = np.bincount(self.fleet.road(t["link"][on]), weights=slow, minlength=streets.roads)
+        return np.asarray(queued / (streets.lanes * streets.length))

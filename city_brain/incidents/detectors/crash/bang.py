@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import Neighbours
 from city_brain.fusion.sensors import SensorBook
+from city_brain.incidents.hypothesis import LogPosition
+from city_brain.numerics import first_of_run
 from city_brain.observations.vocabulary import Quantity
 from city_brain.types import Bools, Floats, Ints
 
@@ -69,6 +72,7 @@ class BangParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     unverified_max: float
     """Weight at most, while it is not known yet whether the noise goes on."""
     lasting_weight: float
+    """Where a third of them were loud before or go on, or where as many more should have heard it and did not."""
     quiet_level_db: float
     """Level at 1 m of the faintest crash that is always heard."""
     silent_min: int
@@ -78,92 +82,145 @@ class BangParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What sensors say of a bang at a place: log-odds, those that were loud, how far they differ, when they spoke."""
+    """What sensors say of a bang at one place: those that were loud, when they spoke, some of their readings."""
 
-    weight: float
     sources: tuple[int, ...]
-    deviation_db: float
     first_ms: int
     last_ms: int
-    settled: bool
-    rows: tuple[tuple[int, int, int], ...]
+    rows: tuple[LogPosition, ...]
 
 
-def places_in_noise(book: SensorBook, limits: BangParameters, x: Floats, y: Floats, from_ms: int) -> Bools:
-    """Which places (n,) have had `sensors_min` loud noise sensors in reach since `from_ms`."""
-    at, table = book.of(Quantity.NOISE), book.table
-    loud = _is_loud(book, at, limits) & (table["ring_ms"][at] >= from_ms)
-    at = at[loud.any(axis=1) & ~table["flat"][at]]
-    if len(at) < limits.sensors_min:
-        return np.zeros(len(x), dtype=np.bool_)
-    dx, dy = x[:, None] - table["x"][at], y[:, None] - table["y"][at]
-    near = dx * dx + dy * dy <= limits.reach_m * limits.reach_m
-    enough: Bools = np.count_nonzero(near, axis=1) >= limits.sensors_min
-    return enough
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """The noise sensors that can be trusted: `channel` (m,), and which of their readings `loud` (m, ring) stand out."""
+
+    book: SensorBook
+    channel: Ints
+    loud: Bools
+
+    @classmethod
+    def of(cls, book: SensorBook, limits: BangParameters) -> "Ears":
+        """The noise sensors whose base is known and whose value is not frozen."""
+        at, table = book.of(Quantity.NOISE), book.table
+        at = at[~table["flat"][at] & (table["n"][at] > 3)]
+        least = np.maximum(limits.excess_db, limits.excess_spreads * table["spread"][at])
+        loud = (table["ring"][at] > (table["base"][at] + least)[:, None]) & (table["ring_ms"][at] >= 0)
+        return cls(book, at, loud)
+
+    def loud_since(self, from_ms: int) -> Ints:
+        """Channels that have been loud since `from_ms`."""
+        recent = self.loud & (self.book.table["ring_ms"][self.channel] >= from_ms)
+        return self.channel[recent.any(axis=1)]
 
 
-def hear(book: SensorBook, limits: BangParameters, x: float, y: float, stop_ms: int, now_ms: int) -> Heard | None:
-    """What was heard of a bang at (x, y) m about `stop_ms`; None while, or where, too few sensors have spoken."""
-    table, at = book.table, book.of(Quantity.NOISE)
-    dx, dy = table["x"][at] - x, table["y"][at] - y
-    distance = np.sqrt(dx * dx + dy * dy)
-    near = (distance <= limits.reach_m) & ~table["flat"][at] & (table["n"][at] > 3)
-    at, distance = at[near], distance[near]
-    times, loud = table["ring_ms"][at], _is_loud(book, at, limits)
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What the sensors in reach of n places say of a bang there at given times.
+
+    `said` (n,): whether they say anything yet; `fits`: they were loud; `weight` log-odds; `deviation_db` by which they
+    differ about its level; `verified`: it is known that the noise did not go on. By pair of a place and a sensor: where
+    each place's pairs begin, the channel, and which readings (ring,) may be of the bang.
+    """
+
+    book: SensorBook
+    said: Bools
+    fits: Bools
+    weight: Floats
+    deviation_db: Floats
+    verified: Bools
+    begin_ms: Ints
+    end_ms: Ints
+    first: Ints
+    channel: Ints
+    of_bang: Bools
+
+    def of(self, place: int) -> Heard:
+        """Who says what of one place."""
+        if not self.fits[place]:
+            return Heard((), int(self.begin_ms[place]), int(self.end_ms[place]), ())
+        pairs = slice(int(self.first[place]), int(self.first[place + 1]))
+        table, at, of_bang = self.book.table, self.channel[pairs], self.of_bang[pairs]
+        times = table["ring_ms"][at][of_bang]
+        row, column = of_bang.nonzero()
+        rows = table["ring_position"][at][row, column][:8].tolist()
+        sources = table["source"][at[of_bang.any(axis=1)]].tolist()
+        return Heard(
+            tuple(sorted(dict.fromkeys(sources))),
+            int(times.min()),
+            int(times.max()),
+            tuple((p, o, s) for p, o, s in rows),
+        )
+
+
+def hear(ears: Ears, limits: BangParameters, x: Floats, y: Floats, stop_ms: Ints, now_ms: int) -> Hearing:
+    """What is heard of bangs at places (n,) in m about `stop_ms` (n,)."""
+    table, n = ears.book.table, len(x)
+    near = Neighbours.within(x, y, table["x"][ears.channel], table["y"][ears.channel], limits.reach_m)
+    place, channel, loud = near.place(), ears.channel[near.point], ears.loud[near.point]
     begin, end = stop_ms - int(1000 * limits.early_s), stop_ms + int(1000 * limits.late_s)
-    within = (times >= begin) & (times < end)
-    heard = (within & loud).any(axis=1)
-    if np.count_nonzero(heard) >= limits.sensors_min:
-        return _fit(book, at, distance, within & loud, loud, (begin, end), limits)
-    audible = limits.quiet_level_db - loss_db(distance) > table["base"][at] + limits.excess_db + table["spread"][at]
-    silent = np.count_nonzero(within.any(axis=1) & audible & ~heard)
-    if now_ms >= end and silent >= limits.silent_min:
-        return Heard(limits.silence_weight, (), 0.0, begin, end, True, ())
-    return None
-
-
-def _fit(
-    book: SensorBook,
-    at: Ints,
-    distance: Floats,
-    of_bang: Bools,
-    loud: Bools,
-    span: tuple[int, int],
-    limits: BangParameters,
-) -> Heard:
-    """How well the loud readings `of_bang` (n, ring) of channels `at` agree on one level at the source."""
-    table, heard, (begin, end) = book.table, of_bang.any(axis=1), span
-    level = np.max(np.where(of_bang, table["ring"][at], -np.inf), axis=1)[heard]
-    base = table["base"][at[heard]]
-    clearest = np.argsort(base - level, kind="stable")[: limits.sensors_most]
-    at_source = (without_base_db(level, base) + loss_db(distance[heard]))[clearest]
-    deviation = float(np.median(np.abs(at_source - np.median(at_source))))
-    weight = max(limits.exact_weight - limits.weight_per_db * deviation, limits.lasting_weight)
-    later = table["ring_ms"][at[heard]] >= end
-    before = (table["ring_ms"][at[heard]] < begin) & (table["ring_ms"][at[heard]] >= begin - BEFORE_MS)
-    lasting = np.count_nonzero(((later | before) & loud[heard]).any(axis=1))
-    settled = 2 * int(np.count_nonzero(later.any(axis=1))) >= int(np.count_nonzero(heard))
-    if 3 * lasting > np.count_nonzero(heard):
-        weight = limits.lasting_weight
-    elif not settled:
-        weight = min(weight, limits.unverified_max)
-    row, column = np.nonzero(of_bang)
-    place = table["ring_position"][at][row, column][:8]
-    times = table["ring_ms"][at][of_bang]
-    return Heard(
+    times, base, spread = table["ring_ms"][channel], table["base"][channel], table["spread"][channel]
+    dx, dy = table["x"][channel] - x[place], table["y"][channel] - y[place]
+    loss = loss_db(np.sqrt(dx * dx + dy * dy))
+    within = (times >= begin[place][:, None]) & (times < end[place][:, None])
+    of_bang = within & loud
+    heard, spoke = of_bang.any(axis=1), within.any(axis=1)
+    heard_n = np.bincount(place[heard], minlength=n)
+    fits = heard_n >= limits.sensors_min
+    pair = (heard & fits[place]).nonzero()[0]
+    source_db, deviation = _at_source(place[pair], channel[pair], of_bang[pair], loss[pair], ears, limits, n)
+    later, before = times >= end[place][:, None], times < begin[place][:, None]
+    before &= times >= begin[place][:, None] - BEFORE_MS
+    lasting = heard & ((later | before) & loud).any(axis=1)
+    verified = 2 * np.bincount(place[heard & later.any(axis=1)], minlength=n) >= heard_n
+    faint = base + limits.excess_db + limits.excess_spreads * spread
+    deaf = spoke & ~heard & (source_db[place] - loss > faint)
+    silent_n = np.bincount(place[spoke & ~heard & (limits.quiet_level_db - loss > faint)], minlength=n)
+    other = (3 * np.bincount(place[lasting], minlength=n) > heard_n) | (np.bincount(place[deaf], minlength=n) > heard_n)
+    weight = np.maximum(limits.exact_weight - limits.weight_per_db * deviation, limits.lasting_weight)
+    weight = np.where(verified, weight, np.minimum(weight, limits.unverified_max))
+    weight = np.where(other, limits.lasting_weight, weight)
+    said = fits | ((now_ms >= end) & (silent_n >= limits.silent_min))
+    weight = np.where(said, np.where(fits, weight, limits.silence_weight), 0.0)
+    return Hearing(
+        book=ears.book,
+        said=said,
+        fits=fits,
         weight=weight,
-        sources=tuple(np.unique(table["source"][at[heard]]).tolist()),
-        deviation_db=deviation,
-        first_ms=int(times.min()),
-        last_ms=int(times.max()),
-        settled=settled,
-        rows=tuple((int(p), int(o), int(s)) for p, o, s in place),
+        deviation_db=np.where(fits, deviation, 0.0),
+        verified=verified | ~fits,
+        begin_ms=begin,
+        end_ms=end,
+        first=near.first,
+        channel=channel,
+        of_bang=of_bang,
     )
 
 
-def _is_loud(book: SensorBook, at: Ints, limits: BangParameters) -> Bools:
-    """Which readings (n, ring) of channels `at` stand out of their base."""
-    table = book.table
-    least = np.maximum(limits.excess_db, limits.excess_spreads * table["spread"][at])
-    loud: Bools = (table["ring"][at] > (table["base"][at] + least)[:, None]) & (table["ring_ms"][at] >= 0)
-    return loud
+def _at_source(
+    place: Ints, channel: Ints, of_bang: Bools, loss: Floats, ears: Ears, limits: BangParameters, places: int
+) -> tuple[Floats, Floats]:
+    """Level at 1 m and median deviation from it, in dB, at each place, from its pairs (k,) with loud sensors."""
+    table = ears.book.table
+    level, base = (
+        np.where(of_bang, table["ring"][channel], -np.inf).max(axis=1, initial=-np.inf),
+        table["base"][channel],
+    )
+    order = np.lexsort((base - level, place))
+    first = first_of_run(place[order]).nonzero()[0]
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+    clear = order[rank < limits.sensors_most]
+    of, at_source = place[clear], without_base_db(level[clear], base[clear]) + loss[clear]
+    median = _median(at_source, of, places)
+    return median, _median(np.abs(at_source - median[of]), of, places)
+
+
+def _median(values: Floats, of: Ints, groups: int) -> Floats:
+    """Median of the values (k,) of each group 0..groups-1; 0 where there are none."""
+    ordered = values[np.lexsort((values, of))]
+    count = np.bincount(of, minlength=groups)
+    some = count > 0
+    first = count.cumsum() - count
+    low, high = first + (count - 1) // 2, first + count // 2
+    median = np.zeros(groups)
+    median[some] = 0.5 * (ordered[low[some]] + ordered[high[some]])
+    return median

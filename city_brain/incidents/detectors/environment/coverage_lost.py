@@ -8,8 +8,8 @@ and that is said sooner.
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.types import Ints
 

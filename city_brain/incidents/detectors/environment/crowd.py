@@ -8,8 +8,8 @@ morning. Voices make a plateau of noise at a sensor nearby; a siren does too, bu
 import msgspec
 import numpy as np
 
+from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.tracking.gate import near_pairs
 from city_brain.incidents.detectors.environment.readings import distance_m, near, reading
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources

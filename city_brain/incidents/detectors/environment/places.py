@@ -44,7 +44,11 @@ class Places(msgspec.Struct):
         """Takes the tick's tracks of `classes`; places without a row for `forget_s` are forgotten."""
         self.table.keep(self.table["last_ms"] >= scene.now_ms - 1000 * forget_s)
         tracks = scene.tracks.table
-        at = np.flatnonzero(tracks["fresh"] & np.isin(tracks["cls"], classes))
+        if tracks.n == 0:
+            return
+        wanted = np.zeros(len(ObjectClass), dtype=np.bool_)
+        wanted[list(classes)] = True
+        at = np.flatnonzero(tracks["fresh"] & wanted[tracks["cls"]])
         if len(at) == 0:
             return
         touched = np.zeros((self.table.n + len(at), len(ObjectClass)), dtype=np.bool_)

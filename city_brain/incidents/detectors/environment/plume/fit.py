@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from city_brain.incidents.detectors.environment.plume.kernel import Wind, along_across, fall, travel_s, unit_plume
-from city_brain.types import Floats
+from city_brain.types import Floats, Ints
 
-MODEL_ERROR = 0.4
+MODEL_ERROR = 0.3
 """Share of a concentration by which a plume model is off at one sensor (1 sigma)."""
 
 ARRIVAL_ERROR_S = 12.0
@@ -35,16 +35,19 @@ _ASIDE = np.linspace(-1.0, 1.0, 15)
 _ASIDE_SHARE, _ASIDE_M = 0.55, 45.0
 _FINE = np.linspace(-2.5, 2.5, 13)
 _LEAST_SPREAD_M = 8.0
+_PRIOR_AREA_M2 = 500_000.0
+"""Beforehand a source may be anywhere upwind of a sensor within such an area."""
 
 
 @dataclass(frozen=True, slots=True)
 class Air:
     """What sensors (n,) measure beyond what is expected.
 
-    `excess` and its 1 sigma `noise` in ug/m3; `since_s` when the excess began, on any clock, NaN where there is none;
-    `now_s` on the same clock.
+    `channel` numbers them; `excess` and its 1 sigma `noise` in ug/m3; `since_s` when the excess began, on any clock,
+    NaN at clean sensors; `now_s` on the same clock.
     """
 
+    channel: Ints
     x: Floats
     y: Floats
     excess: Floats
@@ -55,14 +58,20 @@ class Air:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A source: place, error (1 sigma, m), strength in g/s, start on the clock of `Air`, squared misfit by sensor."""
+    """A source: place, error (1 sigma, m), strength in g/s, start on the clock of `Air`.
+
+    `worst` is the largest squared misfit of a hot sensor, that of `worst_channel`. `log_evidence` is the logarithm of
+    the likelihood, integrated over all places, against clean air at the clean sensors.
+    """
 
     x: float
     y: float
     error_m: float
     strength: float
     start_s: float
-    misfit: Floats
+    worst: float
+    worst_channel: int
+    log_evidence: float
 
 
 def fit_source(air: Air, wind: Wind) -> Fit:
@@ -80,7 +89,7 @@ def fit_source(air: Air, wind: Wind) -> Fit:
         ax, ay = (np.repeat(_FINE, len(_FINE)), np.tile(_FINE, len(_FINE)))
         x, y = mx + ax * max(sx, _LEAST_SPREAD_M), my + ay * max(sy, _LEAST_SPREAD_M)
         mx, my, sx, sy = _moments(x, y, _likelihood(air, wind, x, y))
-    return _describe(air, wind, mx, my, float(np.sqrt(sx * sx + sy * sy)))
+    return _describe(air, wind, mx, my, max(sx, _LEAST_SPREAD_M), max(sy, _LEAST_SPREAD_M))
 
 
 def fit_strength(air: Air, wind: Wind, x: float, y: float, start_s: float) -> float:
@@ -92,12 +101,27 @@ def fit_strength(air: Air, wind: Wind, x: float, y: float, start_s: float) -> fl
     return float(_STRENGTHS[int(np.argmin(misfit + _STRENGTH_PENALTY))])
 
 
-def _describe(air: Air, wind: Wind, x: float, y: float, error_m: float) -> Fit:
+def _describe(air: Air, wind: Wind, x: float, y: float, spread_x: float, spread_y: float) -> Fit:
     at = np.array([x]), np.array([y])
-    unit, start_s, weight, _ = _expected(air, wind, *at)
+    unit, start_s, weight, late = _expected(air, wind, *at)
     misfit = _misfit(air, unit[:, :, None] * _STRENGTHS) * weight[:, :, None]
-    best = int(np.argmin(misfit.sum(axis=1)[0] + _STRENGTH_PENALTY))
-    return Fit(x, y, error_m, float(_STRENGTHS[best]), float(start_s[0]), misfit[0, :, best])
+    cost = misfit.sum(axis=1)[0] + _STRENGTH_PENALTY
+    best = int(np.argmin(cost))
+    dirty = np.flatnonzero(np.isfinite(air.since_s))
+    clean = _misfit(air, np.zeros((1, len(air.x), 1)))[0, :, 0] * weight[0]
+    clean[dirty] = 0.0
+    worst = int(dirty[np.argmax(misfit[0, dirty, best])])
+    room = math.log(2.0 * math.pi * spread_x * spread_y / _PRIOR_AREA_M2)
+    return Fit(
+        x=x,
+        y=y,
+        error_m=math.sqrt(spread_x * spread_x + spread_y * spread_y),
+        strength=float(_STRENGTHS[best]),
+        start_s=float(start_s[0]),
+        worst=float(misfit[0, worst, best]),
+        worst_channel=int(air.channel[worst]),
+        log_evidence=room - 0.5 * float(cost[best] + late[0] - clean.sum()),
+    )
 
 
 def _moments(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, float, float]:

@@ -19,17 +19,20 @@ MICROGRAMS_PER_UNIT = {
 }  # fmt: skip
 """Quantities that plumes carry, and ug/m3 in one canonical unit of each (VOC as benzene, at 25 degrees C)."""
 
+_CARRIED = np.isin(np.arange(len(Quantity)), list(MICROGRAMS_PER_UNIT))
+
 _SCHEMA = {
     "channel": np.int64, "quantity": np.int64, "first_ms": np.int64, "last_ms": np.int64, "n": np.int64,
-    "mean": np.float64, "hot": np.bool_, "of": np.int64,
+    "mean": np.float64, "hot": np.bool_, "of": np.int64, "tells": np.bool_,
 }  # fmt: skip
 
 
 class HotSensors(msgspec.Struct):
     """Channels in order of their first hot reading.
 
-    `channel` index into the sensor table, `quantity`; `first_ms`, `last_ms` of its hot readings, `n` of them, `mean` of
-    their excess in the quantity's unit; `hot` still; `of` number of the source that explains it, -1 until there is one.
+    `channel` index into the sensor table, `quantity`; `first_ms`, `last_ms` of its hot readings, `n` of them, `mean`
+    of their excess in the quantity's unit; `hot` still; `of` number of the source that explains it, -1 until there is
+    one; `tells` whether it helps to place that source, or is merely such that the source may account for it.
     """
 
     table: Table
@@ -62,9 +65,8 @@ class HotSensors(msgspec.Struct):
 
     def _fresh(self, scene: Scene) -> Ints:
         """Channels read in this tick whose quantity plumes carry."""
-        fresh = scene.sensors.table["fresh"]
-        found = [at[fresh[at]] for at in (scene.sensors.of(quantity) for quantity in MICROGRAMS_PER_UNIT)]
-        return np.concatenate(found)
+        at = np.flatnonzero(scene.sensors.table["fresh"])
+        return at[_CARRIED[scene.sensors.table["quantity"][at]]]
 
     def _at_once(self, scene: Scene, at: Ints, excess: Floats) -> Bools:
         """Whether half of an excess (n,) came within three readings, as a plume's does; the air of a city drifts."""
@@ -87,7 +89,7 @@ class HotSensors(msgspec.Struct):
             quantity = sensors["quantity"][channel]
             table.append(
                 1, channel=channel, quantity=quantity, first_ms=time_ms, last_ms=time_ms, n=1, mean=excess, hot=True,
-                of=NOBODY,
+                of=NOBODY, tells=False,
             )  # fmt: skip
             return True
         row = rows[-1]
@@ -106,6 +108,10 @@ class HotSensors(msgspec.Struct):
         """Channels (n,) with more than one hot reading: one alone may be an instrument's error."""
         lasting: Bools = self.table["n"] >= 2
         return lasting
+
+    def telling(self, source: int) -> Ints:
+        """Rows of the sensors that help to place a source."""
+        return np.flatnonzero((self.table["of"] == source) & self.table["tells"])
 
     def drop_brief(self, brief_s: float) -> None:
         """Forgets channels that are cool again after less than `brief_s`: a lorry has passed."""

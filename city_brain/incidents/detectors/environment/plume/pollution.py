@@ -11,7 +11,8 @@ import numpy as np
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.environment.places import Places
 from city_brain.incidents.detectors.environment.plume.hot import HotSensors
-from city_brain.incidents.detectors.environment.plume.sources import Source, Sources
+from city_brain.incidents.detectors.environment.plume.source import Source
+from city_brain.incidents.detectors.environment.plume.sources import Sources
 from city_brain.incidents.detectors.environment.readings import distance_m, reading
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.observations.vocabulary import ObjectClass, Quantity
@@ -42,16 +43,17 @@ class PollutionParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
     """Seconds of each, where both are seen, that do."""
     fire_reach_m: float
     fire_keep_s: float
+    radius_m: float
+    """Extent told of a source: a yard, a building site."""
     prior_log_odds: float
 
 
 class PollutionState(msgspec.Struct):
-    """Hot sensors, sources, fires on camera and their numbers as sources; when to fit next."""
+    """Hot sensors, sources, fires on camera; when to fit next."""
 
     hot: HotSensors
     sources: Sources
     fires: Places
-    number_of_fire: dict[str, int]
     fit_due_ms: int = 0
 
 
@@ -60,7 +62,7 @@ class Pollution:
 
     def __init__(self, type_name: str, parameters: PollutionParameters) -> None:
         self.type_name, self.parameters = type_name, parameters
-        self.state = PollutionState(HotSensors.none(), Sources([], 0), Places.empty(), {})
+        self.state = PollutionState(HotSensors.none(), Sources([], 0), Places.empty())
 
     def step(self, scene: Scene) -> list[Finding]:
         """A finding for each source, beside visible fires, whose plume stands at a sensor now."""
@@ -76,10 +78,9 @@ class Pollution:
             state.sources.forget(scene.now_ms - round(1000 * limits.forget_s), state.hot)
             for quantity in np.unique(table["quantity"]).tolist():
                 state.sources.explain(scene, state.hot, Quantity(quantity))
-        found = [source for source in state.sources.known if not source.fixed]
-        return [
-            self._finding(scene, source) for source in found if (table["hot"] & (table["of"] == source.number)).any()
-        ]
+        standing = np.unique(table["of"][table["hot"]]).tolist()
+        found = [source for source in state.sources.known if source.number in standing and not source.fixed]
+        return [self._finding(scene, source) for source in found if len(state.hot.telling(source.number))]
 
     def _see_fires(self, scene: Scene) -> None:
         limits, fires = self.parameters, self.state.fires
@@ -87,35 +88,28 @@ class Pollution:
         of = fires.table["seconds_of"]
         both = np.minimum(of[:, ObjectClass.SMOKE], of[:, ObjectClass.FIRE]) >= limits.fire_both_seconds
         for place in np.flatnonzero(both | (fires.table["seconds"] >= limits.fire_seconds)).tolist():
-            x, y, first_ms = (fires.table[name][place].item() for name in ("x", "y", "first_ms"))
-            key = f"{first_ms}:{int(fires.table['source'][place, 0]):016x}"
-            self.state.sources.see(self.state.number_of_fire, scene, key, x, y, first_ms)
+            self.state.sources.see(scene, fires, place)
 
     def _finding(self, scene: Scene, source: Source) -> Finding:
         limits, hot = self.parameters, self.state.hot
         evidence = self._evidence(scene, source)
-        first = int(np.flatnonzero(hot.table["of"] == source.number)[0])
-        channel = int(hot.table["channel"][first])
-        wind = source.wind
         return Finding(
             type=self.type_name,
-            key=f"{int(scene.sensors.table['key'][channel]):016x}:{int(hot.table['first_ms'][first])}",
+            key=f"{int(scene.sensors.table['key'][source.found_by]):016x}:{source.since_ms}",
             x=source.x,
             y=source.y,
             position_error_m=source.error_m,
-            first_seen_ms=min(source.since_ms, int(hot.table["first_ms"][first])),
+            first_seen_ms=source.since_ms,
             log_odds=limits.prior_log_odds + min(sum(item.weight for item in evidence), limits.weight_max),
             evidence=tuple(evidence),
-            radius_m=0.0 if wind is None else 80.0,
-            magnitude=round(
-                max(float(hot.table["mean"][row]) for row in np.flatnonzero(hot.table["of"] == source.number)), 1
-            ),
+            radius_m=limits.radius_m,
+            magnitude=round(float(hot.table["mean"][hot.telling(source.number)].max()), 1),
         )
 
     def _evidence(self, scene: Scene, source: Source) -> list[Evidence]:
         """One item for each sensor that the source explains, the strongest first, and one for their agreement."""
         limits, hot = self.parameters, self.state.hot
-        rows = np.flatnonzero(hot.table["of"] == source.number)
+        rows = hot.telling(source.number)
         held = np.minimum(hot.held_s()[rows] / limits.lorry_s, 1.0)
         weight = limits.once_weight + (limits.lasting_weight - limits.once_weight) * held
         order = np.lexsort((rows, -weight))

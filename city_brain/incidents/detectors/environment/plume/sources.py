@@ -1,102 +1,33 @@
-"""Sources: what is known of each plume, visible fires among them, and which hot sensors it explains.
+"""Sources together: every hot sensor is given to one source, and every source its best place.
 
-Sensors are explained jointly: what other sources add is taken off before a source is fitted, and a hot sensor that a
-known source can explain founds no new one. A source explains a sensor if, with its strength within a factor and the
-wind within some degrees, it could have brought that much there by then.
+What other sources add is taken off before a source is fitted. Whether a further sensor belongs to a source that is
+known, placed anew, or to one of its own, is decided by the evidence for either: the likelihood, integrated over all
+places.
 """
 
 import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
+from city_brain.incidents.detectors.environment.places import Places
 from city_brain.incidents.detectors.environment.plume.fit import Air, Fit, fit_source, fit_strength
 from city_brain.incidents.detectors.environment.plume.hot import MICROGRAMS_PER_UNIT, NOBODY, HotSensors
-from city_brain.incidents.detectors.environment.plume.kernel import Wind, along_across, travel_s, unit_plume
+from city_brain.incidents.detectors.environment.plume.kernel import Wind, along_across
+from city_brain.incidents.detectors.environment.plume.source import LATE_MS, STILL_GIVES, Source
 from city_brain.incidents.detectors.environment.readings import near
 from city_brain.observations.vocabulary import Quantity
-from city_brain.types import Bools, Floats, Ints
+from city_brain.types import Ints
 
 REACH_M = 1_000.0
 """Sensors farther from a plume's strongest sensor say nothing about its source."""
 
-STRENGTH_FACTOR = 3.0
-ASIDE_SHARE = 0.18
-"""Tangent of how far off the mean wind air may travel: 10 degrees."""
-
-ASIDE_M = 15.0
-EARLY_SHARE = 0.6
-EARLY_S = 25.0
-"""Gusts bring air in this share of the mean travel time; the first seconds are within the period of a sensor."""
-
-MOST_STRENGTH = 12.0
-"""Grams per second that a fire may give before any sensor has told."""
-
 JOINT_MISFIT = 9.0
-"""Squared misfit of a sensor beyond which one source does not explain it together with others."""
+"""Squared misfit of a hot sensor beyond which a source does not explain it."""
 
+SECOND_SOURCE_LOG_ODDS = -3.0
+"""A further source within reach and minutes of a known one is so unlikely beforehand."""
 
-_FIT_EVERY_MS = 10_000
-
-
-class Source(msgspec.Struct):
-    """One source. `number` in order of discovery; `fixed` where a camera sees it; `since_ms` its first hot reading.
-
-    `x`, `y`, `error_m` metres; `strength` g/s, or 0 while nothing is known; `start_ms` when it began to give;
-    `wind_*` sums of unit vector and speed over `wind_n` looks.
-    """
-
-    number: int
-    quantity: int
-    fixed: bool
-    x: float
-    y: float
-    error_m: float
-    strength: float
-    start_ms: int
-    since_ms: int
-    wind_east: float = 0.0
-    wind_north: float = 0.0
-    wind_speed: float = 0.0
-    wind_n: int = 0
-    members: int = 0
-    fit_due_ms: int = 0
-
-    def look(self, scene: Scene) -> None:
-        """Takes the present wind at the source into its mean."""
-        wind = scene.sensors.weather.wind_at(self.x, self.y)
-        if wind is not None:
-            self.wind_east, self.wind_north = self.wind_east + wind[0], self.wind_north + wind[1]
-            self.wind_speed, self.wind_n = self.wind_speed + wind[2], self.wind_n + 1
-
-    @property
-    def wind(self) -> Wind | None:
-        """The mean wind since it was found, None where no vane has told."""
-        length = (self.wind_east**2 + self.wind_north**2) ** 0.5
-        if self.wind_n == 0 or length < 0.2 * self.wind_n:
-            return None
-        return Wind(self.wind_east / length, self.wind_north / length, self.wind_speed / self.wind_n)
-
-    def adds(self, x: Floats, y: Floats, now_ms: Ints | int) -> Floats:
-        """What it adds (n,) in ug/m3 at places (n,) by a time."""
-        if self.wind is None or self.strength == 0.0:
-            return np.zeros(len(x))
-        along, across = along_across(x - self.x, y - self.y, self.wind)
-        reached = now_ms - self.start_ms >= 1000 * travel_s(along, self.wind.speed_mps)
-        return np.where(reached, self.strength * unit_plume(along, across, self.wind.speed_mps), 0.0)
-
-    def explains(self, x: Floats, y: Floats, excess: Floats, first_ms: Ints) -> Bools:
-        """Whether it could have brought an `excess` (n,) in ug/m3 to places (n,) by `first_ms` (n,)."""
-        if self.wind is None:
-            return (x - self.x) ** 2 + (y - self.y) ** 2 <= (0.3 * REACH_M) ** 2
-        along, across = along_across(x - self.x, y - self.y, self.wind)
-        along = along + min(self.error_m, 100.0)
-        slack = ASIDE_M + min(self.error_m, 100.0) + ASIDE_SHARE * np.maximum(along, 0.0)
-        across = np.maximum(np.abs(across) - slack, 0.0)
-        strength = STRENGTH_FACTOR * self.strength if self.strength else MOST_STRENGTH
-        enough = excess <= strength * unit_plume(along, across, self.wind.speed_mps)
-        way_s = EARLY_SHARE * travel_s(along - 2 * self.error_m, self.wind.speed_mps) - EARLY_S
-        answer: Bools = enough & (first_ms - self.start_ms >= 1000 * way_s)
-        return answer
+SAME_FIRE_M = 30.0
 
 
 class Sources(msgspec.Struct):
@@ -110,91 +41,129 @@ class Sources(msgspec.Struct):
         table = hot.table
         for source in self._of(quantity):
             source.look(scene)
-        self._by_known(scene, hot, quantity)
-        open_rows = np.flatnonzero((table["quantity"] == quantity) & (table["of"] == NOBODY) & hot.lasting())
-        for row in open_rows.tolist():
-            if not self._join(scene, hot, row, quantity):
+            self._look_for_end(scene, hot, source)
+        self._by_fires(scene, hot, quantity)
+        unexplained = (table["quantity"] == quantity) & (table["of"] == NOBODY) & table["hot"] & hot.lasting()
+        for row in np.flatnonzero(unexplained).tolist():
+            if not (self._join(scene, hot, row, quantity) or self._account(scene, hot, row, quantity)):
                 self._found(scene, hot, row)
         for source in self._of(quantity):
-            rows = np.flatnonzero(table["of"] == source.number)
-            settled = scene.now_ms < source.fit_due_ms and len(rows) == source.members
-            if settled or not table["hot"][rows].any():
-                continue
-            source.fit_due_ms, source.members = scene.now_ms + _until_next_fit_ms(source, scene.now_ms), len(rows)
-            air = self._air(scene, hot, source, rows)
-            if not source.fixed:
-                self._improve(source, air)
-            elif source.wind is not None:
-                source.strength = fit_strength(air, source.wind, source.x, source.y, source.start_ms / 1000.0)
+            rows = hot.telling(source.number)
+            if table["hot"][rows].any() and source.fit_is_due(scene.now_ms, len(rows)):
+                self._improve(scene, hot, source, rows)
+
+    def see(self, scene: Scene, fires: Places, place: int) -> None:
+        """Takes a fire that cameras see or saw, one of the `fires`, as a source of dust."""
+        x, y, first_ms, last_ms = (fires.table[name][place].item() for name in ("x", "y", "first_ms", "last_ms"))
+        for source in self.known:
+            if source.fixed and source.since_ms == first_ms and abs(source.x - x) + abs(source.y - y) < SAME_FIRE_M:
+                break
+        else:
+            source = Source(self.next_number, int(Quantity.PM2_5), True, x, y, 5.0, 0.0, first_ms, first_ms)
+            source.look(scene)
+            self.next_number += 1
+            self.known.append(source)
+        source.end_ms = STILL_GIVES if scene.now_ms - last_ms < LATE_MS else last_ms
+
+    def forget(self, before_ms: int, hot: HotSensors) -> None:
+        """Forgets sources that explain no sensor any more and began before a time."""
+        used = np.unique(hot.table["of"]).tolist()
+        self.known = [s for s in self.known if s.number in used or s.since_ms >= before_ms]
 
     def _of(self, quantity: Quantity) -> list[Source]:
         return [source for source in self.known if source.quantity == quantity]
 
-    def _by_known(self, scene: Scene, hot: HotSensors, quantity: Quantity) -> None:
-        """Gives hot sensors to the source that explains them best, to a fire on camera even if another has them."""
-        table = hot.table
-        rows = np.flatnonzero(table["quantity"] == quantity)
-        x, y = scene.sensors.table["x"][table["channel"][rows]], scene.sensors.table["y"][table["channel"][rows]]
+    def _look_for_end(self, scene: Scene, hot: HotSensors, source: Source) -> None:
+        rows = hot.telling(source.number)
+        if source.fixed or source.wind is None or len(rows) == 0:
+            return
+        channel = hot.table["channel"][rows]
+        dx, dy = scene.sensors.table["x"][channel] - source.x, scene.sensors.table["y"][channel] - source.y
+        along, _ = along_across(dx, dy, source.wind)
+        source.look_for_end(along, hot.table["hot"][rows], hot.table["last_ms"][rows])
+
+    def _by_fires(self, scene: Scene, hot: HotSensors, quantity: Quantity) -> None:
+        """Gives hot sensors to the fire on camera that explains them, even where another source has them."""
+        table, sensors = hot.table, scene.sensors.table
+        fires = [source for source in self._of(quantity) if source.fixed]
+        rows = np.flatnonzero((table["quantity"] == quantity) & ~np.isin(table["of"], [fire.number for fire in fires]))
+        x, y = sensors["x"][table["channel"][rows]], sensors["y"][table["channel"][rows]]
         excess = table["mean"][rows] * MICROGRAMS_PER_UNIT[quantity]
-        best = np.zeros(len(rows))
-        free = table["of"][rows] == NOBODY
-        for source in sorted(self._of(quantity), key=lambda source: (not source.fixed, source.number)):
-            can = source.explains(x, y, excess, table["first_ms"][rows]) & (source.fixed | free)
-            brings = source.adds(x, y, table["last_ms"][rows])
-            fits = np.minimum(brings, excess) / np.maximum(np.maximum(brings, excess), 1e-9) + source.fixed + 1e-6
-            better = can & (fits > best)
-            table["of"][rows[better]] = source.number
-            best = np.where(better, fits, best)
+        for fire in reversed(fires):
+            explained = rows[fire.explains(x, y, excess, table["first_ms"][rows])]
+            table["of"][explained], table["tells"][explained] = fire.number, True
 
     def _join(self, scene: Scene, hot: HotSensors, row: int, quantity: Quantity) -> bool:
-        """Whether one source, placed anew, explains this sensor with those it has; if so it is placed there."""
+        """Gives a sensor to a source that explains it, placed anew, better than a further source would."""
         table, sensors = hot.table, scene.sensors.table
-        x, y = sensors["x"][table["channel"][row]], sensors["y"][table["channel"][row]]
+        channel = int(table["channel"][row])
+        best, chosen, place = 0.0, None, None
         for source in self._of(quantity):
-            if source.fixed or source.wind is None or (source.x - x) ** 2 + (source.y - y) ** 2 > REACH_M**2:
+            wind = source.wind
+            if source.fixed or wind is None or source.end_ms != STILL_GIVES:
                 continue
-            rows = np.append(np.flatnonzero(table["of"] == source.number), row)
-            air = self._air(scene, hot, source, rows)
-            fit = fit_source(air, source.wind)
-            if fit.misfit[np.isfinite(air.since_s)].max() <= JOINT_MISFIT:
-                table["of"][row] = source.number
-                _place(source, fit)
+            if (source.x - sensors["x"][channel]) ** 2 + (source.y - sensors["y"][channel]) ** 2 > REACH_M**2:
+                continue
+            own = hot.telling(source.number)
+            if len(own) == 0:
+                continue
+            together = self._fit(scene, hot, source, np.append(own, row), wind)
+            if together.worst > JOINT_MISFIT:
+                continue
+            apart = self._fit(scene, hot, source, own, wind), self._fit(scene, hot, source, np.array([row]), wind)
+            gain = together.log_evidence - sum(fit.log_evidence for fit in apart) - SECOND_SOURCE_LOG_ODDS
+            if gain > best:
+                best, chosen, place = gain, source, together
+        if chosen is None or place is None:
+            return False
+        table["of"][row], table["tells"][row] = chosen.number, True
+        chosen.place(place)
+        return True
+
+    def _account(self, scene: Scene, hot: HotSensors, row: int, quantity: Quantity) -> bool:
+        """Gives a sensor that fits nowhere to a source that may account for it all the same: far off, wind turns."""
+        table, sensors = hot.table, scene.sensors.table
+        channel = table["channel"][row : row + 1]
+        excess = table["mean"][row : row + 1] * MICROGRAMS_PER_UNIT[quantity]
+        x, y, first_ms = sensors["x"][channel], sensors["y"][channel], table["first_ms"][row : row + 1]
+        for source in self._of(quantity):
+            if source.explains(x, y, excess, first_ms)[0]:
+                table["of"][row], table["tells"][row] = source.number, False
                 return True
         return False
 
     def _found(self, scene: Scene, hot: HotSensors, row: int) -> None:
         """A new source, explaining one sensor."""
         table, sensors = hot.table, scene.sensors.table
-        channel = int(table["channel"][row])
-        first_ms = int(table["first_ms"][row])
+        channel, first_ms, quantity = (int(table[name][row]) for name in ("channel", "first_ms", "quantity"))
         x, y = float(sensors["x"][channel]), float(sensors["y"][channel])
-        source = Source(
-            self.next_number, int(table["quantity"][row]), False, x, y, 150.0, 0.0, first_ms - 60_000, first_ms
-        )
+        source = Source(self.next_number, quantity, False, x, y, 150.0, 0.0, first_ms - 60_000, first_ms, channel)
         source.look(scene)
         self.next_number += 1
         self.known.append(source)
-        table["of"][row] = source.number
+        table["of"][row], table["tells"][row] = source.number, True
 
-    def see(self, number_of: dict[str, int], scene: Scene, key: str, x: float, y: float, first_ms: int) -> None:
-        """Takes a fire that cameras see, as a source of dust."""
-        if key not in number_of:
-            number_of[key] = self.next_number
-            self.next_number += 1
-            source = Source(number_of[key], int(Quantity.PM2_5), True, x, y, 5.0, 0.0, first_ms, first_ms)
-            source.look(scene)
-            self.known.append(source)
+    def _improve(self, scene: Scene, hot: HotSensors, source: Source, rows: Ints) -> None:
+        """Places a source anew, and lets go of the sensor that it explains worst if it does not explain it."""
+        wind, table = source.wind, hot.table
+        if source.fixed and wind is not None:
+            air = self._air(scene, hot, source, rows)
+            source.strength = fit_strength(air, wind, source.x, source.y, source.start_ms / 1000.0)
+        elif wind is not None:
+            fit = self._fit(scene, hot, source, rows, wind)
+            source.place(fit)
+            if len(rows) > 1 and fit.worst > JOINT_MISFIT:
+                table["of"][rows[table["channel"][rows] == fit.worst_channel]] = NOBODY
+        elif len(rows):
+            channel, weight = table["channel"][rows], table["mean"][rows] / table["mean"][rows].sum()
+            source.x = float((weight * scene.sensors.table["x"][channel]).sum())
+            source.y = float((weight * scene.sensors.table["y"][channel]).sum())
 
-    def _improve(self, source: Source, air: Air) -> None:
-        if source.wind is not None:
-            _place(source, fit_source(air, source.wind))
-            return
-        dirty = np.isfinite(air.since_s)
-        weight = air.excess[dirty] / air.excess[dirty].sum()
-        source.x, source.y = float((weight * air.x[dirty]).sum()), float((weight * air.y[dirty]).sum())
+    def _fit(self, scene: Scene, hot: HotSensors, source: Source, rows: Ints, wind: Wind) -> Fit:
+        return fit_source(self._air(scene, hot, source, rows), wind)
 
     def _air(self, scene: Scene, hot: HotSensors, source: Source, rows: Ints) -> Air:
-        """What the sensors around say of one source: its own rows, and those that no source explains.
+        """What the sensors around say of a source that explains the hot sensors `rows`: these, and the clean ones.
 
         What other sources add there is taken off, and makes the rest less certain.
         """
@@ -202,10 +171,10 @@ class Sources(msgspec.Struct):
         own = table["channel"][rows]
         centre = own[np.argmax(table["mean"][rows])] if len(rows) else -1
         x, y = (source.x, source.y) if centre < 0 else (float(sensors["x"][centre]), float(sensors["y"][centre]))
-        at = np.sort(near(scene.sensors, scene.sensors.of(quantity), x, y, REACH_M))
-        elsewhere = table["channel"][(table["of"] != NOBODY) & ~np.isin(table["channel"], own)]
-        alive = scene.now_ms - sensors["last_ms"][at] <= 3.0 * np.maximum(sensors["period_ms"][at], 10_000.0)
-        at = at[(np.isin(at, own) | (alive & ~np.isin(at, elsewhere))) & (sensors["n"][at] >= 4)]
+        at = near(scene.sensors, scene.sensors.of(quantity), x, y, REACH_M)
+        clean = scene.now_ms - sensors["last_ms"][at] <= 3.0 * np.maximum(sensors["period_ms"][at], 10_000.0)
+        clean &= (sensors["n"][at] >= 4) & ~np.isin(at, table["channel"]) & ~sensors["flat"][at]
+        at = np.unique(np.append(at[clean], own))
         unit = MICROGRAMS_PER_UNIT[quantity]
         recent = sensors["ring"][at, -4:].mean(axis=1) - sensors["expected"][at]
         excess, since_s = np.maximum(recent, 0.0), np.full(len(at), np.nan)
@@ -218,19 +187,4 @@ class Sources(msgspec.Struct):
                 others += other.adds(sensors["x"][at], sensors["y"][at], scene.now_ms)
         excess = np.maximum(excess * unit - others, 0.0)
         noise = sensors["spread"][at] * unit + 0.5 * others
-        return Air(sensors["x"][at], sensors["y"][at], excess, noise, since_s, scene.now_ms / 1000.0)
-
-    def forget(self, before_ms: int, hot: HotSensors) -> None:
-        """Forgets sources that explain no sensor any more and began before a time."""
-        used = np.unique(hot.table["of"]).tolist()
-        self.known = [s for s in self.known if s.number in used or s.since_ms >= before_ms]
-
-
-def _until_next_fit_ms(source: Source, now_ms: int) -> int:
-    """Often while it is new, seldom when more readings change little."""
-    return max(_FIT_EVERY_MS, (now_ms - source.since_ms) // 5)
-
-
-def _place(source: Source, fit: Fit) -> None:
-    source.x, source.y, source.error_m, source.strength = fit.x, fit.y, fit.error_m, fit.strength
-    source.start_ms = round(1000 * fit.start_s)
+        return Air(at, sensors["x"][at], sensors["y"][at], excess, noise, since_s, scene.now_ms / 1000.0)

@@ -1,0 +1,92 @@
+"""What a conversion writes: observations as JSON lines, a map, and in a sentence what was in the recording."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Annotated, Final
+
+import typer
+import zstandard
+
+from city_brain.city.city_map import CityMap
+from city_brain.city.datum import Datum
+from city_brain.city.loading import city_to_geojson
+from city_brain.cli.common import Progress, instants
+from city_brain.errors import RecordingError, SettingsError
+from city_brain.observations.columns import Observations
+from city_brain.observations.json_twin import to_lines
+
+STANDARD_OUTPUT: Final = "-"
+PACKED: Final = ".zst"
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The recording.")]
+OutOption = Annotated[
+    str, typer.Option("--out", help="Where to write observations: *.zst is packed, - is standard output.")
+]
+MapOutOption = Annotated[
+    Path | None, typer.Option("--map-out", help="Where to write a city map of the sources, for `fuse --map`.")
+]
+DatumOption = Annotated[str, typer.Option("--datum", help="What --lon and --lat refer to.")]
+ClockOption = Annotated[
+    float, typer.Option("--utc-offset", min=-14, max=14, help="Hours that the file's clock is ahead of UTC.")
+]
+
+
+def read_datum(label: str) -> Datum:
+    """The datum that an option names."""
+    datum = Datum.from_label(label)
+    if datum is None:
+        raise SettingsError(f"--datum: wanted one of {', '.join(known.label for known in Datum)}, got {label!r}")
+    return datum
+
+
+def write_map(path: Path | None, city: CityMap) -> None:
+    """Writes a map where a path is given."""
+    if path is not None:
+        with _create(path) as file:
+            file.write(city_to_geojson(city))
+
+
+def write_observations(out: str, blocks: Iterable[Observations]) -> None:
+    """Writes the rows of all blocks as they come, and says at the end how many they were, of whom and when.
+
+    Where the recording cannot be read to its end, no file is left that looks like all of it.
+    """
+    rows, sources, times_ms = 0, set[str](), set[int]()
+    progress, instant = Progress("convert"), instants("UTC")
+    try:
+        with ExitStack() as opened:
+            file = _open(out, opened)
+            for block in blocks:
+                file.write(b"\n".join([*to_lines(block), b""]))
+                rows += block.n
+                sources |= {block.strings[at] for at in set(block.common.source.tolist())}
+                event_ms = block.common.event_ms
+                times_ms = {min(times_ms | {int(event_ms.min())}), max(times_ms | {int(event_ms.max())})}
+                progress.show(f"{rows} rows, {instant(max(times_ms))}")
+    except BaseException:
+        _remove(out)
+        raise
+    finally:
+        progress.done()
+    span = f" from {instant(min(times_ms))} to {instant(max(times_ms))}" if rows else ""
+    typer.echo(f"{rows} rows of {len(sources)} sources{span}", err=True)
+
+
+def _open(out: str, opened: ExitStack) -> IO[bytes]:
+    if out == STANDARD_OUTPUT:
+        return typer.get_binary_stream("stdout")
+    file = opened.enter_context(_create(Path(out)))
+    return opened.enter_context(zstandard.ZstdCompressor().stream_writer(file)) if out.endswith(PACKED) else file
+
+
+def _create(path: Path) -> IO[bytes]:
+    try:
+        return path.open("wb")
+    except OSError as wrong:
+        raise RecordingError(f"{path}: wanted a file to write, got: {wrong.strerror}") from wrong
+
+
+def _remove(out: str) -> None:
+    if out != STANDARD_OUTPUT and Path(out).is_file():
+        Path(out).unlink()

@@ -1,0 +1,125 @@
+"""What the demo prints at the end: the score, the digests, what lies on disk, what to try next."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from city_brain.cli.demo.journey import INCIDENTS, TICKS, TRACKS, Journey
+from city_brain.cli.demo.telling import Teller
+from city_brain.incidents.explain import explanation_text
+from city_brain.incidents.incident import Incident
+from city_brain.replay.verifying import Verified
+from city_brain.scoring import Score
+from city_brain.scoring.records import Spread
+from city_brain.synth.files import IDENTITY, MAP, OBSERVATIONS, TRUTH
+
+SCORE: Final = "score.json"
+EXPLANATIONS: Final = "explanations.txt"
+_FILES: Final = {
+    MAP: "the map: opens in QGIS",
+    OBSERVATIONS: "what arrived, a line each",
+    INCIDENTS: "every revision of every incident",
+    TICKS: "the tick log that the digest is of",
+    TRACKS: "which camera's track was which object",
+    TRUTH: "what really happened; never read by what is scored",
+    IDENTITY: "which object each track really was",
+    EXPLANATIONS: "why each incident was believed, to the log position",
+    SCORE: "the score, in full",
+}
+
+
+def tell_score(teller: Teller, score: Score) -> None:
+    """How good the answer was; what was missed and what was false by name."""
+    whole = score.overall
+    missed, twice = whole.true - whole.detected, round((whole.duplicates_per_detected or 0.0) * whole.detected)
+    found = f"{whole.detected} found, {missed} missed, {whole.false_alarms} false alarms"
+    teller.section("SCORE", f"{whole.true} incidents were real: {found}")
+    teller.line(
+        f"{_seconds(whole.ttd_s)} from visible to announced, {_metres(whole.location_error_m)} off, "
+        f"{twice} announced twice, {score.mistyped} under another type"
+    )
+    for miss in score.missed:
+        named = f"; announced as {miss.mistyped_as}" if miss.mistyped_as else ""
+        what = f"missed {miss.incident_id} {miss.type} at {teller.clock(miss.start)} ({miss.note}){named}"
+        teller.line(what, "red")
+    for alarm in score.false:
+        near = "no hard negative" if alarm.distractor is None else alarm.distractor.replace("_", " ")
+        near += "" if alarm.distractor_m is None else f", {alarm.distractor_m:.0f} m away"
+        teller.line(f"false {alarm.type} at {teller.clock(alarm.detected_ms)}; nearest {near}", "red")
+    if score.coverage is not None and score.coverage.true + score.coverage.false_alarms:
+        lost = score.coverage
+        teller.line(f"apart: {lost.detected} of {lost.true} cameras that fell silent told, {lost.false_alarms} false")
+
+
+def _seconds(spread: Spread) -> str:
+    return "nothing found" if spread.mean is None else f"mean {spread.mean:.0f} s"
+
+
+def _metres(spread: Spread) -> str:
+    return "-" if spread.mean is None else f"mean {spread.mean:.1f} m"
+
+
+def tell_digest(teller: Teller, journey: Journey) -> None:
+    """The digest of the tick log."""
+    answer = journey.answer
+    teller.section("THE SAME", f"the log of {answer.head.size} ticks, read again in other ways")
+    teller.line(f"digest    {answer.digest}")
+
+
+def tell_again(teller: Teller, verified: Verified) -> None:
+    """Whether another way of reading gave the same digest."""
+    if verified.divergence:
+        teller.line(f"DIFFERS   {verified.way}: {verified.digest}", "bold red")
+        teller.line(verified.divergence)
+    else:
+        teller.line(f"the same  {verified.way}", "green")
+
+
+def write_answers(journey: Journey, teller: Teller, score: Score) -> None:
+    """Leaves the score and all explanations on disk."""
+    newest = {incident.incident_id: incident for incident in journey.revisions}
+    told = [explanation_text(incident, journey.site.types, "en", teller.instant) for incident in newest.values()]
+    (journey.folder / EXPLANATIONS).write_text("\n".join(told), encoding="utf-8")
+    (journey.folder / SCORE).write_bytes(msgspec.json.format(msgspec.json.encode(score)) + b"\n")
+
+
+def tell_left(teller: Teller, folder: Path) -> None:
+    """What lies on disk."""
+    teller.section("LEFT", f"in {folder}")
+    for name, what in _FILES.items():
+        size = (folder / name).stat().st_size
+        teller.line(f"{name:23} {max(round(size / 1000), 1):6} kB  {what}")
+
+
+def tell_next(teller: Teller, folder: Path, explained: Incident | None) -> None:
+    """Commands that work from here."""
+    program, number = program_words(), (explained.number,) if explained else ()
+    observations, city_map = folder / OBSERVATIONS, folder / MAP
+    teller.section("NEXT")
+    for command in (
+        ("explain", folder / INCIDENTS, *number, "--language", "zh"),
+        ("fuse", observations, "--map", city_map, "--incidents", folder / "again.jsonl"),
+        ("verify", observations, "--map", city_map, "--minutes", 2),
+        ("score", folder / TRUTH, folder / INCIDENTS),
+        ("score", "--pairs", folder / IDENTITY, folder / TRACKS),
+        ("run", folder, "--from", observations, "--rate", 10),
+        ("watch",),
+        ("demo", "--seed", 8),
+    ):
+        teller.line(shlex.join([*program, *map(str, command)]))
+
+
+def program_words() -> list[str]:
+    """How this program is called from the folder in which it runs."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return [sys.executable, "-m", "city_brain"]
+    found = shutil.which(called.name)
+    if found is not None and Path(found).resolve() == called.resolve():
+        return [called.name]
+    here, whole = Path.cwd(), called.absolute()
+    return [str(whole.relative_to(here) if whole.is_relative_to(here) else whole)]

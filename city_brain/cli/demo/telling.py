@@ -1,0 +1,206 @@
+"""What the demo prints of a city and its incidents: plain text, with colours where a terminal shows them."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+
+from city_brain.cli.demo.choosing import UNMAPPED, NearMiss
+from city_brain.cli.demo.journey import BlindSpell, Journey
+from city_brain.incidents.desk.evidence import confidence
+from city_brain.incidents.explain import explain, headline
+from city_brain.incidents.incident import Evidence, Incident
+from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.numerics import hash63
+from city_brain.observations.counters import Counters
+from city_brain.scoring.records import Distractor
+from city_brain.synth.world import HOTLINE
+
+_CALLED: Final = {f"{UNMAPPED}{hash63(HOTLINE):016x}": HOTLINE}
+"""The hotline is on no map, so incidents know it by its hash only."""
+_NAMED: Final = 2
+_SPELLS: Final = 6
+
+
+class Teller:
+    """Prints sections; times are those of `zone`."""
+
+    def __init__(self, types: IncidentTypes, zone: ZoneInfo) -> None:
+        self.types, self.zone = types, zone
+        self._console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def section(self, title: str, rest: str = "") -> None:
+        """Begins a section."""
+        self._console.print()
+        self._console.print(title, style="bold cyan", end="  " if rest else "\n")
+        if rest:
+            self._console.print(rest)
+
+    def line(self, text: str, style: str = "") -> None:
+        """Prints a line of the section."""
+        self._console.print(f"  {text}", style=style or None)
+
+    def clock(self, moment_ms: float) -> str:
+        """The time of day."""
+        return self._at(moment_ms).strftime("%H:%M:%S")
+
+    def instant(self, moment_ms: float) -> str:
+        """RFC 3339, to the second."""
+        return self._at(moment_ms).isoformat(timespec="seconds")
+
+    def _at(self, moment_ms: float) -> datetime:
+        return datetime.fromtimestamp(moment_ms / 1000, self.zone)
+
+    def city(self, journey: Journey, lines: int, start_ms: int, minutes: float) -> None:
+        """What kind of city it is, and what arrived."""
+        ground, views = journey.site.ground, journey.site.ground.views
+        city, roads = ground.city, ground.roads
+        west, south, east, north = city.box
+        whole_m = float(roads.road_length_m.sum())
+        seen = float((views.road_cover * roads.road_length_m).sum()) / whole_m if whole_m else 0.0
+        began = self.instant(start_ms)
+        self.section("CITY", f"{minutes:g} minutes from {began}, {east - west:.0f} × {north - south:.0f} m")
+        self.line(
+            f"{len(city.cameras)} cameras, {len(city.signals)} signals, {len(city.sensors)} sensors; "
+            f"{len(city.intersections)} junctions, {len(roads.road_id)} roads, {whole_m / 1000:.1f} km, "
+            f"{100 * seen:.0f} % of it in view"
+        )
+        self.line(f"{lines} lines arrived, late, twice, skewed and broken ones among them: {journey.observations}")
+
+    def announced(self, incident: Incident) -> None:
+        """An incident at the moment of its announcement."""
+        said = headline(incident, self.types[incident.type])
+        when = self.clock(incident.detected_ms or incident.updated_ms)
+        level = f"level {incident.level}" if incident.level else "no level"
+        self.line(
+            f"{when}  {incident.number}  {incident.type}  confidence {incident.confidence:.3f}, {level}", "bold yellow"
+        )
+        self.line(f"          {said.en} | {said.zh}")
+        self.line(
+            f"          {incident.lat:.5f}, {incident.lon:.5f} ± {incident.position_error_m:.1f} m; "
+            f"seen at {self.clock(incident.first_seen_ms)} by {sources(incident.sources)}"
+        )
+
+    def why(self, incident: Incident) -> None:
+        """One incident's evidence, heaviest first, what speaks against it, and the sum."""
+        told = explain(incident, self.types)
+        as_of = self.clock(incident.updated_ms)
+        self.section("WHY", f"{incident.number} is believed: {told.headline.en}, as of {as_of}")
+        for item in (*told.supporting, *told.joined):
+            self.line(self._evidence(item, "joined" if item.rule != incident.type else ""))
+        for item in told.contradicting:
+            self.line(self._evidence(item, "against"), "red")
+        if not told.contradicting:
+            self.line("nothing speaks against it")
+        if told.not_counted:
+            self.line(f"and {len(told.not_counted)} rival readings of the same facts, listed and not counted")
+        rule = told.rule
+        self.line(
+            f"sum {told.evidence_log_odds:+.2f}, prior {told.prior_log_odds:+.2f}: confidence "
+            f"{incident.confidence:.3f}; {rule.type} version {rule.version} announces from {rule.open_log_odds:+.1f} "
+            f"({self._enough(incident):.3f})"
+        )
+
+    def _enough(self, incident: Incident) -> float:
+        """The confidence from which an incident of this type is announced."""
+        kind = self.types[incident.type]
+        return confidence(kind.open_log_odds, kind.calibration)
+
+    def near_miss(self, miss: NearMiss | None, quiet: Sequence[Distractor], distractors: int) -> None:
+        """What nearly became a false alarm, what stopped it, and how many hard negatives raised no suspicion."""
+        if miss is None:
+            self.section("NEAR MISS", "none: nothing was suspected but what was announced or real")
+        else:
+            self._missed(miss)
+        kinds = ", ".join(sorted({near.kind.replace("_", " ") for near in quiet}))
+        self.line(
+            f"{len(quiet)} of {distractors} hard negatives raised no suspicion at all" + (f": {kinds}" if kinds else "")
+        )
+
+    def _missed(self, miss: NearMiss) -> None:
+        surest, kind = miss.surest, self.types[miss.surest.type]
+        self.section("NEAR MISS", f"{surest.number} {headline(surest, kind).en}: suspected, never announced")
+        enough = self._enough(surest)
+        self.line(
+            f"{self.clock(surest.updated_ms)}  {surest.type} at confidence {surest.confidence:.3f}, "
+            f"announced from {enough:.3f}"
+        )
+        for label, item in (("", miss.strongest_for), ("against", miss.strongest_against)):
+            if item is not None:
+                self.line(self._evidence(item, label), "red" if label else "")
+        self.line(f"stopped: {self._stopped(miss)}")
+        if miss.distractor is not None:
+            kind_of = miss.distractor.kind.replace("_", " ")
+            self.line(f"in truth: {kind_of}, {miss.away_m:.0f} m away, and no incident", "green")
+
+    def _stopped(self, miss: NearMiss) -> str:
+        last = miss.last
+        if last.state == "suspected":
+            return "it had not reached that by the end"
+        why = "what spoke for it went away"
+        if miss.cause is not None:
+            why = f"{miss.cause.number} explains it, {headline(miss.cause, self.types[miss.cause.type]).en}"
+        return f"{why}; withdrawn at {self.clock(last.updated_ms)}"
+
+    def _evidence(self, item: Evidence, label: str) -> str:
+        phrases = self.types[item.rule].phrases
+        what = phrases[item.what].en if item.what in phrases else item.what.replace("_", " ")
+        seconds = round((item.last_ms - item.first_ms) / 1000)
+        when = self.clock(item.first_ms) + (f" +{seconds} s" if seconds else "")
+        away = "" if item.distance_m is None else f"{item.distance_m:.1f} m"
+        note = ", ".join(f"{name} {value}" for name, value in sorted(item.note.items()))
+        head = f"{item.weight:+6.2f}  {what}" + (f" ({label})" if label else "")
+        return "; ".join(filter(None, (head, sources(item.sources), when, away, note)))
+
+    def blind(self, journey: Journey) -> None:
+        """Who is silent at the end, which areas were blind meanwhile, and where no camera looks at all."""
+        beat = journey.heartbeat
+        if beat is None:
+            self.section("BLIND", "nothing was judged")
+            return
+        self.section(
+            "BLIND", f"at the end {beat.sources_live} sources speak, {beat.sources_silent} are silent or never spoke"
+        )
+        spells = sorted(journey.spells, key=lambda spell: (-spell.area.radius_m, spell.since_ms))
+        for spell in spells[:_SPELLS]:
+            self.line(self._spell(spell, beat.log_time_ms))
+        if not spells:
+            self.line("no source that should speak fell silent")
+        if len(spells) > _SPELLS:
+            self.line(f"and {len(spells) - _SPELLS} more times that a source was silent")
+        roads = journey.site.ground.roads
+        unseen_m = float(((1.0 - journey.site.ground.views.road_cover) * roads.road_length_m).sum())
+        self.line(f"{unseen_m:.0f} m of road that no camera looks at: only people and sensors can tell")
+
+    def _spell(self, spell: BlindSpell, now_ms: int) -> str:
+        area = spell.area
+        until = "and still is" if spell.until_ms == now_ms else f"until {self.clock(spell.until_ms)}"
+        around = f", {area.radius_m:.0f} m around {area.lat:.5f}, {area.lon:.5f}" if area.radius_m else ""
+        return f"{area.source_id} silent from {self.clock(spell.since_ms)} {until}{around}"
+
+    def rows(self, counters: Counters, held: int) -> None:
+        """Where every row ended, as a sum."""
+        counters.check(held)
+        self.section("ROWS", "every line that arrived ends in exactly one counter")
+        for name, count, why in (
+            ("used", counters.used, f"{counters.late} of them late, and used all the same"),
+            ("duplicate", counters.duplicate, ""),
+            ("quarantined", sum(counters.quarantined.values()), _reasons(counters.quarantined)),
+            ("dead-lettered", sum(counters.dead_lettered.values()), _reasons(counters.dead_lettered)),
+            ("held", held, "" if held else "nothing waits for its tick"),
+        ):
+            self.line(f"{count:9}  {name:14} {why}".rstrip())
+        self.line(f"{counters.read:9}  read")
+
+
+def sources(names: Sequence[str]) -> str:
+    """A few names and how many more."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(_CALLED.get(name, name) for name in names[:_NAMED]) + more
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))

@@ -1,0 +1,115 @@
+"""`city-brain demo` goes the whole way, computes what it prints, and prints what README.md shows."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from city_brain.incidents.incident import read_incident
+from city_brain.scoring import Score, read_answers, read_truth, score
+from tests.cli.processes import Done, city_brain
+from tests.cli.readme import LEFT_OUT, SHOWN, excerpt, fingerprint, pasted, sections
+
+TITLES = ["CITY", "INCIDENTS", "WHY", "NEAR MISS", "BLIND", "ROWS", "SCORE", "THE SAME", "LEFT", "NEXT"]
+LEFT = {
+    "city.geojson", "observations.jsonl.zst", "incidents.jsonl", "ticks.jsonl", "tracks.jsonl", "truth.json",
+    "identity.json", "explanations.txt", "score.json",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A demo that has run in a folder of its own."""
+
+    done: Done
+    folder: Path
+
+    @property
+    def sections(self) -> dict[str, list[str]]:
+        """What it printed, by section."""
+        return sections(self.done.out)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """The demo as `make demo` runs it."""
+    folder = tmp_path_factory.mktemp("demo")
+    done = city_brain("demo", folder=folder)
+    assert done.code == 0, done.err
+    return Shown(done, folder)
+
+
+def test_the_demo_tells_the_whole_story(demo: Shown) -> None:
+    assert list(demo.sections) == TITLES
+    assert "\x1b" not in demo.done.out, "a file wants plain text"
+
+
+def test_every_announced_incident_is_told_when_it_is_announced(demo: Shown) -> None:
+    lines = (demo.folder / "out/demo/incidents.jsonl").read_bytes().splitlines()
+    first: dict[str, str] = {}
+    for incident in map(read_incident, lines):
+        if incident.detected_ms is not None:
+            first.setdefault(incident.number, incident.type)
+    told = [line.split() for line in demo.sections["INCIDENTS"][1::3]]
+    assert [(words[1], words[2]) for words in told] == list(first.items())
+    assert [words[0] for words in told] == sorted(words[0] for words in told)
+
+
+def test_the_rows_add_up(demo: Shown) -> None:
+    *parts, read = (int(line.split()[0]) for line in demo.sections["ROWS"][1:])
+    assert sum(parts) == read > 10_000
+
+
+def test_the_score_is_that_of_the_files(demo: Shown) -> None:
+    folder = demo.folder / "out/demo"
+    truth = read_truth((folder / "truth.json").read_bytes())
+    again = score(truth, read_answers((folder / "incidents.jsonl").read_bytes().splitlines()))
+    assert msgspec.json.decode((folder / "score.json").read_bytes(), type=Score) == again
+    whole = again.overall
+    said = f"{whole.detected} found, {whole.true - whole.detected} missed, {whole.false_alarms} false alarms"
+    assert demo.sections["SCORE"][0].endswith(said)
+    assert sum(line.startswith("  missed") for line in demo.sections["SCORE"]) == len(again.missed)
+    assert sum(line.startswith("  false") for line in demo.sections["SCORE"]) == len(again.false)
+
+
+def test_other_ways_of_reading_give_the_digest_that_fuse_gives(demo: Shown) -> None:
+    _, first, *others = demo.sections["THE SAME"]
+    assert len(others) == 2
+    assert all(line.startswith("  the same ") for line in others)
+    folder = demo.folder / "out/demo"
+    words = ("--map", folder / "city.geojson", "--incidents", folder / "again.jsonl", "--json")
+    fused = msgspec.json.decode(city_brain("fuse", folder / "observations.jsonl.zst", *words).out)
+    assert first.split() == ["digest", fused["digest"]]
+    assert (folder / "again.jsonl").read_bytes() == (folder / "incidents.jsonl").read_bytes()
+
+
+def test_what_it_says_is_left_lies_on_disk(demo: Shown) -> None:
+    assert {line.split()[0] for line in demo.sections["LEFT"][1:]} == LEFT
+    assert {path.name for path in (demo.folder / "out/demo").iterdir()} >= LEFT
+
+
+def test_what_to_try_next_works(demo: Shown) -> None:
+    """The quick ones of the commands are run as they are printed; the others are tested on their own."""
+    quick = [line for line in demo.sections["NEXT"][1:] if re.search(r" (explain|score) ", line)]
+    assert len(quick) == 3
+    for line in quick:
+        words = line.partition(" city_brain ")[2].split()
+        done = city_brain(*words, folder=demo.folder)
+        assert done.code == 0, f"{line}: {done.err}"
+
+
+def test_readme_shows_what_the_demo_prints(demo: Shown) -> None:
+    """Word for word where the synthetic city is the same; section for section where numpy made another one of it."""
+    observations, text = pasted()
+    if observations == fingerprint(demo.folder / "out/demo"):
+        assert text == excerpt(demo.done.out), "run python -m tests.cli.readme, and look at what has changed"
+    shown = [title for title in sections(text.replace(f"\n{LEFT_OUT}\n", "")) if title in TITLES]
+    assert shown == list(SHOWN)
+
+
+def test_a_zone_or_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    done = city_brain("demo", "--zone", "Mars/Olympus", folder=tmp_path)
+    assert (done.code, list(tmp_path.iterdir())) == (2, [])
+    assert "Mars/Olympus" in done.err

@@ -1,0 +1,109 @@
+"""`city-brain fuse`: files and streams in, incidents out, every row accounted for, the same bytes each time."""
+
+import msgspec
+import pytest
+import zstandard
+
+from city_brain.digest import TreeHead
+from city_brain.incidents.incident import read_incident
+from city_brain.incidents.tick_record import TickRecord
+from tests.cli.conftest import Fused
+from tests.cli.processes import city_brain, running
+
+
+def _plain(world: Fused) -> bytes:
+    return zstandard.ZstdDecompressor().decompressobj().decompress(world.observations.read_bytes())
+
+
+def test_fuse_writes_incidents_tracks_and_ticks(world: Fused) -> None:
+    assert world.fuse.code == 0, world.fuse.err
+    revisions = [read_incident(line) for line in world.incidents.read_bytes().splitlines()]
+    announced = {incident.incident_id for incident in revisions if incident.detected_ms is not None}
+    assert len(announced) == sum(world.result["announced"].values()) > 0
+    assert len(revisions) == world.result["revisions"]
+    track = msgspec.json.decode((world.folder / "tracks.jsonl").read_bytes().splitlines()[0])
+    assert set(track) == {"source_id", "track_id", "object_id"}
+
+
+def test_the_printed_digest_is_that_of_the_tick_log(world: Fused) -> None:
+    head, said = TreeHead(), []
+    for line in (world.folder / "ticks.jsonl").read_bytes().splitlines():
+        head.add(line)
+        said += TickRecord.from_line(line).lines
+    assert head.digest().hex() == world.result["digest"]
+    assert head.size == world.result["ticks"]
+    assert b"".join(line + b"\n" for line in said) == world.incidents.read_bytes()
+
+
+def test_every_row_ends_in_one_counter(world: Fused) -> None:
+    counters = world.result["counters"]
+    ended = counters["used"] + counters["duplicate"] + world.result["held"]
+    ended += sum(counters["quarantined"].values()) + sum(counters["dead_lettered"].values())
+    assert counters["read"] == ended == msgspec.json.decode(world.synth.out)["lines"]
+    assert world.result["held"] == 0
+    assert counters["dead_lettered"]
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["zstandard", "plain"])
+def test_standard_input_gives_what_the_file_gives(world: Fused, packed: bool) -> None:
+    given = world.observations.read_bytes() if packed else _plain(world)
+    done = city_brain("fuse", "-", "--map", world.city_map, "--incidents", "-", given=given)
+    assert done.code == 0, done.err
+    assert done.out.encode() == world.incidents.read_bytes()
+    assert f"digest {world.result['digest']}" in done.err
+    assert f"read {world.result['counters']['read']} = used" in done.err
+
+
+def test_envelopes_change_nothing(world: Fused) -> None:
+    words = ("--map", world.city_map, "--incidents", "-", "--envelope", 37)
+    done = city_brain("fuse", world.observations, *words)
+    assert done.code == 0, done.err
+    assert done.out.encode() == world.incidents.read_bytes()
+
+
+def test_partitions_find_the_same_incidents(world: Fused) -> None:
+    """Where the border between partitions lies must not decide what is announced."""
+    done = city_brain("fuse", world.observations, "--map", world.city_map, "--incidents", "-", "--partitions", 2)
+    assert done.code == 0, done.err
+    last = [{line["incident_id"]: line for line in lines} for lines in (
+        world.revisions(), [msgspec.json.decode(line) for line in done.out.splitlines()]
+    )]  # fmt: skip
+    kinds = [sorted(line["type"] for line in lines.values() if line["detected_ms"]) for lines in last]
+    assert kinds[0] == kinds[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("{observations}", "--map", "absent.geojson", "--incidents", "-"), 1, "absent.geojson: wanted"),
+        (("absent.jsonl", "--map", "{map}", "--incidents", "-"), 1, "absent.jsonl line 1: wanted observations to read"),
+        (("{observations}", "--map", "{map}", "--incidents", "absent/i.jsonl"), 1, "absent/i.jsonl: wanted a file"),
+        (("{observations}", "--map", "{map}", "--incidents", "-", "--types", "absent"), 1, "absent: wanted a folder"),
+        (("{observations}", "--map", "{map}"), 2, "--incidents"),
+        (("{observations}", "--map", "{map}", "--incidents", "-", "--tick", "0"), 2, "tick"),
+        (("{observations}", "--map", "{map}", "--incidents", "-", "--partitions", "0"), 2, "--partitions"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_exit_code(world: Fused, words: tuple[str, ...], code: int, said: str) -> None:
+    filled = [word.format(observations=world.observations, map=world.city_map) for word in words]
+    done = city_brain("fuse", *filled, folder=world.folder)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_garbage_alone_is_counted_and_no_error(world: Fused) -> None:
+    done = city_brain("fuse", "-", "--map", world.city_map, "--incidents", "-", given=b"{\nnot json\n\xff\xfe\n[]\n")
+    assert done.code == 0, done.err
+    assert done.out == ""
+    assert "read 4 = used 0" in done.err
+
+
+def test_ctrl_c_exits_with_130(world: Fused) -> None:
+    """Standard input stays open, so the command waits for rows until it is interrupted."""
+    with running(
+        "fuse", "-", "--map", world.city_map, "--incidents", "-", "--ticks", world.folder / "cut.jsonl"
+    ) as fuse:
+        while not (world.folder / "cut.jsonl").exists():
+            assert fuse.process.poll() is None, fuse.err
+        assert fuse.interrupted() == 130

@@ -1,0 +1,64 @@
+"""`city-brain run` serves what it finds, `city-brain watch` prints it: two processes over loopback."""
+
+import msgspec
+
+from tests.cli.conftest import Fused
+from tests.cli.processes import Running, city_brain, running
+
+SERVING = r"serving the incident feed on (\S+);"
+
+
+def _incidents(watch: Running) -> list[dict[str, object]]:
+    return [msgspec.json.decode(line)["incident"] for line in watch.out]
+
+
+def test_a_watcher_is_told_every_revision_and_the_run_ends_with_its_input(world: Fused) -> None:
+    words = ("--from", world.observations, "--listen", "127.0.0.1:0", "--rate", 12, "--exit-at-end")
+    with running("run", world.folder, *words) as run:
+        address = run.wait_for(SERVING)
+        with running("watch", address, "--json") as watch:
+            watch.wait_for(r"~ .* sources live")
+            assert run.ended() == 0, run.err
+            assert watch.interrupted() == 130
+    said = [(line["incident_id"], line["revision"]) for line in _incidents(watch)]
+    known = [(line["incident_id"], line["revision"]) for line in world.revisions()]
+    assert known[-len(said) :] == said or set(said) <= set(known)
+    assert len(said) == len(set(said)) > 0
+    assert any("go on with --after" in line for line in watch.err)
+    announced = {line["number"] for line in world.revisions() if line["detected_ms"]}
+    assert {line.split()[0] for line in run.out} == announced
+    assert any(f"read {world.result['counters']['read']} = used" in line for line in run.err)
+
+
+def test_a_run_that_stays_serves_what_has_ended(world: Fused) -> None:
+    """Standard input ends, the feed stays: who comes late gets the state, filtered by what it asked for."""
+    kind = next(line["type"] for line in world.revisions() if line["detected_ms"])
+    with running("run", world.folder, "--from", world.observations, "--listen", "127.0.0.1:0") as run:
+        address = run.wait_for(SERVING)
+        last = [line for line in world.revisions() if line["detected_ms"]][-1]
+        run.wait_for(str(last["number"]))
+        with running("watch", address, "--json", "--type", kind) as watch:
+            watch.wait_for("incident")
+            assert {line["type"] for line in _incidents(watch)} == {kind}
+            assert watch.interrupted() == 130
+        assert run.interrupted() == 130
+
+
+def test_the_network_is_refused_without_tls(world: Fused) -> None:
+    done = city_brain("run", world.folder, "--from", world.observations, "--listen", "0.0.0.0:0")
+    assert done.code == 2
+    assert "wanted TLS" in done.err
+    assert "insecure-listen" in done.err
+
+
+def test_a_folder_without_a_map_is_no_site(world: Fused) -> None:
+    done = city_brain("run", world.folder.parent, "--from", world.observations)
+    assert done.code == 2
+    assert "wanted a site folder with city.geojson" in done.err
+
+
+def test_an_unknown_type_is_refused_with_the_nearest_name(world: Fused) -> None:
+    with running("run", world.folder, "--from", world.observations, "--listen", "127.0.0.1:0") as run:
+        done = city_brain("watch", run.wait_for(SERVING), "--type", "crowds")
+    assert done.code == 1
+    assert "crowd" in done.err
