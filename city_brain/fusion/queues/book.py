@@ -31,6 +31,9 @@ BESIDE_LANE_M = 1.5
 HALF_IN_LANE_M = 2.2
 """A vehicle that came and stopped this far from the centre still stands in the way of who followed it."""
 
+SEEN_LATELY_MS = 5_000
+"""Vehicles overtake a stand only while it is seen: later it may have driven off."""
+
 PASSING_MPS = 2.0
 PASS_LIMIT_M = 45.0
 """A vehicle cannot drive farther between two rows of its object."""
@@ -146,7 +149,8 @@ class QueueBook(msgspec.Struct):
             drove = (before >= 0) & (self.known_road[before] == road) & (seen["speed"][at] > PASSING_MPS)
             drove &= (from_m > to_m) & (from_m - to_m < PASS_LIMIT_M)
             went = np.flatnonzero(drove)
-            stands["overtaken"] += passed(road[went], from_m[went], to_m[went], stands["road"], stands["to_stop_m"])
+            past = passed(road[went], from_m[went], to_m[went], stands["road"], stands["to_stop_m"])
+            stands["overtaken"] += np.where(now_ms - stands["last_ms"] <= SEEN_LATELY_MS, past, 0)
         kept = np.flatnonzero((objects.index_of(self.known_id) >= 0) & (find_sorted(object_id, self.known_id) < 0))
         merged = np.concatenate([self.known_id[kept], object_id])
         by_id = np.argsort(merged, kind="stable")
