@@ -105,6 +105,9 @@ class KeyIndex:
         self._slots: Indices | None = None
         self._shift = np.uint64(64 - max((2 * len(keys) - 1).bit_length(), 1))
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def find(self, wanted: Ints) -> Ints:
         """Index of each `wanted` (n,) in the keys, -1 where absent."""
         if min(len(self._keys), len(wanted)) < _WORTH_HASHING:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from city_brain.cli.common import Progress, counters_text
+from city_brain.cli.common import DATA_LOST, Progress, counters_text
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.incidents.explain import headline
 from city_brain.replay.stream import StreamReader
@@ -52,13 +52,17 @@ def run(
     teller = _Teller(site)
     service = CityService(runner, feed, site.settings.limits)
     block_rows = 64 if observations == "-" else 4096
-    ticks = paced(StreamReader(runner).read(read_blocks(observations, block_rows)), rate)
+    reader = StreamReader(runner)
+    ticks = paced(reader.read(read_blocks(observations, block_rows)), rate)
     try:
         asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
     finally:
         service.stop()
         teller.progress.done()
         typer.echo(counters_text(runner.counters, runner.held), err=True)
+    if reader.broken:
+        typer.echo(f"city-brain: {reader.broken}", err=True)
+        raise typer.Exit(DATA_LOST)
 
 
 class _Teller:

@@ -14,6 +14,20 @@ from city_brain.synth import Block, SynthCity, SynthSettings, write_world
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEFAULT = SynthSettings()
 
+_SEED = Annotated[int, typer.Option("--seed", help="Another seed is another city.")]
+_CAMERAS = Annotated[int, typer.Option("--cameras", help="Cameras; signals and sensors follow.")]
+_SOURCES = Annotated[int | None, typer.Option("--sources", help="All sources together, in place of --cameras.")]
+_MINUTES = Annotated[float, typer.Option("--minutes", help="Length of the recording.")]
+_START = Annotated[str, typer.Option("--start", help="Its beginning: RFC 3339 with an offset, or ms since 1970.")]
+_QUIET = Annotated[bool, typer.Option("--quiet", help="No incidents, hard negatives only.")]
+_INCIDENTS = Annotated[float, typer.Option("--incidents", help="Incidents per hour and 100 cameras.")]
+_TYPES = Annotated[list[str] | None, typer.Option("--incident-type", help="Only this type; may be repeated.")]
+_DISTRACTORS = Annotated[float, typer.Option("--distractors", help="Hard negatives per hour and 100 cameras.")]
+_KINDS = Annotated[list[str] | None, typer.Option("--distractor-kind", help="Only this kind; may be repeated.")]
+_REPORTS = Annotated[float, typer.Option("--reports", help="Reports of people per incident.")]
+_GARBAGE = Annotated[float, typer.Option("--garbage", help="Share of garbage lines.")]
+_WARM_UP = Annotated[int, typer.Option("--warm-up", help="Seconds of traffic before the recording begins.")]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -22,29 +36,19 @@ def register(app: typer.Typer) -> None:
 
 def synth(
     folder: Annotated[Path, typer.Argument(help="Where to write city.geojson, observations, truth and identity.")],
-    seed: Annotated[int, typer.Option("--seed", help="Another seed is another city.")] = _DEFAULT.seed,
-    cameras: Annotated[int, typer.Option("--cameras", help="Cameras; signals and sensors follow.")] = _DEFAULT.cameras,
-    sources: Annotated[
-        int | None, typer.Option("--sources", help="Cameras, signals and sensors together, in place of --cameras.")
-    ] = None,
-    minutes: Annotated[float, typer.Option("--minutes", help="Length of the recording.")] = _DEFAULT.minutes,
-    start: Annotated[
-        str, typer.Option("--start", help="Its beginning: RFC 3339 with an offset, or milliseconds since 1970.")
-    ] = str(_DEFAULT.start_ms),
-    quiet: Annotated[bool, typer.Option("--quiet", help="No incidents, hard negatives only.")] = False,
-    incidents: Annotated[
-        float, typer.Option("--incidents", help="Incidents per hour and 100 cameras.")
-    ] = _DEFAULT.incidents_per_hour_per_100_cameras,
-    distractors: Annotated[
-        float, typer.Option("--distractors", help="Hard negatives per hour and 100 cameras.")
-    ] = _DEFAULT.distractors_per_hour_per_100_cameras,
-    reports: Annotated[
-        float, typer.Option("--reports", help="Reports of people per incident.")
-    ] = _DEFAULT.reports_per_incident,
-    garbage: Annotated[float, typer.Option("--garbage", help="Share of garbage lines.")] = _DEFAULT.garbage_fraction,
-    warm_up_s: Annotated[
-        int, typer.Option("--warm-up", help="Seconds of traffic before the recording begins.")
-    ] = _DEFAULT.warm_up_s,
+    seed: _SEED = _DEFAULT.seed,
+    cameras: _CAMERAS = _DEFAULT.cameras,
+    sources: _SOURCES = None,
+    minutes: _MINUTES = _DEFAULT.minutes,
+    start: _START = str(_DEFAULT.start_ms),
+    quiet: _QUIET = False,
+    incidents: _INCIDENTS = _DEFAULT.incidents_per_hour_per_100_cameras,
+    incident_types: _TYPES = None,
+    distractors: _DISTRACTORS = _DEFAULT.distractors_per_hour_per_100_cameras,
+    distractor_kinds: _KINDS = None,
+    reports: _REPORTS = _DEFAULT.reports_per_incident,
+    garbage: _GARBAGE = _DEFAULT.garbage_fraction,
+    warm_up_s: _WARM_UP = _DEFAULT.warm_up_s,
     as_json: JsonOption = False,
 ) -> None:
     """Write a synthetic city: its map, what its devices send, and what really happened in it."""
@@ -55,6 +59,8 @@ def synth(
         minutes=minutes,
         start_ms=_epoch_ms(start),
         quiet=quiet,
+        incident_types=tuple(incident_types or ()),
+        distractor_kinds=tuple(distractor_kinds or ()),
         incidents_per_hour_per_100_cameras=incidents,
         distractors_per_hour_per_100_cameras=distractors,
         reports_per_incident=reports,

@@ -3,8 +3,10 @@
 import msgspec
 import numpy as np
 
+from city_brain.numerics import first_of_run
 from city_brain.observations.rows import Rows
-from city_brain.types import Bools
+from city_brain.ticks.ordering import repeats
+from city_brain.types import Bools, Ints
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_A, _MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -41,21 +43,25 @@ class SeenRows(msgspec.Struct):
         """Nothing seen yet."""
         return cls(horizon_ms, [], [])
 
-    def first_seen(self, rows: Rows, now_ms: int) -> Bools:
+    def first_seen(self, rows: Rows, order: Ints, slot: Ints, maybe_old: Bools, now_ms: int) -> Bools:
         """Marks (n,) the rows that are not copies, and remembers them; of copies in one call the earliest arrival
         stays.
+
+        `slot` (n,) numbers the sources and `order` (n,) sorts by (source, sequence, event time); `maybe_old` (n,): not
+        every row that may have been seen before is a copy, but every copy of an earlier row is among them.
         """
+        fresh = ~_later_copies(rows, order, slot)
         identity = row_identity(rows)
-        order = np.lexsort((rows.sub, rows.offset, rows.raw_partition, rows.arrival_ms, identity))
-        ordered = identity[order]
-        fresh = np.ones(len(ordered), dtype=np.bool_)
-        fresh[1:] = ordered[1:] != ordered[:-1]
-        for seen in self.slices:
-            fresh &= ~_contains(seen, ordered)
-        self._remember(ordered[fresh], now_ms)
-        answer = np.empty(len(ordered), dtype=np.bool_)
-        answer[order] = fresh
-        return answer
+        suspect = (maybe_old & fresh).nonzero()[0]
+        if len(suspect):
+            suspect = suspect[identity[suspect].argsort(kind="stable")]
+            wanted = identity[suspect]
+            for seen in self.slices:
+                fresh[suspect[_contains(seen, wanted)]] = False
+        new = identity[fresh]
+        new.sort(kind="stable")
+        self._remember(new, now_ms)
+        return fresh
 
     def _remember(self, identity: np.ndarray, now_ms: int) -> None:
         start = now_ms - now_ms % max(1, self.horizon_ms // 10)
@@ -70,10 +76,24 @@ class SeenRows(msgspec.Struct):
             del self.slices[0], self.slice_start_ms[0]
 
 
+def _later_copies(rows: Rows, order: Ints, slot: Ints) -> Bools:
+    """Marks (n,) rows that equal another one of this call which arrived earlier, or stands earlier in the logs."""
+    copies = np.zeros(rows.n, dtype=np.bool_)
+    same = repeats(order, slot, rows.seq, rows.event_ms)
+    if not same.any():
+        return copies
+    edge = np.zeros(1, dtype=np.bool_)
+    alike = (np.concatenate((same, edge)) | np.concatenate((edge, same))).nonzero()[0]
+    run = np.concatenate((~edge, ~same)).cumsum()[alike]
+    at = order[alike]
+    ranked = np.lexsort((rows.sub[at], rows.offset[at], rows.raw_partition[at], rows.arrival_ms[at], run))
+    copies[at[ranked[~first_of_run(run[ranked])]]] = True
+    return copies
+
+
 def _contains(seen: np.ndarray, wanted: np.ndarray) -> Bools:
+    """Which of the `wanted` (n,) are among the sorted `seen`."""
     if len(seen) == 0:
         return np.zeros(len(wanted), dtype=np.bool_)
-    at = np.searchsorted(seen, wanted)
-    at[at == len(seen)] = 0
-    found: Bools = seen[at] == wanted
+    found: Bools = seen.take(seen.searchsorted(wanted), mode="clip") == wanted
     return found

@@ -14,6 +14,7 @@ from city_brain.observations.counters import Counters
 from city_brain.observations.rows import Rows
 from city_brain.ticks.arrival import NEVER, LogTime
 from city_brain.ticks.duplicates import SeenRows
+from city_brain.ticks.ordering import by_sequence
 from city_brain.ticks.skew import SourceClocks
 from city_brain.ticks.tick import Tick, TickSettings
 from city_brain.types import Bools, Column, Ints
@@ -44,6 +45,7 @@ class Ticker:
         """
         self.settings = settings
         self._counted = counted
+        self._pending_slots: tuple[Rows | None, Ints, int] = (None, np.zeros(0, dtype=np.int64), 0)
         self.state = TickerState(
             log_time=LogTime.of_partitions(raw_partitions),
             next_tick=None,
@@ -92,19 +94,32 @@ class Ticker:
     def _close(self, index: int) -> Tick:
         state, settings = self.state, self.settings
         start_ms, due_ms = settings.start_ms(index), settings.due_ms(index)
-        state.clocks.drift(settings.tick_ms)
+        clocks = state.clocks
+        clocks.drift(settings.tick_ms)
         fresh = self._take_waiting(due_ms)
         state.counters.read += self._count(fresh)
-        first = state.seen.first_seen(fresh, due_ms)
+        slot = clocks.slots_of(fresh.source)
+        order = by_sequence(slot, fresh.seq, fresh.event_ms)
+        first = state.seen.first_seen(fresh, order, slot, clocks.maybe_old(fresh, slot), due_ms)
+        plausible = clocks.learn(fresh, order[first[order]], slot)
         state.counters.duplicate += self._count(fresh, ~first)
-        fresh = _where(first, fresh)
-        plausible = state.clocks.learn(fresh)
-        state.counters.quarantine(CLOCK_REASON, self._count(fresh, ~plausible))
-        rows = Rows.concat([part for part in (state.pending, _where(plausible, fresh)) if part.n])
-        time_ms = state.clocks.corrected_ms(rows)
+        state.counters.quarantine(CLOCK_REASON, self._count(fresh, first & ~plausible))
+        slot = np.concatenate((self._slots_of_pending(), slot))
+        rows = Rows.concat([part for part in (state.pending, fresh) if part.n])
+        open_ = np.concatenate((np.ones(state.pending.n, dtype=np.bool_), plausible)).nonzero()[0]
+        time_ms = clocks.corrected_ms(rows.event_ms[open_], rows.kind[open_], slot[open_])
         taken = time_ms < start_ms + settings.tick_ms
-        state.pending = _without_old_notes(_where(~taken, rows))
-        return self._tick(index, rows, time_ms, np.flatnonzero(taken))
+        stays = open_[~taken]
+        state.pending = _without_old_notes(_at(stays, rows))
+        self._pending_slots = (state.pending, slot[stays], clocks.table.n)
+        return self._tick(index, rows, open_[taken], time_ms[taken], slot)
+
+    def _slots_of_pending(self) -> Ints:
+        """The clock of each pending row, as known from the last tick, or looked up where that no longer holds."""
+        pending, slot, clocks = self._pending_slots
+        if pending is self.state.pending and clocks == self.state.clocks.table.n:
+            return slot
+        return self.state.clocks.slots_of(self.state.pending.source)
 
     def _count(self, rows: Rows, mask: Column | None = None) -> int:
         """How many of the rows that this ticker counts are in the mask."""
@@ -135,10 +150,13 @@ class Ticker:
         self.state.waiting = later
         return Rows.concat(here)
 
-    def _tick(self, index: int, rows: Rows, time_ms: Ints, taken: Ints) -> Tick:
-        order = taken[np.lexsort([column[taken] for column in (rows.event_ms, rows.seq, rows.source, time_ms)])]
-        rows, time_ms = rows.take(order), time_ms[order]
+    def _tick(self, index: int, rows: Rows, taken: Ints, time_ms: Ints, slot: Ints) -> Tick:
         start_ms = self.settings.start_ms(index)
+        if len(taken):
+            when = (time_ms - time_ms.min()) * self.state.clocks.table.n + slot[taken]
+            order = by_sequence(when, rows.seq[taken], rows.event_ms[taken])
+            taken, time_ms = taken[order], time_ms[order]
+        rows = _at(taken, rows)
         late = time_ms < start_ms
         counters = self.state.counters
         counters.used += self._count(rows)
@@ -147,14 +165,18 @@ class Ticker:
 
 
 def _where(mask: Bools, rows: Rows) -> Rows:
-    """The rows (n,) in the mask (n,); a view of them where they lie side by side, as in a log in order of arrival."""
-    which = np.flatnonzero(mask)
-    if len(which) == rows.n:
-        return rows
+    """The rows (n,) in the mask (n,)."""
+    return _at(mask.nonzero()[0], rows)
+
+
+def _at(which: Ints, rows: Rows) -> Rows:
+    """The rows `which`; a view of them where they lie side by side, as in a log in order of arrival."""
     if len(which) == 0:
         return Rows.empty()
-    first, last = int(which[0]), int(which[-1])
-    return rows.take(slice(first, last + 1) if last - first + 1 == len(which) else which)
+    first, count = int(which[0]), len(which)
+    if int(which[-1]) - first + 1 != count or not np.array_equal(which, np.arange(first, first + count)):
+        return rows.take(which)
+    return rows if count == rows.n else rows.take(slice(first, first + count))
 
 
 def _without_old_notes(rows: Rows) -> Rows:

@@ -19,6 +19,12 @@ def tile_offsets(geojson: dict[str, Any], tiles: int, gap_deg: float = 0.02) -> 
     return [(width * (tile % side), height * (tile // side)) for tile in range(tiles)]
 
 
+def centre(geojson: dict[str, Any]) -> tuple[float, float]:
+    """Longitude and latitude of the middle of the map's box."""
+    lon, lat = np.array(_positions(geojson)).reshape(-1, 2).T
+    return float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2
+
+
 def tile_city(geojson: dict[str, Any], tiles: int) -> dict[str, Any]:
     """The map with every feature repeated in each tile; ids get the tile's number in front."""
     features = []

@@ -65,7 +65,7 @@ def test_score_prints_the_table_and_pools_worlds(world: Fused) -> None:
     assert double.overall.detection_rate == single.overall.detection_rate
 
 
-def test_score_of_tracks(world: Fused) -> None:
+def test_score_of_tracks_is_that_of_pairs(world: Fused) -> None:
     files = (world.folder / "identity.json", world.folder / "tracks.jsonl")
     done = city_brain("score", "--pairs", *files)
     assert done.code == 0, done.err

@@ -1,5 +1,7 @@
 """`city-brain fuse`: files and streams in, incidents out, every row accounted for, the same bytes each time."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import zstandard
@@ -54,7 +56,7 @@ def test_standard_input_gives_what_the_file_gives(world: Fused, packed: bool) ->
     assert f"read {world.result['counters']['read']} = used" in done.err
 
 
-def test_envelopes_change_nothing(world: Fused) -> None:
+def test_envelopes_of_another_size_change_nothing(world: Fused) -> None:
     words = ("--map", world.city_map, "--incidents", "-", "--envelope", 37)
     done = city_brain("fuse", world.observations, *words)
     assert done.code == 0, done.err
@@ -97,6 +99,18 @@ def test_garbage_alone_is_counted_and_no_error(world: Fused) -> None:
     assert done.code == 0, done.err
     assert done.out == ""
     assert "read 4 = used 0" in done.err
+
+
+def test_a_recording_cut_short_is_fused_as_far_as_it_goes(world: Fused, tmp_path: Path) -> None:
+    """Half of the file is there: its incidents are told, the break is named, exit code 3 says that data were lost."""
+    packed = world.observations.read_bytes()
+    (tmp_path / "half.jsonl.zst").write_bytes(packed[: len(packed) // 2])
+    done = city_brain("fuse", tmp_path / "half.jsonl.zst", "--map", world.city_map, "--incidents", "-")
+    assert done.code == 3, done.err
+    assert "wanted observations to read, got: the Zstandard data end too early" in done.err
+    told = done.out.encode().splitlines()
+    assert told
+    assert told[0] == world.incidents.read_bytes().splitlines()[0]
 
 
 def test_ctrl_c_exits_with_130(world: Fused) -> None:

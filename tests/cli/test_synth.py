@@ -44,6 +44,8 @@ def test_every_setting_of_a_synthetic_city_has_an_option() -> None:
         "warm_up_s": "warm-up",
         "garbage_fraction": "garbage",
         "reports_per_incident": "reports",
+        "incident_types": "incident-type",
+        "distractor_kinds": "distractor-kind",
     }
     for field in SynthSettings.__struct_fields__:
         option = named.get(field, field.removesuffix("_per_hour_per_100_cameras"))
@@ -57,7 +59,8 @@ def test_every_setting_of_a_synthetic_city_has_an_option() -> None:
         (("--start", "2026-06-11T08:00:00"), "wanted an offset"),
         (("--cameras", "0"), "cameras: wanted 1 to"),
         (("--minutes", "0"), "minutes: wanted"),
-        (("--cameras", "many"), "many"),
+        (("--incident-type", "flood"), "flood"),
+        (("--cameras", "many"), "valid integer"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_as_usage(tmp_path: Path, words: tuple[str, str], said: str) -> None:

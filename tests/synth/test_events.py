@@ -63,7 +63,7 @@ def test_a_breakdown_stands_on_its_lane_and_is_seen_standing() -> None:
 
 
 def test_a_crash_is_heard_by_the_law_of_distance_and_stops_two_vehicles() -> None:
-    world = World("crash", reports_per_incident=0)
+    world = World("crash", rate=300, minutes=6, reports_per_incident=0)
     noise, seen = world.quantity(Quantity.NOISE), world.of(Kind.DETECTION)
     heard = 0
     for incident in world.incidents:

@@ -59,14 +59,19 @@ def test_cameras_see_what_the_table_of_candidates_says_and_nothing_else(seed: in
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_signals_never_let_crossing_streams_go_at_once(seed: int) -> None:
+def test_signals_let_crossing_streams_go_by_turns_and_somebody_always(seed: int) -> None:
     settings = SynthSettings(seed=seed, cameras=60)
     traits = draw_traits(settings)
     streets = build_streets(settings, traits)
     signals = build_signals(settings, traits, streets)
     greens = np.zeros(signals.exists.shape)
+    all_red = np.zeros(len(signals.cycle))
     for second in range(300):
         signals.step(second)
+        shown = np.where(signals.free_right[:, None, None] & (np.arange(3) == 2), Colour.RED, signals.colour)
+        closed = ~np.isin(shown, (Colour.GREEN, Colour.YELLOW)).any(axis=(1, 2))
+        all_red = np.where(closed, all_red + 1, 0)
+        assert all_red.max() <= 4
         through = signals.colour[:, :, 1] == Colour.GREEN
         assert not ((through[:, 0] | through[:, 2]) & (through[:, 1] | through[:, 3])).any()
         greens += signals.colour == Colour.GREEN

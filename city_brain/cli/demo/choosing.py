@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from city_brain.incidents.desk.evidence import confidence
 from city_brain.incidents.incident import Evidence, Incident
+from city_brain.incidents.incident_type import IncidentType, IncidentTypes
 from city_brain.scoring import Answer, Truth
 from city_brain.scoring.matching import gap_m, match, metres
 from city_brain.scoring.records import GATE_M, Distractor, TrueIncident
@@ -15,15 +17,28 @@ UNMAPPED = "source:"
 _BEFORE_MS, _AFTER_MS = 15_000, 60_000
 
 
-def most_explained(revisions: Sequence[Incident]) -> Incident | None:
-    """The announced revision with evidence for and against, from the most sorts of sources, of the most kinds."""
+def enough(kind: IncidentType) -> float:
+    """The confidence from which an incident of a type is announced."""
+    return confidence(kind.open_log_odds, kind.calibration)
+
+
+def most_explained(revisions: Sequence[Incident], types: IncidentTypes) -> Incident | None:
+    """The announced revision, still sure enough, that rests on the most rules, evidence against it, and kinds."""
 
     def wealth(incident: Incident) -> tuple[int, bool, int, int]:
         counted = [item for item in incident.evidence if item.weight]
         against = any(item.weight < 0 for item in counted)
         return len({item.rule for item in counted}), against, len({item.what for item in counted}), len(counted)
 
-    return max((incident for incident in revisions if incident.state == "active"), key=wealth, default=None)
+    sure = [incident for incident in revisions if incident.confidence >= enough(types[incident.type])]
+    return max((incident for incident in sure if incident.state == "active"), key=wealth, default=None)
+
+
+def contradicted(revisions: Sequence[Incident], incident: Incident) -> tuple[Incident, Evidence] | None:
+    """The heaviest evidence against an incident in any of its revisions, and that revision."""
+    said = [other for other in revisions if other.incident_id == incident.incident_id]
+    against = [(other, item) for other in said for item in other.evidence if item.weight < 0]
+    return min(against, key=lambda pair: pair[1].weight, default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,12 +58,15 @@ class Journey:
         incidents, tracks, ticks = (str(self.folder / name) for name in (INCIDENTS, TRACKS, TICKS))
         progress = Progress("fuse")
         with Outputs(incidents, tracks, ticks, self.site.source_names) as outputs:
-            for closed in StreamReader(self.runner).read(read_blocks(self.observations)):
+            reader = StreamReader(self.runner)
+            for closed in reader.read(read_blocks(self.observations)):
                 outputs.take(closed)
                 self._take(closed, announce)
                 progress.show(f"{self.answer.head.size} ticks, {self.runner.counters.read} rows")
             outputs.remaining_tracks(self.runner)
         progress.done()
+        if reader.broken:
+            raise reader.broken
 
     def _take(self, closed: ClosedTick, announce: Callable[[Incident], None]) -> None:
         self.answer.take(closed)

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from city_brain.cli.demo.choosing import NEAR_M
 from city_brain.cli.demo.journey import INCIDENTS, TICKS, TRACKS, Journey
 from city_brain.cli.demo.telling import Teller
 from city_brain.incidents.explain import explanation_text
@@ -47,9 +48,10 @@ def tell_score(teller: Teller, score: Score) -> None:
         what = f"missed {miss.incident_id} {miss.type} at {teller.clock(miss.start)} ({miss.note}){named}"
         teller.line(what, "red")
     for alarm in score.false:
-        near = "no hard negative" if alarm.distractor is None else alarm.distractor.replace("_", " ")
-        near += "" if alarm.distractor_m is None else f", {alarm.distractor_m:.0f} m away"
-        teller.line(f"false {alarm.type} at {teller.clock(alarm.detected_ms)}; nearest {near}", "red")
+        near = "no hard negative near"
+        if alarm.distractor is not None and alarm.distractor_m is not None and alarm.distractor_m <= NEAR_M:
+            near = f"{alarm.distractor.replace('_', ' ')} {alarm.distractor_m:.0f} m away"
+        teller.line(f"false {alarm.type} at {teller.clock(alarm.detected_ms)}; {near}", "red")
     if score.coverage is not None and score.coverage.true + score.coverage.false_alarms:
         lost = score.coverage
         teller.line(f"apart: {lost.detected} of {lost.true} cameras that fell silent told, {lost.false_alarms} false")
@@ -95,7 +97,7 @@ def tell_left(teller: Teller, folder: Path) -> None:
         teller.line(f"{name:23} {max(round(size / 1000), 1):6} kB  {what}")
 
 
-def tell_next(teller: Teller, folder: Path, explained: Incident | None) -> None:
+def tell_next(teller: Teller, folder: Path, explained: Incident | None, seed: int) -> None:
     """Commands that work from here."""
     program, number = program_words(), (explained.number,) if explained else ()
     observations, city_map = folder / OBSERVATIONS, folder / MAP
@@ -108,7 +110,7 @@ def tell_next(teller: Teller, folder: Path, explained: Incident | None) -> None:
         ("score", "--pairs", folder / IDENTITY, folder / TRACKS),
         ("run", folder, "--from", observations, "--rate", 10),
         ("watch",),
-        ("demo", "--seed", 8),
+        ("demo", "--seed", seed + 1),
     ):
         teller.line(shlex.join([*program, *map(str, command)]))
 

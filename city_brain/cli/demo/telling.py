@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from city_brain.cli.demo.choosing import UNMAPPED, NearMiss
+from city_brain.cli.demo.choosing import UNMAPPED, NearMiss, enough
 from city_brain.cli.demo.journey import BlindSpell, Journey
-from city_brain.incidents.desk.evidence import confidence
 from city_brain.incidents.explain import explain, headline
 from city_brain.incidents.incident import Evidence, Incident
 from city_brain.incidents.incident_type import IncidentTypes
@@ -23,6 +22,7 @@ _CALLED: Final = {f"{UNMAPPED}{hash63(HOTLINE):016x}": HOTLINE}
 """The hotline is on no map, so incidents know it by its hash only."""
 _NAMED: Final = 2
 _SPELLS: Final = 6
+_KINDS: Final = 5
 
 
 class Teller:
@@ -84,30 +84,29 @@ class Teller:
             f"seen at {self.clock(incident.first_seen_ms)} by {sources(incident.sources)}"
         )
 
-    def why(self, incident: Incident) -> None:
-        """One incident's evidence, heaviest first, what speaks against it, and the sum."""
+    def why(self, incident: Incident, against: tuple[Incident, Evidence] | None) -> None:
+        """One incident's evidence, heaviest first, what speaks or spoke `against` it, and the sum."""
         told = explain(incident, self.types)
         as_of = self.clock(incident.updated_ms)
         self.section("WHY", f"{incident.number} is believed: {told.headline.en}, as of {as_of}")
-        for item in (*told.supporting, *told.joined):
+        listed = [item for item in (*told.joined, *told.not_counted) if not item.weight]
+        for item in (*told.supporting, *(item for item in told.joined if item.weight)):
             self.line(self._evidence(item, "joined" if item.rule != incident.type else ""))
         for item in told.contradicting:
             self.line(self._evidence(item, "against"), "red")
-        if not told.contradicting:
-            self.line("nothing speaks against it")
-        if told.not_counted:
-            self.line(f"and {len(told.not_counted)} rival readings of the same facts, listed and not counted")
+        if not told.contradicting and against is not None:
+            when = self.clock(against[0].updated_ms)
+            self.line(self._evidence(against[1], f"against as of {when}, at confidence {against[0].confidence}"), "red")
+        elif not told.contradicting:
+            self.line("nothing ever spoke against it")
+        if listed:
+            self.line(f"and {len(listed)} more of the same sources about the same, which count once")
         rule = told.rule
         self.line(
             f"sum {told.evidence_log_odds:+.2f}, prior {told.prior_log_odds:+.2f}: confidence "
             f"{incident.confidence:.3f}; {rule.type} version {rule.version} announces from {rule.open_log_odds:+.1f} "
-            f"({self._enough(incident):.3f})"
+            f"({enough(self.types[incident.type]):.3f})"
         )
-
-    def _enough(self, incident: Incident) -> float:
-        """The confidence from which an incident of this type is announced."""
-        kind = self.types[incident.type]
-        return confidence(kind.open_log_odds, kind.calibration)
 
     def near_miss(self, miss: NearMiss | None, quiet: Sequence[Distractor], distractors: int) -> None:
         """What nearly became a false alarm, what stopped it, and how many hard negatives raised no suspicion."""
@@ -115,26 +114,26 @@ class Teller:
             self.section("NEAR MISS", "none: nothing was suspected but what was announced or real")
         else:
             self._missed(miss)
-        kinds = ", ".join(sorted({near.kind.replace("_", " ") for near in quiet}))
-        self.line(
-            f"{len(quiet)} of {distractors} hard negatives raised no suspicion at all" + (f": {kinds}" if kinds else "")
-        )
+        kinds = sorted({near.kind.replace("_", " ") for near in quiet})
+        some = f": {', '.join(kinds[:_KINDS])}" + ("" if len(kinds) <= _KINDS else ", …") if kinds else ""
+        self.line(f"{len(quiet)} of {distractors} hard negatives raised no suspicion at all{some}")
 
     def _missed(self, miss: NearMiss) -> None:
         surest, kind = miss.surest, self.types[miss.surest.type]
         self.section("NEAR MISS", f"{surest.number} {headline(surest, kind).en}: suspected, never announced")
-        enough = self._enough(surest)
         self.line(
             f"{self.clock(surest.updated_ms)}  {surest.type} at confidence {surest.confidence:.3f}, "
-            f"announced from {enough:.3f}"
+            f"announced from {enough(kind):.3f}"
         )
         for label, item in (("", miss.strongest_for), ("against", miss.strongest_against)):
             if item is not None:
                 self.line(self._evidence(item, label), "red" if label else "")
         self.line(f"stopped: {self._stopped(miss)}")
-        if miss.distractor is not None:
+        if miss.distractor is None:
+            self.line("in truth nothing that was written into this city", "green")
+        else:
             kind_of = miss.distractor.kind.replace("_", " ")
-            self.line(f"in truth: {kind_of}, {miss.away_m:.0f} m away, and no incident", "green")
+            self.line(f"in truth no incident, but a {kind_of} {miss.away_m:.0f} m away", "green")
 
     def _stopped(self, miss: NearMiss) -> str:
         last = miss.last

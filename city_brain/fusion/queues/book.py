@@ -26,7 +26,13 @@ STAND_BELIEVED_MS = 40_000
 """A stand that nobody sees is believed to be there, as a leader, for this long."""
 
 BESIDE_LANE_M = 1.5
-"""Vehicles standing farther from a lane's centre are parked or loading beside it, and lead nobody."""
+"""Vehicles standing farther from a lane's centre are parked beside it, and lead nobody."""
+
+HALF_IN_LANE_M = 2.2
+"""A vehicle that came and stopped this far from the centre still stands in the way of who followed it."""
+
+SEEN_LATELY_MS = 5_000
+"""Vehicles overtake a stand only while it is seen: later it may have driven off."""
 
 PASSING_MPS = 2.0
 PASS_LIMIT_M = 45.0
@@ -96,12 +102,14 @@ class QueueBook(msgspec.Struct):
         """Every vehicle on a road, seen lately or believed to stand; row = object index, or n + stand index."""
         seen, stands = objects.table, self.stands.table
         mask: Bools = (seen["last_ms"] >= now_ms - RECENT_MS) & (seen["lane"] >= 0) & IS_VEHICLE[seen["cls"]]
-        mask &= (stand_of < 0) | (np.abs(stands["offset_m"][stand_of]) <= BESIDE_LANE_M if stands.n else True)
+        reach = np.where(stands["arrived"], HALF_IN_LANE_M, BESIDE_LANE_M)
+        in_way = (np.abs(stands["offset_m"]) <= reach) & (stands["road"] >= 0)
+        mask &= (stand_of < 0) | (in_way[stand_of] if stands.n else True)
         at = np.flatnonzero(mask)
         of = stand_of[at]
         stands_now = of >= 0
         unseen = (stands["last_ms"] < now_ms) & (stands["last_ms"] >= now_ms - STAND_BELIEVED_MS)
-        unseen &= (stands["road"] >= 0) & (np.abs(stands["offset_m"]) <= BESIDE_LANE_M)
+        unseen &= in_way
         covered = np.zeros(stands.n, dtype=np.bool_)
         covered[of[stands_now]] = True
         more = np.flatnonzero(unseen & ~covered)
@@ -141,7 +149,8 @@ class QueueBook(msgspec.Struct):
             drove = (before >= 0) & (self.known_road[before] == road) & (seen["speed"][at] > PASSING_MPS)
             drove &= (from_m > to_m) & (from_m - to_m < PASS_LIMIT_M)
             went = np.flatnonzero(drove)
-            stands["overtaken"] += passed(road[went], from_m[went], to_m[went], stands["road"], stands["to_stop_m"])
+            past = passed(road[went], from_m[went], to_m[went], stands["road"], stands["to_stop_m"])
+            stands["overtaken"] += np.where(now_ms - stands["last_ms"] <= SEEN_LATELY_MS, past, 0)
         kept = np.flatnonzero((objects.index_of(self.known_id) >= 0) & (find_sorted(object_id, self.known_id) < 0))
         merged = np.concatenate([self.known_id[kept], object_id])
         by_id = np.argsort(merged, kind="stable")

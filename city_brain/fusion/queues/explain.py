@@ -29,7 +29,7 @@ EXIT_M = 25.0
 LOOK_M = (9.0, 16.0)
 """Places ahead of a stand that a camera must view for the lane ahead to count as seen."""
 
-LOOK_EVERY = 16
+LOOK_EVERY = 32
 LONGEST_STEP_MS = 5_000
 """Of a longer time unseen, what explained the stand is not known."""
 
@@ -80,11 +80,12 @@ def explain(
     gap, speed, road = gap_m[at], leader_speed[at], stands["road"][at]
     queued = (gap <= QUEUE_GAP_M) & (speed < SLOW_MPS)
     stands["gap_m"][at], stands["queued"][at] = gap, queued
-    inside = ground.views.in_intersection(stands["x"][at], stands["y"][at]) >= 0
+    inside = stands["inside"][at]
     signalled = np.asarray(ground.roads.road_end_intersection)[road] >= 0
     first = ~queued & (inside | (signalled & (stands["to_stop_m"][at] <= STOP_ZONE_M)))
     may_go = first & ~inside & ~blocked[road]
-    may_go[may_go] = _own_green(at[may_go], stands, ground, signals, now_ms - LAMP_LAG_MS)
+    if may_go.any():
+        may_go[may_go] = _own_green(at[may_go], stands, ground, signals, now_ms - LAMP_LAG_MS)
     open_road, alone = ~queued & ~first, ~beside[at]
     seen = stands["ahead_seen"][at]
     elapsed_s = np.minimum(now_ms - stands["counted_ms"][at], LONGEST_STEP_MS) / 1000.0
@@ -104,12 +105,11 @@ def _look_ahead(stands: Table, at: Ints, ground: "Ground") -> None:
     due = at[stands["n"][at] % LOOK_EVERY == 1]
     if len(due) == 0:
         return
-    seen = np.ones(len(due), dtype=np.bool_)
-    for ahead_m in LOOK_M:
-        x = stands["x"][due] + ahead_m * stands["ux"][due]
-        y = stands["y"][due] + ahead_m * stands["uy"][due]
-        seen &= ground.views.cameras_seeing(x, y)[:, 0] >= 0
-    stands["ahead_seen"][due] = seen
+    ahead = np.repeat(LOOK_M, len(due))
+    x = np.tile(stands["x"][due], len(LOOK_M)) + ahead * np.tile(stands["ux"][due], len(LOOK_M))
+    y = np.tile(stands["y"][due], len(LOOK_M)) + ahead * np.tile(stands["uy"][due], len(LOOK_M))
+    seen = ground.views.cameras_seeing(x, y)[:, 0] >= 0
+    stands["ahead_seen"][due] = seen.reshape(len(LOOK_M), len(due)).all(axis=0)
 
 
 def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, moment_ms: int) -> Bools:
@@ -118,23 +118,18 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
     A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on,
     or, where there is none, by all lamps of its side.
     """
-    intersection, side = ground.junctions.approach_of(stands["road"][at])
+    intersection, side = ground.junctions.approach_of(stands["road"][at].astype(np.int32))
     known = (intersection >= 0) & (side >= 0)
     signal = np.where(known, signals.of_intersection[intersection], -1)
-    moment = np.full(len(at), moment_ms, dtype=np.int64)
-    left, through, right = (
-        signals.colour(signal, np.maximum(side, 0) * LAMPS_PER_SIDE + MOVEMENTS.index(name), moment)
-        for name in ("left", "through", "right")
-    )
+    first = np.maximum(side, 0).astype(np.int64) * LAMPS_PER_SIDE
+    slots = np.concatenate([first + MOVEMENTS.index(name) for name in ("left", "through", "right")])
+    shown = signals.colour(np.tile(signal, 3), slots, np.full(3 * len(at), moment_ms, dtype=np.int64))
+    left, through, right = shown.reshape(3, len(at))
     across = left if ground.roads.drives_on_right else right
-    pocket = (
-        ground.roads.turn_lane[stands["lane"][at]]
-        & ground.roads.inner_lane[stands["lane"][at]]
-        & (across != Colour.ABSENT)
-    )
-    sides = np.isin(left, (Colour.GREEN, Colour.ABSENT)) & np.isin(right, (Colour.GREEN, Colour.ABSENT))
-    straight = np.where(
-        through != Colour.ABSENT, through == Colour.GREEN, sides & ((left == Colour.GREEN) | (right == Colour.GREEN))
-    )
+    lane = stands["lane"][at]
+    pocket = ground.roads.turn_lane[lane] & ground.roads.inner_lane[lane] & (across != Colour.ABSENT)
+    free = [(turn == Colour.GREEN) | (turn == Colour.ABSENT) for turn in (left, right)]
+    sides = free[0] & free[1] & ((left == Colour.GREEN) | (right == Colour.GREEN))
+    straight = np.where(through != Colour.ABSENT, through == Colour.GREEN, sides)
     green: Bools = (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)
     return green

@@ -19,6 +19,13 @@ NEAREST_M = 4.0
 LANE_M = 1.9
 """Lateral distance within which two vehicles are in one lane: half a lane and what cameras are off."""
 
+CLOSE_M = 10.0
+CLOSE_LANE_M = 2.3
+"""Right behind a vehicle that stands half in the lane there is no way past without changing lanes."""
+
+OTHER_LANE_M = 2.4
+"""Lateral distance from which on two vehicles are in two lanes, and not one vehicle seen twice."""
+
 BESIDE_M = 25.0
 LOOK_BESIDE = 6
 
@@ -55,7 +62,8 @@ class RoadOrder:
             dx, dy = self.x[other] - self.x[me], self.y[other] - self.y[me]
             along = dx * self.ux[me] + dy * self.uy[me]
             across = dx * self.uy[me] - dy * self.ux[me]
-            ahead: Bools = (self.road[other] == self.road[me]) & (along >= NEAREST_M) & (np.abs(across) <= LANE_M)
+            width = np.where(along <= CLOSE_M, CLOSE_LANE_M, LANE_M)
+            ahead: Bools = (self.road[other] == self.road[me]) & (along >= NEAREST_M) & (np.abs(across) <= width)
             nearer = np.flatnonzero(ahead & (along < gap[me]))
             gap[nearer + back] = along[nearer]
             leader[nearer + back] = nearer
@@ -69,7 +77,7 @@ class RoadOrder:
             me, other = slice(back, n), slice(0, n - back)
             near = (self.road[other] == self.road[me]) & (self.to_stop_m[me] - self.to_stop_m[other] <= BESIDE_M)
             dx, dy = self.x[other] - self.x[me], self.y[other] - self.y[me]
-            near &= np.abs(dx * self.uy[me] - dy * self.ux[me]) > LANE_M
+            near &= np.abs(dx * self.uy[me] - dy * self.ux[me]) > OTHER_LANE_M
             found[me] |= near & slow[other]
             found[other] |= near & slow[me]
         return found

@@ -37,29 +37,43 @@ ASIDE_M = 1.6
 LOST_MS = 4_000
 """A stand not seen for this long may be known under another object by now."""
 
-LEFT_M = 6.0
-"""An object this far from its stand has moved, or is another vehicle under the same id."""
+LEFT_M = 5.0
+"""An object this far from its stand has crept on, or is another vehicle under the same id."""
+
+BEGAN_WITHIN_MS = 10_000
+"""A stand began no earlier than this before it was noted: what its object did elsewhere does not count."""
 
 ARRIVED_MEMORY_MS = 120_000
+QUEUED_MEMORY_MS = 40_000
+TAKE_OVER_QUEUED_MS = 15_000
+"""A place in a queue is soon another vehicle's: a stand in company is remembered, and taken over, for less long."""
+
+COMPANY_S = 10.0
+"""Seconds behind or beside others from which on a stand is one of a queue."""
+
 PARKED_MEMORY_MS = 900_000
 MEAN_OVER = 60
 """Ticks over which a place is averaged; camera noise lasts about ten of them."""
+
+PLACED_OFTEN = 4
+PLACED_EVERY = 8
+DOUBLES_EVERY_MS = 4_000
 
 LOOKED_BEFORE_MS = 60_000
 """A vehicle that appears standing where this long nothing stood has come, though no track shows it coming."""
 
 _SCHEMA: dict[str, object] = {
-    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64, "lane":
-    np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64, "ux":
-    np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_, "appeared":
-    np.bool_, "fresh": np.bool_, "confidence": np.float64, "gap_m": np.float64, "queued": np.bool_, "queued_s":
-    np.float64, "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64,
-    "overtaken": np.int64, "head_x": np.float64, "head_y": np.float64, "head_n": np.int64, "ahead_seen": np.bool_,
-    "counted_ms": np.int64, }  # fmt: skip
+    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64,
+    "lane": np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64,
+    "ux": np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_,
+    "appeared": np.bool_, "fresh": np.bool_, "inside": np.bool_, "confidence": np.float64,
+    "confidence_sum": np.float64, "rows": np.int64, "gap_m": np.float64, "queued": np.bool_, "queued_s": np.float64,
+    "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64, "overtaken": np.int64,
+    "head_x": np.float64, "head_y": np.float64, "head_n": np.int64, "ahead_seen": np.bool_, "counted_ms": np.int64,
+}  # fmt: skip
 
 _BORN_WITH = {
     "object_id": "id", "key": "birth_key", "cls": "cls", "x": "x", "y": "y", "since_ms": "standing_since_ms",
-    "arrived": "arrived",
 }  # fmt: skip
 
 COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "green_s", "overtaken")
@@ -72,12 +86,13 @@ class Stands(msgspec.Struct):
     `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over
     `n` ticks, with its lane, `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`,
     `last_ms` seen standing · `arrived` one track saw it come and stop; `appeared` it stands where nothing stood
-    while somebody looked · `fresh` seen in this tick · `confidence` mean · `gap_m` to the leader, inf for none;
-    `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on the open road with
-    slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view (`dim_s`); `green_s`
-    alone and first at the stop line while its own lamp was green and the exits free · vehicles that have `overtaken`
-    it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a camera looks at the lane
-    ahead · `counted_ms` seconds are counted up to here.
+    while somebody looked · `fresh` seen in this tick · `inside` an intersection · `confidence` mean
+    of its `rows` · `gap_m` to the
+    leader, inf for none; `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on
+    the open road with slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view
+    (`dim_s`); `green_s` alone and first at the stop line while its own lamp was green and the exits free · vehicles
+    that have `overtaken` it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a
+    camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
     """
 
     table: Table
@@ -104,12 +119,14 @@ class Stands(msgspec.Struct):
         known = find_sorted(table["object_id"][order], seen["id"][at])
         stand = np.where(known >= 0, order[known] if table.n else -1, -1)
         unknown = np.flatnonzero(stand < 0)
-        stand[unknown] = self._take_over(at[unknown], now_ms, objects)
-        unknown = np.flatnonzero(stand < 0)
-        stand[unknown] = self._bear(at[unknown], now_ms, objects)
+        if len(unknown):
+            stand[unknown] = self._take_over(at[unknown], now_ms, objects)
+            unknown = np.flatnonzero(stand < 0)
+            stand[unknown] = self._bear(at[unknown], now_ms, objects)
         self._average(stand, at, now_ms, objects)
-        self._add_headings(stand, at, tick.rows, tracks, objects)
-        self._drop_doubles(now_ms)
+        self._add_rows(stand, at, tick.rows, tracks, objects)
+        if now_ms % DOUBLES_EVERY_MS < tick.end_ms - tick.start_ms:
+            self._drop_doubles(now_ms)
         self._place(ground)
 
     def _end(self, now_ms: int, objects: ObjectBook) -> None:
@@ -128,8 +145,14 @@ class Stands(msgspec.Struct):
             (seen["standing_since_ms"][index[here]] < 0) | (away2[here] > LEFT_M**2)
         )
         came = table["arrived"] | table["appeared"]
-        memory = np.where(came, ARRIVED_MEMORY_MS, PARKED_MEMORY_MS)
+        memory = np.where(self._in_company(), QUEUED_MEMORY_MS, ARRIVED_MEMORY_MS)
+        memory = np.where(came, memory, PARKED_MEMORY_MS)
         table.keep(~drives & (now_ms - table["last_ms"] <= memory))
+
+    def _in_company(self) -> Bools:
+        """Which stands (n,) are of a queue, by the seconds they stood behind or beside others."""
+        company: Bools = self.table["queued_s"] + self.table["beside_s"] >= COMPANY_S
+        return company
 
     def _take_over(self, at: Ints, now_ms: int, objects: ObjectBook) -> Ints:
         """The stand (n,) that each standing object `at` (n,) goes on with, -1 for none."""
@@ -141,6 +164,7 @@ class Stands(msgspec.Struct):
         index = objects.index_of(table["object_id"][right])
         lost = (index < 0) | ~seen["fresh"][index]
         lost &= self._in_line(right, seen["x"][at[left]], seen["y"][at[left]])
+        lost &= ~self._in_company()[right] | (now_ms - table["last_ms"][right] <= TAKE_OVER_QUEUED_MS)
         lost &= ~seen["arrived"][at[left]] & (seen["top_speed"][at[left]] < 2.0)
         left, right = left[lost], right[lost]
         away2 = (seen["x"][at[left]] - table["x"][right]) ** 2 + (seen["y"][at[left]] - table["y"][right]) ** 2
@@ -153,11 +177,13 @@ class Stands(msgspec.Struct):
         seen, n = objects.table, self.table.n
         looked = now_ms - self.began_ms >= LOOKED_BEFORE_MS
         copied = {name: seen[of][at] for name, of in _BORN_WITH.items()}
+        copied["since_ms"] = np.maximum(copied["since_ms"], now_ms - BEGAN_WITHIN_MS)
         self.table.append(
             len(at), **copied, n=0, lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0,
-            last_ms=now_ms, appeared=looked, fresh=True, confidence=0.0, gap_m=np.inf, queued=False, queued_s=0.0,
-            free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0, head_x=0.0, head_y=0.0, head_n=0,
-            ahead_seen=False, counted_ms=now_ms,
+            last_ms=now_ms, arrived=False, appeared=looked, fresh=True, inside=False, confidence=0.0,
+            confidence_sum=0.0, rows=0,
+            gap_m=np.inf, queued=False, queued_s=0.0, free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0,
+            head_x=0.0, head_y=0.0, head_n=0, ahead_seen=False, counted_ms=now_ms,
         )  # fmt: skip
         return n + np.arange(len(at), dtype=np.int64)
 
@@ -168,24 +194,35 @@ class Stands(msgspec.Struct):
         for name in ("x", "y"):
             table[name][stand] += share * (seen[name][at] - table[name][stand])
         table["cls"][stand] = seen["cls"][at]
-        table["arrived"][stand] |= seen["arrived"][at]
-        table["confidence"][stand] = seen["conf_sum"][at] / np.maximum(seen["n_rows"][at], 1)
         table["last_ms"][stand], table["fresh"][stand] = now_ms, True
 
-    def _add_headings(self, stand: Ints, at: Ints, rows: Rows, tracks: TrackBook, objects: ObjectBook) -> None:
-        """Adds this tick's headings of the objects `at` (n,) as cameras gave them, each good to 25 degrees only."""
+    def _add_rows(self, stand: Ints, at: Ints, rows: Rows, tracks: TrackBook, objects: ObjectBook) -> None:
+        """Adds this tick's rows of the objects `at` (n,): were they seen to come here, confidence, headings."""
         table, seen = self.table, tracks.table
         fresh = np.flatnonzero(seen["fresh"] & (seen["object_id"] >= 0))
-        of, heading = objects.index_of(seen["object_id"][fresh]), rows.heading[seen["row"][fresh]]
-        known = np.isfinite(heading) & (of >= 0)
+        of, row = objects.index_of(seen["object_id"][fresh]), seen["row"][fresh]
+        fresh, of, row = fresh[of >= 0], of[of >= 0], row[of >= 0]
+        stand_of = np.full(objects.table.n, -1, dtype=np.int64)
+        stand_of[at] = stand
+        came = np.flatnonzero(seen["arrived"][fresh] & (stand_of[of] >= 0))
+        track, here = fresh[came], stand_of[of[came]]
+        away2 = (seen["stand_x"][track] - table["x"][here]) ** 2 + (seen["stand_y"][track] - table["y"][here]) ** 2
+        table["arrived"][here[away2 <= SAME_PLACE_M**2]] = True
+        count, heading = objects.table.n, rows.heading[row]
+        table["rows"][stand] += np.bincount(of, minlength=count)[at]
+        table["confidence_sum"][stand] += segment_sum(rows.value[row], of, count)[at]
+        table["confidence"][stand] = table["confidence_sum"][stand] / np.maximum(table["rows"][stand], 1)
+        known = np.isfinite(heading)
         east, north = sin_cos_deg(heading[known])
-        count = objects.table.n
         table["head_n"][stand] += np.bincount(of[known], minlength=count)[at]
         for name, part in (("head_x", east), ("head_y", north)):
             table[name][stand] += segment_sum(part, of[known], count)[at]
 
     def _drop_doubles(self, now_ms: int) -> None:
-        """Of two stands at one place, one of them unseen, the seen one stays and takes over what the other knew."""
+        """Of two stands at one place, one of them unseen, the seen one stays.
+
+        It takes over what the other knew, unless its vehicle came after the other was last seen.
+        """
         table = self.table
         now, before = np.flatnonzero(table["fresh"]), np.flatnonzero(~table["fresh"])
         left, right = near_pairs(table["x"][now], table["y"][now], table["x"][before], table["y"][before], SAME_PLACE_M)
@@ -195,7 +232,8 @@ class Stands(msgspec.Struct):
         gone = now_ms - table["last_ms"][right] >= LOST_MS
         gone &= self._in_line(left, table["x"][right], table["y"][right])
         left, right = left[gone], right[gone]
-        recent = now_ms - table["last_ms"][right] <= ARRIVED_MEMORY_MS
+        recent = ~table["arrived"][left] | (table["since_ms"][left] <= table["last_ms"][right])
+        recent &= ~self._in_company()[right] | (now_ms - table["last_ms"][right] <= TAKE_OVER_QUEUED_MS)
         table["appeared"][left[~table["appeared"][right]]] = False
         np.logical_or.at(table["arrived"], left[recent], table["arrived"][right[recent]])
         np.minimum.at(table["since_ms"], left[recent], table["since_ms"][right[recent]])
@@ -213,8 +251,13 @@ class Stands(msgspec.Struct):
         return near
 
     def _place(self, ground: "Ground") -> None:
-        at = np.flatnonzero(self.table["fresh"])
-        match = ground.roads.match(self.table["x"][at], self.table["y"][at])
-        for name in ("lane", "offset_m", "to_stop_m", "along_m", "ux", "uy"):
+        """Matches the mean places to lanes: in their first ticks, later now and then, since a mean hardly moves."""
+        n = self.table["n"]
+        at = np.flatnonzero(self.table["fresh"] & ((n <= PLACED_OFTEN) | (n % PLACED_EVERY == 0)))
+        if len(at) == 0:
+            return
+        x, y = self.table["x"][at], self.table["y"][at]
+        match = ground.roads.match(x, y)
+        for name in ("lane", "road", "offset_m", "to_stop_m", "along_m", "ux", "uy"):
             self.table[name][at] = getattr(match, name)
-        self.table["road"][at] = np.where(match.lane >= 0, ground.roads.road[match.lane], -1)
+        self.table["inside"][at] = ground.views.in_intersection(x, y) >= 0

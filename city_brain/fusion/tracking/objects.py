@@ -11,7 +11,7 @@ import numpy as np
 from city_brain.city.roads import Roads
 from city_brain.fusion.tracking.joining import PairMemory, attach, merge_pairs, strained
 from city_brain.fusion.tracking.sightings import MEANT, Sightings
-from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook
+from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook, count_votes
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import ObjectClass
@@ -182,16 +182,7 @@ class ObjectBook(msgspec.Struct):
         if len(at) == 0:
             return
         row = tracks["row"][at]
-        confidence, classes = rows.value[row], len(ObjectClass)
-        number = np.bincount(of, minlength=n)
-        seen = number.nonzero()[0]
-        table["conf_sum"] += np.bincount(of, weights=confidence, minlength=n)
-        table["n_rows"] += number
-        place = np.zeros(n, dtype=np.int64)
-        place[seen] = np.arange(len(seen))
-        votes = np.bincount(place[of] * classes + rows.code[row], weights=confidence, minlength=len(seen) * classes)
-        total = table["votes"][seen] + votes.reshape(len(seen), classes)
-        table["votes"][seen], table["cls"][seen] = total, total.argmax(axis=1)
+        seen = count_votes(table, of, rows.code[row], rows.value[row])
         last = np.full(n, -1, dtype=np.int64)
         np.maximum.at(last, of, tracks["last_ms"][at])
         table["last_ms"][seen] = np.maximum(table["last_ms"][seen], last[seen])

@@ -11,12 +11,12 @@ import numpy as np
 from city_brain.city.roads import LaneMatch, Roads
 from city_brain.city.views import Views
 from city_brain.fusion.tracking.bias import CameraBias
-from city_brain.numerics import find_sorted, sin_cos_deg
+from city_brain.numerics import KeyIndex, sin_cos_deg
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Kind, ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
-from city_brain.types import Floats, Ints
+from city_brain.types import Column, Floats, Ints
 
 FORGET_AFTER_MS = 6_000
 MOVING_MPS = 2.0
@@ -35,7 +35,7 @@ _SCHEMA: dict[str, object] = {
     "key": np.int64, "source": np.int64, "track": np.int64, "camera": np.int64, "cls": np.int64,
     "votes": (np.float64, (len(ObjectClass),)), "conf_sum": np.float64, "n_rows": np.int64, "first_ms": np.int64,
     "last_ms": np.int64,
-    "raw_x": np.float64, "raw_y": np.float64, "x": np.float64, "y": np.float64, "vx": np.float64, "vy": np.float64,
+    "x": np.float64, "y": np.float64, "vx": np.float64, "vy": np.float64,
     "speed": np.float64, "top_speed": np.float64, "hx": np.float64, "hy": np.float64, "sigma_m": np.float64,
     "lane": np.int64, "offset_m": np.float64, "along_m": np.float64, "to_stop_m": np.float64, "ux": np.float64,
     "uy": np.float64,
@@ -75,39 +75,43 @@ class TrackBook(msgspec.Struct):
         table = self.table
         table.keep(table["last_ms"] >= tick.start_ms - FORGET_AFTER_MS)
         table["fresh"], table["born"], table["row"] = False, False, -1
-        at = np.flatnonzero(tick.rows.kind == Kind.DETECTION)
+        rows = tick.rows
+        at = (rows.kind == Kind.DETECTION).nonzero()[0]
         if len(at) == 0:
             return
-        rows, time_ms = tick.rows.take(at), tick.time_ms[at]
-        key = _track_key(rows)
-        index = self._index(key, rows, time_ms, views)
-        self._vote(index, rows)
-        newest = _newest_per_track(index, time_ms)
-        newest = newest[time_ms[newest] > table["last_ms"][index[newest]]]
-        self._move(index[newest], rows.take(newest), time_ms[newest], at[newest], views)
-        self._on_lane(index[newest], roads)
-        self._stand(index[newest], tick)
+        index = self._index(rows, at, tick.time_ms, views)
+        seen = count_votes(table, index, rows.code[at], rows.value[at])
+        # Rows are in order of time: of a track's rows the last that is written stays.
+        newest = np.zeros(table.n, dtype=np.int64)
+        newest[index] = at
+        at = newest[seen]
+        news = tick.time_ms[at] > table["last_ms"][seen]
+        if not news.all():
+            seen, at = seen[news], at[news]
+        self._move(seen, rows, at, tick.time_ms[at], views)
+        self._on_lane(seen, roads)
+        self._stand(seen)
 
-    def _index(self, key: Ints, rows: Rows, time_ms: Ints, views: Views) -> Ints:
-        """Table index (n,) of each row's track; unseen keys are born, in the rows' order."""
-        table = self.table
-        order = np.argsort(table["key"], kind="stable")
-        found = find_sorted(table["key"][order], key)
-        unseen = np.flatnonzero(found < 0)
+    def _index(self, rows: Rows, at: Ints, time_ms: Ints, views: Views) -> Ints:
+        """Table index (n,) of the tracks of rows `at` (n,); unseen ones are born, in the rows' order."""
+        key, n = _track_key(rows.source[at], rows.track[at]), self.table.n
+        index = KeyIndex(self.table["key"]).find(key)
+        unseen = (index < 0).nonzero()[0]
         if len(unseen):
-            _, first = np.unique(key[unseen], return_index=True)
-            birth = unseen[np.sort(first)]
-            self._bear(key[birth], rows.take(birth), time_ms[birth], views)
-            order = np.argsort(table["key"], kind="stable")
-            found = find_sorted(table["key"][order], key)
-        index: Ints = order[found]
+            keys, first, of = np.unique(key[unseen], return_index=True, return_inverse=True)
+            order = first.argsort(kind="stable")
+            birth = np.empty(len(keys), dtype=np.int64)
+            birth[order] = np.arange(len(keys))
+            index[unseen] = n + birth[of]
+            first_row = at[unseen[first[order]]]
+            self._bear(keys[order], rows.take(first_row), time_ms[first_row], views)
         return index
 
     def _bear(self, key: Ints, rows: Rows, time_ms: Ints, views: Views) -> None:
         self.table.append(
             len(key), key=key, source=rows.source, track=rows.track, camera=views.camera_index(rows.source),
             cls=rows.code,
-            votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1, raw_x=rows.x, raw_y=rows.y,
+            votes=0.0, conf_sum=0.0, n_rows=0, first_ms=time_ms, last_ms=time_ms - 1,
             x=rows.x, y=rows.y,
             vx=0.0, vy=0.0, speed=0.0, top_speed=0.0, hx=0.0, hy=0.0, sigma_m=1.0, lane=-1, offset_m=0.0, along_m=0.0,
             to_stop_m=0.0, ux=0.0, uy=0.0, last_moving_ms=-1, moving_x=0.0, moving_y=0.0, arrived=False,
@@ -115,42 +119,34 @@ class TrackBook(msgspec.Struct):
             stand_n=0, stand_x=0.0, stand_y=0.0, fresh=False, born=True, object_id=-1, row=-1, brake=0.0, strain=0,
         )  # fmt: skip
 
-    def _vote(self, index: Ints, rows: Rows) -> None:
+    def _move(self, index: Ints, rows: Rows, at: Ints, time_ms: Ints, views: Views) -> None:
+        """Takes the newest rows `at` (n,) of tracks `index` (n,)."""
         table = self.table
-        confidence, n = rows.value, table.n
-        table["conf_sum"] += np.bincount(index, weights=confidence, minlength=n)
-        table["n_rows"] += np.bincount(index, minlength=n)
-        flat = index * len(ObjectClass) + rows.code
-        seen = np.unique(index)
-        votes = np.bincount(flat, weights=confidence, minlength=n * len(ObjectClass)).reshape(n, len(ObjectClass))
-        table["votes"][seen] += votes[seen]
-        table["cls"][seen] = np.argmax(table["votes"][seen], axis=1)
-
-    def _move(self, index: Ints, rows: Rows, time_ms: Ints, row: Ints, views: Views) -> None:
-        table = self.table
-        hx, hy = sin_cos_deg(rows.heading)
-        speed = np.where(np.isfinite(rows.speed), rows.speed, 0.0)
+        reported, x, y, sigma_m = rows.speed[at], rows.x[at], rows.y[at], rows.sigma[at]
+        hx, hy = sin_cos_deg(rows.heading[at])
+        speed = np.where(np.isfinite(reported), reported, 0.0)
         born = table["born"][index]
-        gain = np.where(born, 1.0, VELOCITY_GAIN)
         elapsed_s = np.where(born, 1.0, np.maximum((time_ms - table["last_ms"][index]) / 1000.0, 0.2))
         table["brake"][index] = np.where(born, 0.0, (table["speed"][index] - speed) / elapsed_s)
-        table["vx"][index] += gain * (speed * hx - table["vx"][index])
-        table["vy"][index] += gain * (speed * hy - table["vy"][index])
+        gain = np.where(born, 1.0, VELOCITY_GAIN)
+        for name, news in (("vx", speed * hx), ("vy", speed * hy)):
+            before = table[name][index]
+            table[name][index] = before + gain * (news - before)
         table["speed"][index] = speed
         table["top_speed"][index] = np.maximum(table["top_speed"][index], speed)
         turn = np.where(born, 1.0, np.where(speed > 1.0, 0.6, 0.1))
-        mx, my = (
-            table["hx"][index] + turn * (hx - table["hx"][index]),
-            table["hy"][index] + turn * (hy - table["hy"][index]),
-        )
+        mx, my = table["hx"][index], table["hy"][index]
+        mx += turn * (hx - mx)
+        my += turn * (hy - my)
         norm = np.maximum(np.sqrt(mx * mx + my * my), 1e-9)
         table["hx"][index], table["hy"][index] = mx / norm, my / norm
         camera = table["camera"][index]
-        table["raw_x"][index], table["raw_y"][index] = rows.x, rows.y
-        table["x"][index], table["y"][index] = self.bias.correct(camera, rows.x, rows.y)
-        stated = np.isfinite(rows.sigma)
-        table["sigma_m"][index] = np.where(stated, rows.sigma, range_sigma_m(views.distance_m(camera, rows.x, rows.y)))
-        table["last_ms"][index], table["fresh"][index], table["row"][index] = time_ms, True, row
+        table["x"][index], table["y"][index] = self.bias.correct(camera, x, y)
+        stated = np.isfinite(sigma_m)
+        if not stated.all():
+            sigma_m = np.where(stated, sigma_m, range_sigma_m(views.distance_m(camera, x, y)))
+        table["sigma_m"][index] = sigma_m
+        table["last_ms"][index], table["fresh"][index], table["row"][index] = time_ms, True, at
 
     def _on_lane(self, index: Ints, roads: Roads) -> None:
         table = self.table
@@ -158,29 +154,26 @@ class TrackBook(msgspec.Struct):
         for name in ("lane", "offset_m", "along_m", "to_stop_m", "ux", "uy"):
             table[name][index] = getattr(match, name)
         along = match.ux * table["hx"][index] + match.uy * table["hy"][index]
-        steady = (
-            (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0) & (table["n_rows"][index] > 2)
-        )
+        steady = (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0)
+        steady &= table["n_rows"][index] > 2
         self.bias.learn(table["camera"][index], match.ux, match.uy, match.offset_m, steady)
 
-    def _stand(self, index: Ints, tick: Tick) -> None:
+    def _stand(self, index: Ints) -> None:
         table = self.table
-        speed, now_ms = table["speed"][index], table["last_ms"][index]
+        speed, now_ms, x, y = (table[name][index] for name in ("speed", "last_ms", "x", "y"))
         moving, standing = speed > MOVING_MPS, speed < STANDING_MPS
-        x, y = table["x"][index], table["y"][index]
-        for name, values in (("last_moving_ms", now_ms), ("moving_x", x), ("moving_y", y)):
-            table[name][index] = np.where(moving, values, table[name][index])
-        begins = standing & (table["standing_since_ms"][index] < 0)
+        moves = index[moving]
+        table["last_moving_ms"][moves] = now_ms[moving]
+        table["moving_x"][moves], table["moving_y"][moves] = x[moving], y[moving]
+        since, last_moving = table["standing_since_ms"][index], table["last_moving_ms"][index]
+        begins = standing & (since < 0)
         reach = np.sqrt((x - table["moving_x"][index]) ** 2 + (y - table["moving_y"][index]) ** 2)
-        last_moving = table["last_moving_ms"][index]
-        witnessed = (
-            begins & (last_moving >= 0) & (now_ms - last_moving <= ARRIVAL_WITHIN_MS) & (reach <= ARRIVAL_WITHIN_M)
-        )
+        witnessed = begins & (last_moving >= 0) & (now_ms - last_moving <= ARRIVAL_WITHIN_MS)
+        witnessed &= reach <= ARRIVAL_WITHIN_M
         table["arrived"][index] = (table["arrived"][index] | witnessed) & ~moving
-        since = np.where(begins, now_ms, table["standing_since_ms"][index])
-        since = np.where(speed > 1.5, -1, since)
+        since = np.where(speed > 1.5, -1, np.where(begins, now_ms, since))
         table["standing_since_ms"][index] = since
-        n = np.where(since < 0, 0, np.where(standing, table["stand_n"][index] + 1, table["stand_n"][index]))
+        n = np.where(since < 0, 0, table["stand_n"][index] + standing)
         share = np.where(standing & (n > 0), 1.0 / np.maximum(n, 1), 0.0)
         for name, values in (("stand_x", x), ("stand_y", y)):
             mean = np.where(begins, values, table[name][index])
@@ -188,20 +181,29 @@ class TrackBook(msgspec.Struct):
         table["stand_n"][index] = n
 
 
-def _track_key(rows: Rows) -> Ints:
+def count_votes(table: Table, index: Ints, code: Column, confidence: Floats) -> Ints:
+    """Adds rows (n,) to the tracks or objects `index` (n,) of a table: their classes, weighted, and how many.
+
+    Answers which rows of the table were seen, ascending.
+    """
+    n, classes = table.n, len(ObjectClass)
+    number = np.bincount(index, minlength=n)
+    seen = number.nonzero()[0]
+    table["n_rows"] += number
+    table["conf_sum"] += np.bincount(index, weights=confidence, minlength=n)
+    place = np.zeros(n, dtype=np.int64)
+    place[seen] = np.arange(len(seen))
+    votes = np.bincount(place[index] * classes + code, weights=confidence, minlength=len(seen) * classes)
+    total = table["votes"][seen]
+    total += votes.reshape(len(seen), classes)
+    table["votes"][seen], table["cls"][seen] = total, total.argmax(axis=1)
+    return seen
+
+
+def _track_key(source: Ints, track: Ints) -> Ints:
     """A content hash (n,) of (source, track); 63 bits."""
-    bits = rows.source.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ rows.track.astype(np.uint64)
+    bits = source.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ track.astype(np.uint64)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     key: Ints = ((bits ^ (bits >> np.uint64(31))) >> np.uint64(1)).astype(np.int64)
     return key
-
-
-def _newest_per_track(index: Ints, time_ms: Ints) -> Ints:
-    """Row numbers of the newest row of each track, in order of track."""
-    order = np.lexsort((time_ms, index))
-    ordered = index[order]
-    last = np.ones(len(order), dtype=np.bool_)
-    last[:-1] = ordered[1:] != ordered[:-1]
-    newest: Ints = order[last]
-    return newest

@@ -76,7 +76,7 @@ def hard_brake(stage: Stage, event: Event, now: float) -> Course:
 def bus_dwell(stage: Stage, event: Event, now: float) -> Course:
     """A bus stands at its stop for a long time."""
     table, streets = stage.traffic.fleet.table, stage.streets
-    for _ in range(30):
+    for _ in range(90):
         calling = np.flatnonzero((table["cls"] == ObjectClass.BUS) & ~np.isnan(table["stop_at"]))
         if len(calling):
             break

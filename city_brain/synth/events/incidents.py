@@ -37,7 +37,6 @@ def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
     stage.claim(road)
     end = now + stage.uniform(150, 400)
     table["hold_until"][row], table["hold_brake"][row] = end, stage.uniform(1.6, 3.2)
-    stage.watch(oid * 4, event)
     for _ in range(20):
         now += 1
         yield now
@@ -45,6 +44,7 @@ def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
         if found is None:
             break
         if table["v"][found] < 0.2:
+            stage.watch(oid * 4, event)
             event.begin(now, table["x"][found], table["y"][found])
             event.note, event.end_s = "breakdown on lane", end
             break

@@ -21,7 +21,9 @@ from city_brain.synth.settings import SynthSettings
 from city_brain.types import Column
 
 Play = Callable[[Stage, Event, float], Course]
-_LEAST_SIGHTINGS = 3
+_LEAST_SIGHTINGS = {"stopped_vehicle": 20, "crash": 20, "crowd": 60, "pedestrian_on_carriageway": 5, "fire": 10}
+_LEAST_OTHERWISE = 3
+"""Messages that must show an incident, so that it is fair to ask for it."""
 _CURTAIN_S = 150
 """Incidents do not begin so shortly before the end that nobody could see them."""
 _IDLE_REPORTS = 0.12
@@ -186,7 +188,7 @@ class TruthWriter:
 
     def incident(self, event: Event, name: str) -> dict[str, Any]:
         """A true incident; one that (almost) nothing showed is not asked for."""
-        unseen = sum(event.seen_by.values()) < _LEAST_SIGHTINGS
+        unseen = sum(event.seen_by.values()) < _LEAST_SIGHTINGS.get(event.type, _LEAST_OTHERWISE)
         lon, lat = self._degrees(event.x, event.y)
         ids = self._stage.source_ids
         return {

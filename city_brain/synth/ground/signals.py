@@ -146,6 +146,8 @@ def build_signals(settings: SynthSettings, traits: Traits, streets: Streets) -> 
     own_lane = (streets.pocket[arriving] > 0) | (streets.lanes[arriving] >= MOST_LANES) | (streets.arm_in < 0)
     # A left turn of its own needs a lane of its own, or it would hold up everybody else at green.
     plan[(plan == _LEFT_ALONE) & ~own_lane.all(axis=1)] = _LEFT_AFTER
+    # One arm after the other makes sense where all four exist; a missing one would be a phase of red for everybody.
+    plan[(plan == _SPLIT) & (streets.arm_in < 0).any(axis=1)] = _TWO_PHASE
     green = chance.integers(22, 41, (count, 2)).astype(np.float64)
     left = chance.integers(7, 14, (count, 2)).astype(np.float64)
     clear = chance.integers(1, 3, count).astype(np.float64)

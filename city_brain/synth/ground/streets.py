@@ -272,7 +272,7 @@ def build_streets(settings: SynthSettings, traits: Traits) -> Streets:
     arm_out[start[start >= 0], start_arm[start >= 0]] = roads[start >= 0]
     compass = np.rint(np.degrees(np.arctan2(first_way[:, 0], first_way[:, 1])) / 45).astype(np.int32) % 8
     side[start[start >= 0], start_arm[start >= 0]] = compass[start >= 0]
-    stops = (lanes >= 2) & (length > 150) & (chance.random(len(length)) < 0.35)
+    stops = (lanes >= 2) & (length > 150) & (chance.random(len(length)) < 0.5)
     return Streets(
         junction_x=grid.x, junction_y=grid.y, junction_radius=radius,
         junction_column=grid.column.astype(np.int32), junction_row=grid.row.astype(np.int32),

@@ -48,7 +48,7 @@ SCHEMA: Final[dict[str, Any]] = {
 _CLASSES: Final = np.array(
     [ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE, ObjectClass.BICYCLE], dtype=np.uint8
 )
-_SHARES: Final = np.array([0.74, 0.08, 0.04, 0.11, 0.03])
+_SHARES: Final = np.array([0.73, 0.08, 0.05, 0.11, 0.03])
 _SIZES: Final = {
     ObjectClass.CAR: 4.4,
     ObjectClass.TRUCK: 7.6,

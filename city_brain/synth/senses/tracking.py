@@ -167,7 +167,8 @@ class Tracker:
         fresh = ~known
         count = int(fresh.sum())
         if count:
-            mistaken = chance.random(count) < 2 * self.traits.confusion
+            # A van may be a truck as long as it is in view; people and two-wheelers are mistaken in single frames only.
+            mistaken = (chance.random(count) < self.traits.confusion) & (cls[fresh] <= ObjectClass.BUS)
             t.append(
                 count, pair=pair[fresh], track=0, radial=self._normal(count), across=self._normal(count),
                 hidden=chance.random(count) < 0.15, named=np.where(mistaken, _LOOKALIKE[cls[fresh]], cls[fresh]),

@@ -43,7 +43,16 @@ def field(x: float, y: float, grams: float, wind: Wind, seed: int, now_s: float 
     excess = grams * unit_plume(along, across, wind.speed_mps) * random.lognormal(0.0, 0.25, len(place))
     since_s = np.where(excess > 15.0, travel_s(along, wind.speed_mps) + random.uniform(0.0, 10.0, len(place)), np.nan)
     read = np.maximum(excess + random.normal(0.0, 2.0, len(place)), 0.0)
-    return Air(np.arange(len(place)), place[:, 0], place[:, 1], read, np.full(len(place), 3.0), since_s, now_s)
+    return Air(
+        np.arange(len(place)),
+        place[:, 0],
+        place[:, 1],
+        read,
+        np.full(len(place), 3.0),
+        since_s,
+        now_s,
+        (-500.0, -500.0, 500.0, 500.0),
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -70,7 +79,7 @@ def test_one_source_is_better_evidence_than_two_where_one_explains_all() -> None
     for k in hot:
         others = np.isnan(air.since_s) | (np.arange(len(air.x)) == k)
         columns = (air.channel, air.x, air.y, air.excess, air.noise, air.since_s)
-        alone.append(fit_source(Air(*(column[others] for column in columns), air.now_s), EAST).log_evidence)
+        alone.append(fit_source(Air(*(column[others] for column in columns), air.now_s, air.box), EAST).log_evidence)
     assert fit_source(air, EAST).log_evidence > sum(alone) - 3.0 * (len(hot) - 1)
 
 

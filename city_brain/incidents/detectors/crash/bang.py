@@ -15,6 +15,7 @@ import numpy as np
 from city_brain.city.grid.pairs import Neighbours
 from city_brain.fusion.sensors import SensorBook
 from city_brain.incidents.hypothesis import LogPosition
+from city_brain.numerics import first_of_run
 from city_brain.observations.vocabulary import Quantity
 from city_brain.types import Bools, Floats, Ints
 
@@ -31,6 +32,27 @@ def loss_db(distance_m: Floats) -> Floats:
     return loss
 
 
+_EXCESS_STEP_DB = 0.05
+_EXCESS_MOST_DB = 40.0
+_OWN_DB = np.array(
+    [
+        round(10.0 * math.log10(1.0 - 10.0 ** (-max(k * _EXCESS_STEP_DB, 0.5) / 10.0)), 9)
+        for k in range(int(_EXCESS_MOST_DB / _EXCESS_STEP_DB) + 2)
+    ]
+)
+
+BEFORE_MS = 8_000
+"""What was loud this long before the stop already is no bang of it."""
+
+
+def without_base_db(level: Floats, base: Floats) -> Floats:
+    """What of levels (n,) is not the usual noise `base` (n,): energies subtract; by table."""
+    at = np.minimum(np.maximum(level - base, 0.0), _EXCESS_MOST_DB) / _EXCESS_STEP_DB
+    low = at.astype(np.int64)
+    own: Floats = level + _OWN_DB[low] + (at - low) * (_OWN_DB[low + 1] - _OWN_DB[low])
+    return own
+
+
 class BangParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What counts as hearing a bang."""
 
@@ -42,15 +64,20 @@ class BangParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     late_s: float
     """Loud readings from `early_s` before to `late_s` after the stop may be its bang: clocks, periods, ringing."""
     sensors_min: int
-    share_min: float
-    """Of the sensors that spoke in that time, so many must have been loud."""
+    sensors_most: int
+    """So many of the loud sensors, those that stand out most, tell the level at the source."""
     exact_weight: float
     weight_per_db: float
     """Taken from `exact_weight` for each decibel of median deviation."""
     unverified_max: float
     """Weight at most, while it is not known yet whether the noise goes on."""
     lasting_weight: float
+    """Where a third of them were loud before or go on, or where as many more should have heard it and did not."""
+    quiet_level_db: float
+    """Level at 1 m of the faintest crash that is always heard."""
+    silent_min: int
     silence_weight: float
+    """Where `silent_min` sensors, near enough to hear even that, heard nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +158,28 @@ def hear(ears: Ears, limits: BangParameters, x: Floats, y: Floats, stop_ms: Ints
     near = Neighbours.within(x, y, table["x"][ears.channel], table["y"][ears.channel], limits.reach_m)
     place, channel, loud = near.place(), ears.channel[near.point], ears.loud[near.point]
     begin, end = stop_ms - int(1000 * limits.early_s), stop_ms + int(1000 * limits.late_s)
-    times = table["ring_ms"][channel]
+    times, base, spread = table["ring_ms"][channel], table["base"][channel], table["spread"][channel]
+    dx, dy = table["x"][channel] - x[place], table["y"][channel] - y[place]
+    loss = loss_db(np.sqrt(dx * dx + dy * dy))
     within = (times >= begin[place][:, None]) & (times < end[place][:, None])
     of_bang = within & loud
-    heard = of_bang.any(axis=1)
-    spoke_n = np.bincount(place[within.any(axis=1)], minlength=n)
+    heard, spoke = of_bang.any(axis=1), within.any(axis=1)
     heard_n = np.bincount(place[heard], minlength=n)
-    enough = spoke_n >= limits.sensors_min
-    fits = enough & (heard_n >= np.maximum(limits.sensors_min, np.ceil(limits.share_min * spoke_n)))
+    fits = heard_n >= limits.sensors_min
     pair = (heard & fits[place]).nonzero()[0]
-    of, at, later = place[pair], channel[pair], times[pair] >= end[place[pair]][:, None]
-    level = np.where(of_bang[pair], table["ring"][at], -np.inf).max(axis=1)
-    dx, dy = table["x"][at] - x[of], table["y"][at] - y[of]
-    at_source = level + loss_db(np.sqrt(dx * dx + dy * dy))
-    deviation = _median(np.abs(at_source - _median(at_source, of, n)[of]), of, n)
-    lasting = np.bincount(of[(later & loud[pair]).any(axis=1)], minlength=n)
-    verified = 2 * np.bincount(of[later.any(axis=1)], minlength=n) >= heard_n
+    source_db, deviation = _at_source(place[pair], channel[pair], of_bang[pair], loss[pair], ears, limits, n)
+    later, before = times >= end[place][:, None], times < begin[place][:, None]
+    before &= times >= begin[place][:, None] - BEFORE_MS
+    lasting = heard & ((later | before) & loud).any(axis=1)
+    verified = 2 * np.bincount(place[heard & later.any(axis=1)], minlength=n) >= heard_n
+    faint = base + limits.excess_db + limits.excess_spreads * spread
+    deaf = spoke & ~heard & (source_db[place] - loss > faint)
+    silent_n = np.bincount(place[spoke & ~heard & (limits.quiet_level_db - loss > faint)], minlength=n)
+    other = (3 * np.bincount(place[lasting], minlength=n) > heard_n) | (np.bincount(place[deaf], minlength=n) > heard_n)
     weight = np.maximum(limits.exact_weight - limits.weight_per_db * deviation, limits.lasting_weight)
     weight = np.where(verified, weight, np.minimum(weight, limits.unverified_max))
-    weight = np.where(3 * lasting > heard_n, limits.lasting_weight, weight)
-    said = enough & (fits | (now_ms >= end))
+    weight = np.where(other, limits.lasting_weight, weight)
+    said = fits | ((now_ms >= end) & (silent_n >= limits.silent_min))
     weight = np.where(said, np.where(fits, weight, limits.silence_weight), 0.0)
     return Hearing(
         book=ears.book,
@@ -165,6 +194,24 @@ def hear(ears: Ears, limits: BangParameters, x: Floats, y: Floats, stop_ms: Ints
         channel=channel,
         of_bang=of_bang,
     )
+
+
+def _at_source(
+    place: Ints, channel: Ints, of_bang: Bools, loss: Floats, ears: Ears, limits: BangParameters, places: int
+) -> tuple[Floats, Floats]:
+    """Level at 1 m and median deviation from it, in dB, at each place, from its pairs (k,) with loud sensors."""
+    table = ears.book.table
+    level, base = (
+        np.where(of_bang, table["ring"][channel], -np.inf).max(axis=1, initial=-np.inf),
+        table["base"][channel],
+    )
+    order = np.lexsort((base - level, place))
+    first = first_of_run(place[order]).nonzero()[0]
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(np.append(first, len(order))))
+    clear = order[rank < limits.sensors_most]
+    of, at_source = place[clear], without_base_db(level[clear], base[clear]) + loss[clear]
+    median = _median(at_source, of, places)
+    return median, _median(np.abs(at_source - median[of]), of, places)
 
 
 def _median(values: Floats, of: Ints, groups: int) -> Floats:

@@ -55,7 +55,7 @@ class Crash:
         for k, (name, candidate) in enumerate(zip(names, candidates, strict=True)):
             if self._believe(candidate, int(stand[k]), float(weighed.total[k]), scene):
                 said.append((candidate.log_odds, candidate.since_ms, name, k))
-            elif candidate.log_odds < 0.0 and self._age_s(candidate, scene) > self.parameters.candidate_age_max_s:
+            elif self._hopeless(candidate, scene):
                 del self.state.candidates[name]
         return self._strongest(said, gone, stand, weighed, scene)
 
@@ -64,6 +64,13 @@ class Crash:
         stands = scene.queues.stands.table
         candidate.x, candidate.y, candidate.log_odds = float(stands["x"][stand]), float(stands["y"][stand]), total
         return total > 0.0 and self._age_s(candidate, scene) >= self.parameters.stays_s
+
+    def _hopeless(self, candidate: Candidate, scene: Scene) -> bool:
+        """Whether what may still come cannot make a crash of it."""
+        limits, age_s = self.parameters, self._age_s(candidate, scene)
+        settled = age_s > 2.0 * limits.bang.late_s
+        past = age_s > limits.candidate_age_max_s and candidate.log_odds < 0.0
+        return past or (settled and candidate.log_odds < limits.hopeless_log_odds)
 
     def _age_s(self, candidate: Candidate, scene: Scene) -> float:
         return (scene.now_ms - candidate.since_ms) / 1000.0
@@ -105,7 +112,7 @@ class Crash:
             return
         hardest = self._hardest(stands["object_id"][at])
         loud = self._loud_about(scene, stands["x"][at], stands["y"][at]) >= limits.bang.sensors_min
-        for k in np.flatnonzero((hardest >= 0) | loud).tolist():
+        for k in np.flatnonzero((hardest >= 0) | (loud & ~stands["queued"][at])).tolist():
             stand, event = int(at[k]), int(hardest[k])
             name = f"{int(stands['key'][stand]):016x}"
             known = self.state.candidates.get(name)

@@ -16,13 +16,15 @@ class CrashParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     braked_within_s: float
     stays_s: float
     candidate_age_max_s: float
-    """A stop older than this without further evidence is no candidate any more."""
+    """A stop older than this and not suspect is no candidate any more."""
+    hopeless_log_odds: float
+    """Below it, once noise has settled, people and skew cannot make a crash of it."""
     offset_max_m: float
     skew_weight_per_sine: float
     skew_weight_max: float
     skew_margin: float
     skew_margin_one: float
-    """A sine of heading against lane that says nothing: `skew_margin` + `skew_margin_one` / √n for n headings."""
+    """A sine of heading to lane that says nothing: `skew_margin` + `skew_margin_one` / √n for n headings."""
     company_m: float
     company_s: float
     company_weight: float

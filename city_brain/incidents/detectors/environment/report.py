@@ -47,6 +47,8 @@ class ReportParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class Report(msgspec.Struct):
     """Reports of one category and place, joined: sums over them."""
 
+    key: str
+    """Source, sequence and event time of the first: not its place in the log, which depends on what else came in."""
     category: int
     status: int
     x: float
@@ -95,6 +97,7 @@ class PersonReport:
             error = sigma if np.isfinite(sigma) else self.parameters.position_error_m
             self.state.reports.append(
                 Report(
+                    f"{source:016x}:{int(rows.seq[row])}:{int(rows.event_ms[row])}",
                     int(rows.code[row]),
                     int(rows.status[row]),
                     x,
@@ -142,10 +145,9 @@ class PersonReport:
             rows=tuple(report.rows),
             note={"category": Category(report.category).name.lower(), "reports": report.count, "text": report.text},
         )
-        first = report.rows[0]
         return Finding(
             type=self.type_name,
-            key=f"{first[0]}:{first[1]}:{first[2]}",
+            key=report.key,
             x=report.x,
             y=report.y,
             position_error_m=report.position_error_m,

@@ -35,6 +35,7 @@ _ASIDE = np.linspace(-1.0, 1.0, 15)
 _ASIDE_SHARE, _ASIDE_M = 0.55, 45.0
 _FINE = np.linspace(-2.5, 2.5, 13)
 _LEAST_SPREAD_M = 8.0
+_OUTSIDE_M = 100.0
 _PRIOR_AREA_M2 = 500_000.0
 """Beforehand a source may be anywhere upwind of a sensor within such an area."""
 
@@ -54,6 +55,8 @@ class Air:
     noise: Floats
     since_s: Floats
     now_s: float
+    box: tuple[float, float, float, float]
+    """West, south, east, north of the city; beyond, a source is the less likely the farther."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,13 @@ def fit_source(air: Air, wind: Wind) -> Fit:
     return _describe(air, wind, mx, my, max(sx, _LEAST_SPREAD_M), max(sy, _LEAST_SPREAD_M))
 
 
+def _inside(air: Air, x: Floats, y: Floats) -> Floats:
+    """Prior weight (places,) of places within the city, and falling off outside."""
+    west, south, east, north = air.box
+    out = np.maximum(np.maximum(west - x, x - east), 0.0) + np.maximum(np.maximum(south - y, y - north), 0.0)
+    return fall(out / _OUTSIDE_M)
+
+
 def fit_strength(air: Air, wind: Wind, x: float, y: float, start_s: float) -> float:
     """Strength in g/s of a source at a known place and start; the usual one while no sensor can tell."""
     along, across = along_across(air.x - x, air.y - y, wind)
@@ -111,7 +121,7 @@ def _describe(air: Air, wind: Wind, x: float, y: float, spread_x: float, spread_
     clean = _misfit(air, np.zeros((1, len(air.x), 1)))[0, :, 0] * weight[0]
     clean[dirty] = 0.0
     worst = int(dirty[np.argmax(misfit[0, dirty, best])])
-    room = math.log(2.0 * math.pi * spread_x * spread_y / _PRIOR_AREA_M2)
+    room = 2.0 * math.pi * spread_x * spread_y / _PRIOR_AREA_M2 * float(_inside(air, *at)[0])
     return Fit(
         x=x,
         y=y,
@@ -120,7 +130,7 @@ def _describe(air: Air, wind: Wind, x: float, y: float, spread_x: float, spread_
         start_s=float(start_s[0]),
         worst=float(misfit[0, worst, best]),
         worst_channel=int(air.channel[worst]),
-        log_evidence=room - 0.5 * float(cost[best] + late[0] - clean.sum()),
+        log_evidence=math.log(room) - 0.5 * float(cost[best] + late[0] - clean.sum()),
     )
 
 
@@ -136,7 +146,7 @@ def _likelihood(air: Air, wind: Wind, x: Floats, y: Floats) -> Floats:
     unit, _, weight, late = _expected(air, wind, x, y)
     misfit = (_misfit(air, unit[:, :, None] * _STRENGTHS) * weight[:, :, None]).sum(axis=1) + _STRENGTH_PENALTY
     best = misfit.min(axis=1) + late
-    return fall(0.5 * (best - best.min()))
+    return fall(0.5 * (best - best.min())) * _inside(air, x, y)
 
 
 def _expected(air: Air, wind: Wind, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats]:

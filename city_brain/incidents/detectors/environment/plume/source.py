@@ -59,6 +59,7 @@ class Source(msgspec.Struct):
     wind_speed: float = 0.0
     wind_n: int = 0
     members: int = 0
+    log_evidence: float = 0.0
     fit_due_ms: int = 0
 
     def look(self, scene: Scene) -> None:
@@ -112,7 +113,7 @@ class Source(msgspec.Struct):
     def place(self, fit: Fit) -> None:
         """Takes what a fit found."""
         self.x, self.y, self.error_m, self.strength = fit.x, fit.y, fit.error_m, fit.strength
-        self.start_ms = round(1000 * fit.start_s)
+        self.start_ms, self.log_evidence = round(1000 * fit.start_s), fit.log_evidence
 
     def fit_is_due(self, now_ms: int, members: int) -> bool:
         """Whether to fit again: with other sensors at once, else often while it is new, seldom when little changes."""

@@ -51,6 +51,7 @@ class Sources(msgspec.Struct):
             rows = hot.telling(source.number)
             if table["hot"][rows].any() and source.fit_is_due(scene.now_ms, len(rows)):
                 self._improve(scene, hot, source, rows)
+                self._unite(scene, hot, source)
 
     def see(self, scene: Scene, fires: Places, place: int) -> None:
         """Takes a fire that cameras see or saw, one of the `fires`, as a source of dust."""
@@ -132,6 +133,24 @@ class Sources(msgspec.Struct):
                 return True
         return False
 
+    def _unite(self, scene: Scene, hot: HotSensors, source: Source) -> None:
+        """Makes an older source and this one a single source where that explains their sensors better than two."""
+        wind, table = source.wind, hot.table
+        rows = hot.telling(source.number)
+        if source.fixed or wind is None or len(rows) == 0:
+            return
+        for older in self._of(Quantity(source.quantity)):
+            theirs = hot.telling(older.number)
+            if older.number >= source.number or older.fixed or older.end_ms != STILL_GIVES or len(theirs) == 0:
+                continue
+            together = self._fit(scene, hot, older, np.append(theirs, rows), wind, source.number)
+            apart = older.log_evidence + source.log_evidence + SECOND_SOURCE_LOG_ODDS
+            if together.worst <= JOINT_MISFIT and together.log_evidence > apart:
+                table["of"][table["of"] == source.number] = older.number
+                older.place(together)
+                self.known = [each for each in self.known if each.number != source.number]
+                return
+
     def _found(self, scene: Scene, hot: HotSensors, row: int) -> None:
         """A new source, explaining one sensor."""
         table, sensors = hot.table, scene.sensors.table
@@ -159,13 +178,13 @@ class Sources(msgspec.Struct):
             source.x = float((weight * scene.sensors.table["x"][channel]).sum())
             source.y = float((weight * scene.sensors.table["y"][channel]).sum())
 
-    def _fit(self, scene: Scene, hot: HotSensors, source: Source, rows: Ints, wind: Wind) -> Fit:
-        return fit_source(self._air(scene, hot, source, rows), wind)
+    def _fit(self, scene: Scene, hot: HotSensors, source: Source, rows: Ints, wind: Wind, besides: int = NOBODY) -> Fit:
+        return fit_source(self._air(scene, hot, source, rows, besides), wind)
 
-    def _air(self, scene: Scene, hot: HotSensors, source: Source, rows: Ints) -> Air:
+    def _air(self, scene: Scene, hot: HotSensors, source: Source, rows: Ints, besides: int = NOBODY) -> Air:
         """What the sensors around say of a source that explains the hot sensors `rows`: these, and the clean ones.
 
-        What other sources add there is taken off, and makes the rest less certain.
+        What other sources add there, but for the one `besides`, is taken off, and makes the rest less certain.
         """
         table, sensors, quantity = hot.table, scene.sensors.table, Quantity(source.quantity)
         own = table["channel"][rows]
@@ -183,8 +202,10 @@ class Sources(msgspec.Struct):
             excess[place], since_s[place] = table["mean"][row], table["first_ms"][row] / 1000.0
         others = np.zeros(len(at))
         for other in self._of(quantity):
-            if other.number != source.number:
+            if other.number not in (source.number, besides):
                 others += other.adds(sensors["x"][at], sensors["y"][at], scene.now_ms)
         excess = np.maximum(excess * unit - others, 0.0)
         noise = sensors["spread"][at] * unit + 0.5 * others
-        return Air(at, sensors["x"][at], sensors["y"][at], excess, noise, since_s, scene.now_ms / 1000.0)
+        return Air(
+            at, sensors["x"][at], sensors["y"][at], excess, noise, since_s, scene.now_ms / 1000.0, scene.ground.city.box
+        )
