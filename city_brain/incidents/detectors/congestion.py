@@ -20,6 +20,8 @@ NEVER = -1
 class CongestionParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Thresholds and weights of `Congestion`."""
 
+    lane_least_m: float
+    """Metres of lane that a road counts at least: a few vehicles before a red lamp fill a short road."""
     fill_begins: float
     """From this metre of queue per metre of lane on a spell runs."""
     fill_ends: float
@@ -88,7 +90,8 @@ class Congestion:
 
     def _spells(self, scene: Scene) -> Bools:
         """Begins and ends spells; marks the roads (R,) whose spell ended."""
-        state, limits, fill, now_ms = self.state, self.parameters, scene.queues.filling.fill, scene.now_ms
+        state, limits, queue, now_ms = self.state, self.parameters, scene.queues.filling, scene.now_ms
+        fill = queue.queue_m / np.maximum(queue.lane_m, limits.lane_least_m)
         tick_s = (scene.tick.end_ms - scene.tick.start_ms) / 1000.0
         state.fill += (fill - state.fill) * min(tick_s / limits.fill_over_s, 1.0)
         above = fill >= limits.fill_ends

@@ -3,6 +3,9 @@
 A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme
 that the controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each
 crossing since is a draw of which a share passes on red: a small one under lamps, a large one without.
+
+A state that lasts longer than any before is one that is stuck only under a fixed programme; a controller that traffic
+actuates may rest in green for as long as nobody waits.
 """
 
 import math
@@ -11,7 +14,8 @@ import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle
+from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle, SignalBook
+from city_brain.incidents.detectors.regularity import Regularity
 from city_brain.incidents.hypothesis import Evidence, Finding, Note
 from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
 from city_brain.observations.vocabulary import Colour, Mode
@@ -54,6 +58,9 @@ class SignalFaultState(msgspec.Struct):
     run_since_ms: np.ndarray
     run_last_ms: np.ndarray
     run_all_red: np.ndarray
+    run_lamps: np.ndarray
+    run_automatic: np.ndarray
+    regularity: Regularity
     cycles: dict[int, Cycle | None]
     crossings: Table
 
@@ -79,6 +86,9 @@ def _fresh(signals: int) -> SignalFaultState:
         run_since_ms=column(NO_TIME),
         run_last_ms=column(NO_TIME),
         run_all_red=column(0),
+        run_lamps=column(0),
+        run_automatic=np.zeros(signals, dtype=np.bool_),
+        regularity=Regularity.unknown(signals),
         cycles={},
         crossings=Table(_CROSSINGS),
     )
@@ -111,11 +121,11 @@ class SignalFault:
         last, mode = book.last_ms, book.mode[:, -1]
         lamps = unpack_lamps(book.lamps[:, -1])
         lit = lamps != Colour.ABSENT
-        all_red = np.any(lit, axis=1) & np.all(~lit | (lamps == Colour.RED), axis=1)
+        arms = np.count_nonzero(lit.reshape(len(lit), -1, LAMPS_PER_SIDE).any(axis=2), axis=1)
+        all_red = (arms >= 2) & np.all(~lit | (lamps == Colour.RED), axis=1)
         all_off = np.any(lit, axis=1) & np.all(~lit | (lamps == Colour.OFF) | (lamps == Colour.FLASHING), axis=1)
         shown_ms = np.where(last == NO_TIME, 0, last - since)
-        self._learn_runs(since, last, all_red, unbroken)
-        automatic = mode == Mode.AUTO
+        self._learn_runs(book, since, all_red, unbroken)
         says_so = (np.isin(mode, _FAULTY_MODES) | all_off) & (self._mode_ms(scene, last) >= 1000 * limits.mode_for_s)
         red_limit = np.where(
             state.runs >= limits.known_runs_min,
@@ -126,7 +136,8 @@ class SignalFault:
         long = np.maximum(
             state.longest_run_ms * limits.stuck_factor, state.longest_run_ms + 1000 * limits.stuck_margin_s
         )
-        stuck = automatic & ~all_red & unbroken & (state.runs >= limits.known_runs_min) & (shown_ms > long)
+        stuck = (mode == Mode.AUTO) & ~all_red & unbroken & state.regularity.fixed()
+        stuck &= (state.runs >= limits.known_runs_min) & (shown_ms > long)
         for what, mask, weight in (
             ("controller_reports", says_so, limits.mode_weight),
             ("all_red", red, limits.all_red_weight),
@@ -152,9 +163,9 @@ class SignalFault:
         reported: Ints = last - book.time_ms[np.arange(len(last)), np.minimum(first, DEPTH - 1)]
         return reported
 
-    def _learn_runs(self, since: Ints, last: Ints, all_red: Bools, unbroken: Bools) -> None:
+    def _learn_runs(self, book: SignalBook, since: Ints, all_red: Bools, unbroken: Bools) -> None:
         """When the lamps change, the run that ended becomes known."""
-        state = self.state
+        state, automatic = self.state, book.mode[:, -1] == Mode.AUTO
         ended = (since != state.run_since_ms) & (state.run_since_ms != NO_TIME) & unbroken
         length = since - state.run_since_ms
         usual = ended & (length < 240_000) & (length > 0)
@@ -165,7 +176,11 @@ class SignalFault:
         )
         state.longest_run_ms = np.where(usual & ~red, np.maximum(state.longest_run_ms, length), state.longest_run_ms)
         state.runs = state.runs + (usual & ~red)
-        state.run_since_ms, state.run_last_ms, state.run_all_red = since.copy(), last.copy(), all_red.astype(np.int64)
+        programmed = np.flatnonzero(usual & ~red & automatic & state.run_automatic)
+        state.regularity.learn(programmed, state.run_lamps[programmed], length[programmed])
+        state.run_since_ms, state.run_last_ms = since.copy(), book.last_ms.copy()
+        state.run_lamps, state.run_all_red = book.lamps[:, -1].copy(), all_red.astype(np.int64)
+        state.run_automatic = automatic
 
     def _take_crossings(self, scene: Scene) -> None:
         """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks
