@@ -23,12 +23,12 @@ def enough(kind: IncidentType) -> float:
 
 
 def most_explained(revisions: Sequence[Incident], types: IncidentTypes) -> Incident | None:
-    """The announced revision, still sure enough, that rests on the most rules, evidence against it, and kinds."""
+    """The announced revision, still sure enough, with the most kinds of evidence, by most rules, also against it."""
 
-    def wealth(incident: Incident) -> tuple[int, bool, int, int]:
+    def wealth(incident: Incident) -> tuple[int, int, bool, int]:
         counted = [item for item in incident.evidence if item.weight]
         against = any(item.weight < 0 for item in counted)
-        return len({item.rule for item in counted}), against, len({item.what for item in counted}), len(counted)
+        return len({item.what for item in counted}), len({item.rule for item in counted}), against, len(counted)
 
     sure = [incident for incident in revisions if incident.confidence >= enough(types[incident.type])]
     return max((incident for incident in sure if incident.state == "active"), key=wealth, default=None)

@@ -19,7 +19,7 @@ from city_brain.synth import SynthCity, SynthSettings
 from city_brain.synth.files import TRUTH
 
 WORLD: Final = SynthSettings(
-    seed=4,
+    seed=5,
     cameras=24,
     minutes=6,
     incidents_per_hour_per_100_cameras=400,

@@ -130,7 +130,7 @@ class Teller:
                 self.line(self._evidence(item, label), "red" if label else "")
         self.line(f"stopped: {self._stopped(miss)}")
         if miss.distractor is None:
-            self.line("in truth nothing that was written into this city", "green")
+            self.line("in truth no incident, and no hard negative near: ordinary traffic", "green")
         else:
             kind_of = miss.distractor.kind.replace("_", " ")
             self.line(f"in truth no incident, but a {kind_of} {miss.away_m:.0f} m away", "green")

@@ -39,6 +39,7 @@ MESSAGE = np.dtype(
 )
 """One message in flight; times in epoch ms."""
 
+_LISTENS_S = 3
 _LONGEST_STALL_S = 60.0
 _STEP_CHANCE = 4e-6
 """Steps of a source's clock per source and second."""
@@ -144,10 +145,17 @@ class Channel:
         return messages[np.argsort(messages["arrival_ms"], kind="stable")]
 
     def rest(self) -> Iterator[tuple[int, Column]]:
-        """The seconds after the world's end in which something still arrives."""
+        """The seconds after the world's end in which the gateway still listens; what arrives later is not recorded.
+
+        Else a recording would end with one stalled uplink in a city that has fallen silent.
+        """
         while self._under_way:
             second = min(self._under_way)
-            yield second, self.arrivals(second)
+            messages = self.arrivals(second)
+            if second < self.settings.seconds + _LISTENS_S:
+                yield second, messages
+            else:
+                self.counts["dropped"] += len(messages)
 
     def reboot(self, source: int) -> None:
         """A device starts anew: its sequence begins again and its clock is set."""
