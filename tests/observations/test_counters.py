@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +14,8 @@ from city_brain.observations.counters import Counters
 from city_brain.observations.vocabulary import DeadLetter, Quarantine
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.sources.recording import read_blocks
-from city_brain.ticks.duplicates import SeenRows
+from city_brain.ticks.tick import TickSettings
+from city_brain.ticks.ticker import Ticker
 
 reasons = st.dictionaries(st.sampled_from([*DeadLetter, *(q.name.lower() for q in Quarantine)]), st.integers(1, 99))
 counters = st.builds(
@@ -70,20 +70,25 @@ def test_every_line_of_a_recorded_city_ends_in_one_counter(shared: Path) -> None
     """Read = used + duplicate + quarantined + dead-lettered, over a world with garbage and copies."""
     world = shared / "scenarios" / "tune" / "101"
     table = AdmissionTable.from_city(load_city(world / "city.geojson"))
-    seen = SeenRows.within(60_000)
+    ticker = Ticker(TickSettings(), 1)
     counted, lines = Counters(), 0
     for block in read_blocks(world / "observations.jsonl.zst"):
-        part = Counters(read=block.observations.n + len(block.rejected))
-        for rejected in block.rejected:
-            part.dead_letter(rejected.reason)
         rows, refused = admit(block.observations, 0, block.line, table)
+        counted.read += len(block.rejected) + len(refused.row)
+        for rejected in block.rejected:
+            counted.dead_letter(rejected.reason)
         for reason, count in refused.counts().items():
-            part.quarantine(reason, count)
-        first = seen.first_seen(rows, int(rows.arrival_ms.max()))
-        part.used, part.duplicate = int(np.count_nonzero(first)), int(np.count_nonzero(~first))
-        counted.add(part)
+            counted.quarantine(reason, count)
+        ticker.read(0, rows)
         lines = max(lines, int(block.line[-1]))
-    counted.check()
+        ticker.mark(0, int(rows.arrival_ms.max()) - 5_000)
+        for _ in ticker.closed():
+            pass
+    ticker.mark(0, int(rows.arrival_ms.max()) + 60_000)
+    for _ in ticker.closed():
+        pass
+    counted.add(ticker.state.counters)
+    counted.check(ticker.held)
     assert counted.read == lines
     assert 0 < counted.lost < 0.002 * lines
     assert 0 < counted.duplicate < 0.05 * lines
