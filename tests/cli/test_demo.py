@@ -113,3 +113,13 @@ def test_a_zone_or_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
     done = city_brain("demo", "--zone", "Mars/Olympus", folder=tmp_path)
     assert (done.code, list(tmp_path.iterdir())) == (2, [])
     assert "Mars/Olympus" in done.err
+
+
+def test_a_city_in_which_nothing_happens_is_told_as_well(tmp_path: Path) -> None:
+    """Few cameras and seconds, and a folder whose name wants quotes in the commands to try."""
+    done = city_brain("demo", "--cameras", 2, "--minutes", 0.3, "--out", "o u t", folder=tmp_path)
+    assert done.code == 0, done.err
+    told = sections(done.out)
+    assert list(told) == [title for title in TITLES if title != "WHY"]
+    assert told["INCIDENTS"][1:] == ["  none"]
+    assert any(line.endswith("'o u t/incidents.jsonl' --language zh") for line in told["NEXT"])

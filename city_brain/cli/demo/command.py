@@ -50,6 +50,8 @@ def demo(
     teller.city(journey, lines, settings.start_ms, minutes)
     teller.section("INCIDENTS", "as they are announced")
     journey.make(teller.announced)
+    if all(incident.detected_ms is None for incident in journey.revisions):
+        teller.line("none")
     truth = read_truth((out / TRUTH).read_bytes())
     explained = most_explained(journey.revisions, journey.site.types)
     if explained is not None:

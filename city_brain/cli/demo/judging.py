@@ -15,7 +15,6 @@ from city_brain.incidents.explain import explanation_text
 from city_brain.incidents.incident import Incident
 from city_brain.replay.verifying import Verified
 from city_brain.scoring import Score
-from city_brain.scoring.records import Spread
 from city_brain.synth.files import IDENTITY, MAP, OBSERVATIONS, TRUTH
 
 SCORE: Final = "score.json"
@@ -39,10 +38,12 @@ def tell_score(teller: Teller, score: Score) -> None:
     missed, twice = whole.true - whole.detected, round((whole.duplicates_per_detected or 0.0) * whole.detected)
     found = f"{whole.detected} found, {missed} missed, {whole.false_alarms} false alarms"
     teller.section("SCORE", f"{whole.true} incidents were real: {found}")
-    teller.line(
-        f"{_seconds(whole.ttd_s)} from visible to announced, {_metres(whole.location_error_m)} off, "
-        f"{twice} announced twice, {score.mistyped} under another type"
-    )
+    wait_s, away_m = whole.ttd_s.mean, whole.location_error_m.mean
+    if wait_s is not None and away_m is not None:
+        teller.line(
+            f"mean {wait_s:.0f} s from visible to announced, mean {away_m:.1f} m off, "
+            f"{twice} announced twice, {score.mistyped} under another type"
+        )
     for miss in score.missed:
         named = f"; announced as {miss.mistyped_as}" if miss.mistyped_as else ""
         what = f"missed {miss.incident_id} {miss.type} at {teller.clock(miss.start)} ({miss.note}){named}"
@@ -55,14 +56,6 @@ def tell_score(teller: Teller, score: Score) -> None:
     if score.coverage is not None and score.coverage.true + score.coverage.false_alarms:
         lost = score.coverage
         teller.line(f"apart: {lost.detected} of {lost.true} cameras that fell silent told, {lost.false_alarms} false")
-
-
-def _seconds(spread: Spread) -> str:
-    return "nothing found" if spread.mean is None else f"mean {spread.mean:.0f} s"
-
-
-def _metres(spread: Spread) -> str:
-    return "-" if spread.mean is None else f"mean {spread.mean:.1f} m"
 
 
 def tell_digest(teller: Teller, journey: Journey) -> None:
