@@ -1,5 +1,7 @@
 """Why an incident is believed: judged piece by piece, summed up by source, and how the belief moved."""
 
+import math
+
 import msgspec
 
 from city_brain.feeds.change_log import Change, ChangeLog
@@ -63,8 +65,8 @@ def _contribution(source: str, pieces: list[Evidence]) -> Contribution:
     weights = [piece.weight / len(piece.sources) for piece in pieces]
     return Contribution(
         source_id=source,
-        support=sum(weight for weight in weights if weight > 0),
-        contradiction=sum(weight for weight in weights if weight < 0),
+        support=math.fsum(weight for weight in weights if weight > 0),
+        contradiction=math.fsum(weight for weight in weights if weight < 0),
         what=tuple(sorted({piece.what for piece in pieces})),
         first_ms=min(piece.first_ms for piece in pieces),
         last_ms=max(piece.last_ms for piece in pieces),

@@ -2,7 +2,7 @@
 
 A recording that carries marks is read by them. One that does not is taken to be in order of arrival but for
 `disorder_ms`: the latest believable stamp less that is a sound mark, so rows may change places within it and nothing
-changes.
+changes. Stamps and marks far from all others are not believed: one alone would end the log years ahead.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,10 @@ from city_brain.types import Bools, Ints
 
 DISORDER_MS: Final = 5_000
 STRAY_MS: Final = 3_600_000
-"""A stamp this far (and twice the block's own span) outside its block is not believed: it would move log time for good.
+"""A stamp this far (and twice the span of the block and those before it) outside them is not believed."""
+REMEMBERED: Final = 256
+"""So many stamps before a block are judged with it, so that small blocks know what time it is. After a true gap up to a
+tenth of them, read in small blocks, is not believed either.
 """
 
 
@@ -31,6 +34,7 @@ class StreamReader:
         self.runner, self.disorder_ms = runner, disorder_ms
         self.latest_ms: int | None = None
         self.marked = False
+        self.remembered: Ints = np.empty(0, dtype=np.int64)
         self.broken: RecordingError | None = None
         """Why the recording could not be read to its end; what was read before it counts."""
 
@@ -55,8 +59,8 @@ class StreamReader:
         start = 0
         for rows_before, mark_ms in block.marks.tolist():
             self._rows(block, start, rows_before)
-            self.runner.mark(0, mark_ms)
-            self.marked, start = True, rows_before
+            self._mark(mark_ms)
+            start = rows_before
         self._rows(block, start, block.observations.n)
         if not self.marked and self.latest_ms is not None:
             self.runner.mark(0, self.latest_ms - self.disorder_ms)
@@ -68,16 +72,23 @@ class StreamReader:
             block.observations.take(np.arange(start, end)) if end - start < block.observations.n else block.observations
         )
         rows = self.runner.admit(0, part, block.line[start:end])
-        if not self.marked:
-            rows = self._believed(rows)
+        rows = self._believed(rows)
         if rows.n:
             latest = int(rows.arrival_ms.max())
             self.latest_ms = latest if self.latest_ms is None else max(self.latest_ms, latest)
         self.runner.read_rows(0, rows)
 
+    def _mark(self, mark_ms: int) -> None:
+        """Takes a mark that can be believed; without one log time waits for the next."""
+        if self._near_the_others(np.array([mark_ms], dtype=np.int64)).all():
+            self.marked = True
+            self.runner.mark(0, mark_ms)
+        else:
+            self.runner.dead_letter("mark")
+
     def _believed(self, rows: Rows) -> Rows:
         """The rows whose stamp can move log time; the others are quarantined."""
-        good = _near_the_others(rows.arrival_ms)
+        good = self._near_the_others(rows.arrival_ms)
         if good.all():
             return rows
         strays = int(np.count_nonzero(~good))
@@ -85,15 +96,18 @@ class StreamReader:
         self.runner.door.quarantine("arrival", strays)
         return rows.take(np.flatnonzero(good))
 
-
-def _near_the_others(arrival_ms: Ints) -> Bools:
-    good: Bools = arrival_ms >= 0
-    if not good.any():
-        return good
-    ordered = np.sort(arrival_ms[good], kind="stable")
-    low, high = int(ordered[len(ordered) // 10]), int(ordered[len(ordered) - 1 - len(ordered) // 10])
-    limit = STRAY_MS + 2 * (high - low)
-    return good & (arrival_ms >= low - limit) & (arrival_ms <= high + limit)
+    def _near_the_others(self, stamp_ms: Ints) -> Bools:
+        """Which stamps (n,) stand near those before them and with them, most of which are right."""
+        good: Bools = stamp_ms >= 0
+        known = np.concatenate([self.remembered, stamp_ms[good]])
+        self.remembered = known[-REMEMBERED:]
+        if len(known) == 0:
+            return good
+        ordered = np.sort(known, kind="stable")
+        tenth = min(max(len(ordered) // 10, 1), (len(ordered) - 1) // 2)
+        low, high = int(ordered[tenth]), int(ordered[-1 - tenth])
+        limit = STRAY_MS + 2 * (high - low)
+        return good & (stamp_ms >= low - limit) & (stamp_ms <= high + limit)
 
 
 def track_lines(tracks: Iterable[Table], names: dict[int, str]) -> Iterator[bytes]:

@@ -95,7 +95,7 @@ def lent_log_odds(case: Case) -> float:
     total = 0.0
     for kind in sorted({**by_type, **case.lent}):
         shares = by_type.get(kind, {})
-        sum_of_shares = min(sum(shares[sources] for sources in sorted(shares)), most.get(kind, 0.0))
+        sum_of_shares = min(math.fsum(shares[sources] for sources in sorted(shares)), most.get(kind, 0.0))
         total += max(sum_of_shares, case.lent.get(kind, 0.0))
     return total
 

@@ -6,6 +6,8 @@ vehicles standing beside it. In a jam and where the lane ahead is out of view a 
 are needed; vehicles that overtake tell that the road moves.
 """
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -162,7 +164,7 @@ class StoppedVehicle:
             y=float(stands["y"][stand]),
             position_error_m=0.6,
             first_seen_ms=since_ms,
-            log_odds=limits.prior_log_odds + sum(item.weight for item in evidence),
+            log_odds=limits.prior_log_odds + math.fsum(item.weight for item in evidence),
             evidence=tuple(evidence),
             road=scene.ground.roads.road_id[int(stands["road"][stand])],
         )

@@ -5,6 +5,8 @@ People are counted who stand or stroll within a few metres of one another. The c
 morning. Voices make a plateau of noise at a sensor nearby; a siren does too, but for a dozen seconds only.
 """
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -173,7 +175,7 @@ class Crowd:
             y=y,
             position_error_m=2.0,
             first_seen_ms=since_ms,
-            log_odds=limits.prior_log_odds + sum(item.weight for item in evidence),
+            log_odds=limits.prior_log_odds + math.fsum(item.weight for item in evidence),
             evidence=tuple(evidence),
             radius_m=limits.company_m,
             magnitude=round(count),

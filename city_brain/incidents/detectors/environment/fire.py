@@ -5,6 +5,8 @@ light or a vent is reported too, for some seconds and with doubt. Warm air and d
 cameras.
 """
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -69,7 +71,7 @@ class Fire:
             y=y,
             position_error_m=1.5,
             first_seen_ms=first_ms,
-            log_odds=self.parameters.prior_log_odds + sum(item.weight for item in evidence),
+            log_odds=self.parameters.prior_log_odds + math.fsum(item.weight for item in evidence),
             evidence=tuple(evidence),
             radius_m=self.parameters.reach_m,
         )

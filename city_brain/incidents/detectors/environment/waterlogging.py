@@ -6,6 +6,8 @@ less so. One reading alone is no water, and a value that has frozen does not ris
 the seconds in which they do.
 """
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -108,7 +110,7 @@ class Waterlogging:
             y=y,
             position_error_m=2.0,
             first_seen_ms=since_ms,
-            log_odds=limits.prior_log_odds + sum(item.weight for item in evidence),
+            log_odds=limits.prior_log_odds + math.fsum(item.weight for item in evidence),
             evidence=tuple(evidence),
             magnitude=float(table["value"][channel]),
         )
@@ -152,6 +154,6 @@ class Waterlogging:
             y=y,
             position_error_m=5.0,
             first_seen_ms=first_ms,
-            log_odds=self.parameters.prior_log_odds + sum(item.weight for item in evidence),
+            log_odds=self.parameters.prior_log_odds + math.fsum(item.weight for item in evidence),
             evidence=tuple(evidence),
         )

@@ -5,6 +5,8 @@ second sensor that the same source explains makes it nearly sure. Fires that cam
 they explain is not pollution.
 """
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -100,7 +102,7 @@ class Pollution:
             y=source.y,
             position_error_m=source.error_m,
             first_seen_ms=source.since_ms,
-            log_odds=limits.prior_log_odds + min(sum(item.weight for item in evidence), limits.weight_max),
+            log_odds=limits.prior_log_odds + min(math.fsum(item.weight for item in evidence), limits.weight_max),
             evidence=tuple(evidence),
             radius_m=limits.radius_m,
             magnitude=round(float(hot.table["mean"][hot.telling(source.number)].max()), 1),

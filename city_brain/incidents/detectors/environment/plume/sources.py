@@ -5,6 +5,8 @@ known, placed anew, or to one of its own, is decided by the evidence for either:
 places.
 """
 
+import math
+
 import msgspec
 import numpy as np
 
@@ -112,7 +114,7 @@ class Sources(msgspec.Struct):
             if together.worst > JOINT_MISFIT:
                 continue
             apart = self._fit(scene, hot, source, own, wind), self._fit(scene, hot, source, np.array([row]), wind)
-            gain = together.log_evidence - sum(fit.log_evidence for fit in apart) - SECOND_SOURCE_LOG_ODDS
+            gain = together.log_evidence - math.fsum(fit.log_evidence for fit in apart) - SECOND_SOURCE_LOG_ODDS
             if gain > best:
                 best, chosen, place = gain, source, together
         if chosen is None or place is None:

@@ -1,0 +1,92 @@
+"""Streams without marks and with them: strays move no clock, true gaps are followed, every row is counted."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import msgspec
+import pytest
+
+from city_brain.fusion.scene import Ground
+from city_brain.incidents.incident_type import load_incident_types
+from city_brain.observations.json_twin import Parsed, from_lines, mark_line
+from city_brain.replay.stream import StreamReader
+from city_brain.runner import Runner
+from city_brain.ticks.tick import TickSettings
+from tests.city.city_maps import built, degrees, feature
+
+START_MS = 1_700_000_000_000
+MINUTE_MS = 60_000
+YEAR_MS = 365 * 86_400_000
+ROWS = 400
+
+
+@cache
+def ground() -> Ground:
+    """A city that is one sensor."""
+    facts = {"quantity": "temperature", "unit": "degC", "period_s": 10.0}
+    return Ground.of(built(feature("sensor", "air", "Point", degrees(0.0, 0.0), **facts)))
+
+
+def row(seq: int, time_ms: int) -> bytes:
+    """A reading that arrives when it is measured."""
+    said: dict[str, Any] = {"kind": "sensor", "source_id": "air", "seq": seq, "event_time_ms": time_ms}
+    said |= {"arrival_time_ms": time_ms, "payload": {"quantity": "temperature", "value": 20.0 + seq % 3}}
+    return msgspec.json.encode(said)
+
+
+def rows(first: int = 0, count: int = ROWS, later_ms: int = 0) -> list[bytes]:
+    """A reading every ten seconds."""
+    return [row(seq, START_MS + 10_000 * seq + later_ms) for seq in range(first, first + count)]
+
+
+def blocks(lines: list[bytes], envelope: int) -> Iterator[Parsed]:
+    """The lines in blocks of so many."""
+    for at in range(0, len(lines), envelope):
+        yield from_lines(lines[at : at + envelope], at + 1)
+
+
+def read(lines: list[bytes], envelope: int) -> tuple[Runner, int]:
+    """The runner after the lines, and how many ticks of a minute it closed."""
+    runner = Runner(ground(), load_incident_types(only=("coverage_lost",)), TickSettings(tick_ms=MINUTE_MS))
+    ticks = sum(1 for _ in StreamReader(runner).read(blocks(lines, envelope)))
+    runner.counters.check(runner.held)
+    return runner, ticks
+
+
+@pytest.mark.parametrize("envelope", [1, 7, 64, 4096])
+@pytest.mark.parametrize("marks", [False, True])
+@pytest.mark.parametrize("away_ms", [2 * 86_400_000, YEAR_MS, -YEAR_MS])
+def test_a_stray_stamp_moves_no_clock(envelope: int, marks: bool, away_ms: int) -> None:
+    """A row that is stamped far away, but plausible in itself, is quarantined whatever the size of blocks."""
+    lines = rows()
+    if marks:
+        lines[::8] = [mark_line(START_MS + 10_000 * at) for at in range(0, ROWS, 8)]
+    stray = [row(10_000 + at, START_MS + away_ms) for at in (5, 100, 399)]
+    for at, line in zip((5, 100, 399), stray, strict=True):
+        lines.insert(at, line)
+    runner, ticks = read(lines, envelope)
+    assert runner.counters.quarantined == {"arrival": 3}
+    assert runner.counters.used == ROWS - (ROWS // 8 if marks else 0)
+    assert ticks < ROWS / 6 + 3
+
+
+@pytest.mark.parametrize("envelope", [1, 64, 4096])
+def test_a_stray_mark_moves_no_clock(envelope: int) -> None:
+    """A mark from next year would end the log; it is dead-lettered, and the marks after it do its work."""
+    lines = [
+        line for at in range(ROWS) for line in (row(at, START_MS + 10_000 * at), mark_line(START_MS + 10_000 * at))
+    ]
+    lines.insert(300, mark_line(START_MS + YEAR_MS))
+    runner, ticks = read(lines, envelope)
+    assert runner.counters.dead_lettered == {"mark": 1}
+    assert runner.counters.used == ROWS and runner.counters.late <= 1
+    assert ticks < ROWS / 6 + 3
+
+
+@pytest.mark.parametrize(("envelope", "lost"), [(1, 30), (64, 0), (4096, 0)])
+def test_a_true_gap_is_followed(envelope: int, lost: int) -> None:
+    """After a pause of two days the recording goes on; only blocks smaller than a few rows lose some at its end."""
+    runner, ticks = read([*rows(), *rows(ROWS, later_ms=2 * 86_400_000)], envelope)
+    assert runner.counters.used >= 2 * ROWS - lost
+    assert ticks > 2 * 1440
