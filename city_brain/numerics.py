@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from city_brain.types import Bools, Floats, Indices, Ints
+from city_brain.types import Bools, Floats, Indices, Ints, Words
 
 _STEPS_PER_DEGREE = 10
 _STEPS = 360 * _STEPS_PER_DEGREE
@@ -32,6 +32,22 @@ def sin_cos_deg(degrees: Floats) -> tuple[Floats, Floats]:
 def hash63(text: str) -> int:
     """A content hash in [0, 2**63): blake2b, so the same on every machine and in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2**64 divided by the golden ratio: multiples of it are spread evenly."""
+
+
+def mix64(bits: Words) -> Words:
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014) of words (n,): every bit in reaches every bit out."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def pair_key(a: Ints, b: Ints) -> Ints:
+    """A content hash (n,) in [0, 2**63) of two columns (n,)."""
+    return (mix64(a.astype(np.uint64) * GOLDEN ^ b.astype(np.uint64)) >> np.uint64(1)).astype(np.int64)
 
 
 def segment_sum(values: Floats, segment: Ints, segments: int) -> Floats:

@@ -1,12 +1,10 @@
 """Content hashes of rows: the sequence number of a source that numbers nothing, so that copies are known as copies."""
 
 import numpy as np
-import numpy.typing as npt
 
+from city_brain.numerics import GOLDEN, mix64
 from city_brain.observations.columns import GROUPS, Observations
-from city_brain.types import Column, Ints
-
-_Words = npt.NDArray[np.uint64]
+from city_brain.types import Column, Ints, Words
 
 
 def content_hash(observations: Observations, rows: Ints, string_hash: Ints) -> Ints:
@@ -27,11 +25,11 @@ def content_hash(observations: Observations, rows: Ints, string_hash: Ints) -> I
             if column not in ("seq", "arrival_ms"):
                 values = getattr(group, column)[at]
                 for word in _words_of(string_hash[values] if spec.text else values):
-                    bits[here] = _mix(bits[here] ^ word)
+                    bits[here] = mix64((bits[here] ^ word) + GOLDEN)
     return (bits >> np.uint64(1)).astype(np.int64)
 
 
-def _words_of(values: Column) -> list[_Words]:
+def _words_of(values: Column) -> list[Words]:
     """A column (n,) or (n, width) as 64-bit words (n,) each; equal numbers give equal words."""
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, one zero
@@ -39,11 +37,3 @@ def _words_of(values: Column) -> list[_Words]:
         values = values.astype(np.int64)
     words = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).view("<u8").reshape(len(values), -1)
     return list(words.T.astype(np.uint64))
-
-
-def _mix(bits: _Words) -> _Words:
-    """One step of SplitMix64 (Steele, Lea, Flood 2014): every input bit reaches every output bit."""
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))

@@ -3,28 +3,17 @@
 import msgspec
 import numpy as np
 
-from city_brain.numerics import first_of_run
+from city_brain.numerics import GOLDEN, first_of_run, mix64
 from city_brain.observations.rows import Rows
 from city_brain.ticks.ordering import repeats
 from city_brain.types import Bools, Ints
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_A, _MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-
-
-def _mix(bits: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every input bit reaches every output bit."""
-    bits = (bits ^ (bits >> np.uint64(30))) * _MIX_A
-    bits = (bits ^ (bits >> np.uint64(27))) * _MIX_B
-    mixed: np.ndarray = bits ^ (bits >> np.uint64(31))
-    return mixed
-
 
 def row_identity(rows: Rows) -> np.ndarray:
     """A 64-bit identity (n,) of (source, sequence, event time)."""
-    bits = _mix(rows.source.astype(np.uint64) + _GOLDEN)
-    bits = _mix(bits ^ rows.seq.astype(np.uint64))
-    return _mix(bits + rows.event_ms.astype(np.uint64) * _GOLDEN)
+    bits = mix64(rows.source.astype(np.uint64) + GOLDEN)
+    bits = mix64(bits ^ rows.seq.astype(np.uint64))
+    return mix64(bits + rows.event_ms.astype(np.uint64) * GOLDEN)
 
 
 class SeenRows(msgspec.Struct):

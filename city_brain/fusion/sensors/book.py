@@ -24,7 +24,7 @@ from city_brain.fusion.sensors.baseline import (
 )
 from city_brain.fusion.sensors.silence import SilentSources
 from city_brain.fusion.sensors.weather import Weather
-from city_brain.numerics import find_sorted, first_of_run, hash63
+from city_brain.numerics import find_sorted, first_of_run, hash63, pair_key
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import QUANTITY_CODES, Kind, Quantity, Status
 from city_brain.table import Table
@@ -120,7 +120,7 @@ class SensorBook(msgspec.Struct):
     def _channels(self, rows: Rows, at: Ints) -> Ints:
         """Channel (n,) of rows `at`; channels not seen before are added in the rows' order."""
         source, quantity = rows.source[at], rows.code[at].astype(np.int64)
-        key = _channel_key(source, quantity)
+        key = pair_key(source, quantity + 1)
         found = find_sorted(self.sorted_key, key)
         unseen = np.flatnonzero(found < 0)
         if len(unseen):
@@ -134,7 +134,7 @@ class SensorBook(msgspec.Struct):
     def _bear(self, source: Ints, quantity: Ints, x: Floats, y: Floats, period_ms: Floats) -> None:
         first, count = self.table.n, len(source)
         self.table.append(
-            count, key=_channel_key(source, quantity), source=source, quantity=quantity, x=x, y=y, period_ms=period_ms,
+            count, key=pair_key(source, quantity + 1), source=source, quantity=quantity, x=x, y=y, period_ms=period_ms,
             cell=_cell(quantity, x, y), n=0, fresh=False, row=-1, last_ms=NOT_READ, value=np.nan, base=0.0, spread=0.0,
             level=neighbourhood_at_rest(quantity), expected=0.0, flat_n=0, changes=0, flat=False, rate_per_min=0.0,
             ring_ms=NOT_READ, ring=0.0, ring_position=-1,
@@ -245,14 +245,6 @@ def _cell(quantity: Ints, x: Floats, y: Floats) -> Ints:
     column, row = np.floor(x / CELL_M).astype(np.int64), np.floor(y / CELL_M).astype(np.int64)
     half, side = 1 << 15, 1 << 16
     return ((quantity * side) + column + half) * side + row + half
-
-
-def _channel_key(source: Ints, quantity: Ints) -> Ints:
-    """A content hash (n,) of (source, quantity); 63 bits."""
-    bits = source.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ (quantity.astype(np.uint64) + np.uint64(1))
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key: Ints = ((bits ^ (bits >> np.uint64(31))) >> np.uint64(1)).astype(np.int64)
-    return key
 
 
 def _turns(channel: Ints) -> list[Ints]:

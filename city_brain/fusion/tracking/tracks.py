@@ -11,7 +11,7 @@ import numpy as np
 from city_brain.city.roads import LaneMatch, Roads
 from city_brain.city.views import Views
 from city_brain.fusion.tracking.bias import CameraBias
-from city_brain.numerics import KeyIndex, sin_cos_deg
+from city_brain.numerics import KeyIndex, pair_key, sin_cos_deg
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Kind, ObjectClass
 from city_brain.table import Table
@@ -94,7 +94,7 @@ class TrackBook(msgspec.Struct):
 
     def _index(self, rows: Rows, at: Ints, time_ms: Ints, views: Views) -> Ints:
         """Table index (n,) of the tracks of rows `at` (n,); unseen ones are born, in the rows' order."""
-        key, n = _track_key(rows.source[at], rows.track[at]), self.table.n
+        key, n = pair_key(rows.source[at], rows.track[at]), self.table.n
         index = KeyIndex(self.table["key"]).find(key)
         unseen = (index < 0).nonzero()[0]
         if len(unseen):
@@ -198,12 +198,3 @@ def count_votes(table: Table, index: Ints, code: Column, confidence: Floats) -> 
     total += votes.reshape(len(seen), classes)
     table["votes"][seen], table["cls"][seen] = total, total.argmax(axis=1)
     return seen
-
-
-def _track_key(source: Ints, track: Ints) -> Ints:
-    """A content hash (n,) of (source, track); 63 bits."""
-    bits = source.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ track.astype(np.uint64)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    key: Ints = ((bits ^ (bits >> np.uint64(31))) >> np.uint64(1)).astype(np.int64)
-    return key

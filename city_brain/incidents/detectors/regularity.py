@@ -7,7 +7,7 @@ state may last says nothing there, however many have been seen. Under a fixed pr
 import msgspec
 import numpy as np
 
-from city_brain.numerics import find_sorted
+from city_brain.numerics import find_sorted, pair_key
 from city_brain.table import Table
 from city_brain.types import Bools, Ints
 
@@ -41,7 +41,7 @@ class Regularity(msgspec.Struct):
         """Takes runs that ended, at most one of each signal: columns (n,)."""
         if len(signal) == 0:
             return
-        last, key = self.last, _key(signal, lamps)
+        last, key = self.last, pair_key(signal + 1, lamps)
         found = find_sorted(last["key"], key)
         known = np.flatnonzero(found >= 0)
         before = last["length_ms"][found[known]]
@@ -61,11 +61,3 @@ class Regularity(msgspec.Struct):
         """Signals (S,) that run a fixed programme, as far as is known."""
         fixed: Bools = (self.compared_ms >= COMPARED_MS) & (self.same_ms >= FIXED_SHARE * self.compared_ms)
         return fixed
-
-
-def _key(signal: Ints, lamps: Ints) -> Ints:
-    """A content hash (n,) of signal and lamps; the mixer of SplitMix64."""
-    bits = (signal.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ lamps.astype(np.uint64)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((bits ^ (bits >> np.uint64(31))) >> np.uint64(1)).astype(np.int64)
