@@ -11,10 +11,9 @@ import msgspec
 import numpy as np
 
 from city_brain.city.junctions import NO_MOVEMENT
-from city_brain.fusion.tracking.tracks import TrackBook
+from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
 from city_brain.numerics import find_sorted
 from city_brain.observations.rows import LAMPS_PER_SIDE
-from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Column, Floats, Ints
@@ -26,7 +25,6 @@ APPROACH_M = 35.0
 FORGET_MS = 4_000
 EXIT_WITHIN_MS = 10_000
 ALONG_COS = 0.7
-_VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE)
 
 _APPROACH = {"key": np.int64, "road": np.int64, "to_stop_m": np.float64, "time_ms": np.int64, "speed": np.float64}
 _CROSSING = {
@@ -62,7 +60,7 @@ class CrossingBook(msgspec.Struct):
         table = tracks.table
         if table.n == 0 or ground.roads.empty:
             return
-        at = np.flatnonzero(table["fresh"] & np.isin(table["cls"], _VEHICLES))
+        at = (table["fresh"] & IS_VEHICLE[table["cls"]]).nonzero()[0]
         if len(at) == 0:
             return
         road = np.where(table["lane"][at] >= 0, ground.roads.road[table["lane"][at]], -1)

@@ -66,7 +66,7 @@ class SignalBook(msgspec.Struct):
 
     def step(self, tick: Tick, ground: "Ground") -> None:
         """Takes the signal rows of a tick; rows of signals that the map does not have are left out."""
-        at = np.flatnonzero(tick.rows.kind == Kind.SIGNAL)
+        at = np.flatnonzero(tick.rows.kind == int(Kind.SIGNAL))
         if len(at) == 0:
             return
         signal = find_sorted(self.key, tick.rows.source[at])

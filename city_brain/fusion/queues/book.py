@@ -8,10 +8,10 @@ import numpy as np
 from city_brain.fusion.queues.explain import SLOW_MPS, Exits, explain
 from city_brain.fusion.queues.filling import Filling
 from city_brain.fusion.queues.order import RoadOrder, passed
-from city_brain.fusion.queues.stands import IS_VEHICLE, Stands
+from city_brain.fusion.queues.stands import Stands
 from city_brain.fusion.signals import SignalBook
 from city_brain.fusion.tracking.objects import ObjectBook
-from city_brain.fusion.tracking.tracks import TrackBook
+from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
 from city_brain.numerics import find_sorted
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints

@@ -127,9 +127,9 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
     left, through, right = shown.reshape(3, len(at))
     across = left if ground.roads.drives_on_right else right
     lane = stands["lane"][at]
-    pocket = ground.roads.turn_lane[lane] & ground.roads.inner_lane[lane] & (across != Colour.ABSENT)
-    free = [(turn == Colour.GREEN) | (turn == Colour.ABSENT) for turn in (left, right)]
-    sides = free[0] & free[1] & ((left == Colour.GREEN) | (right == Colour.GREEN))
-    straight = np.where(through != Colour.ABSENT, through == Colour.GREEN, sides)
-    green: Bools = (signal >= 0) & np.where(pocket, across == Colour.GREEN, straight)
+    pocket = ground.roads.turn_lane[lane] & ground.roads.inner_lane[lane] & (across != int(Colour.ABSENT))
+    free = [(turn == int(Colour.GREEN)) | (turn == int(Colour.ABSENT)) for turn in (left, right)]
+    sides = free[0] & free[1] & ((left == int(Colour.GREEN)) | (right == int(Colour.GREEN)))
+    straight = np.where(through != int(Colour.ABSENT), through == int(Colour.GREEN), sides)
+    green: Bools = (signal >= 0) & np.where(pocket, across == int(Colour.GREEN), straight)
     return green

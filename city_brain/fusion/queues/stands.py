@@ -13,20 +13,15 @@ import numpy as np
 from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.tracking.associate import assign
 from city_brain.fusion.tracking.objects import ObjectBook
-from city_brain.fusion.tracking.tracks import TrackBook
+from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
 from city_brain.numerics import find_sorted, segment_sum, sin_cos_deg
 from city_brain.observations.rows import Rows
-from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from city_brain.fusion.scene import Ground
-
-VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE)
-IS_VEHICLE = np.isin(np.array(list(ObjectClass)), VEHICLES)
-"""By class code: what keeps to lanes and queues in them."""
 
 SAME_PLACE_M = 3.0
 """Two means of one standing vehicle differ less; two queued vehicles stand farther apart."""

@@ -108,7 +108,8 @@ class SensorBook(msgspec.Struct):
         """Takes the rows of a tick."""
         self.table["fresh"], self.table["row"] = False, -1
         rows = tick.rows
-        at = np.flatnonzero((rows.kind == Kind.SENSOR) & (rows.status == Status.ACTUAL) & np.isfinite(rows.value))
+        actual = (rows.kind == int(Kind.SENSOR)) & (rows.status == int(Status.ACTUAL))
+        at = (actual & np.isfinite(rows.value)).nonzero()[0]
         if len(at):
             channel = self._channels(rows, at)
             for turn in _turns(channel):

@@ -95,7 +95,7 @@ class SilentSources(msgspec.Struct):
 
     def cameras(self, ground: "Ground") -> Bools:
         """Blind cameras, along the map's cameras."""
-        at = np.flatnonzero(self.blind & (self.kind == SourceKind.CAMERA))
+        at = np.flatnonzero(self.blind & (self.kind == int(SourceKind.CAMERA)))
         mask = np.zeros(len(ground.city.cameras), dtype=np.bool_)
         mask[ground.views.camera_index(self.source[at])] = True
         return mask
@@ -131,7 +131,7 @@ class SilentSources(msgspec.Struct):
     def _compare(self, rows: Rows, ground: "Ground") -> None:
         """Asks of every camera whether others see something in its view, and whether it sees something too."""
         at = np.flatnonzero(
-            (rows.kind == Kind.DETECTION) & (rows.status == Status.ACTUAL) & (rows.value >= SURE_DETECTION)
+            (rows.kind == int(Kind.DETECTION)) & (rows.status == int(Status.ACTUAL)) & (rows.value >= SURE_DETECTION)
         )
         if len(at) == 0:
             return
@@ -158,7 +158,7 @@ class SilentSources(msgspec.Struct):
 
     def _camera_slots(self, ground: "Ground") -> Ints:
         """Index into the columns of each camera of the map."""
-        at = np.flatnonzero(self.kind == SourceKind.CAMERA)
+        at = np.flatnonzero(self.kind == int(SourceKind.CAMERA))
         slot = np.zeros(len(at), dtype=np.int64)
         slot[ground.views.camera_index(self.source[at])] = at
         return slot
@@ -168,7 +168,7 @@ class SilentSources(msgspec.Struct):
         usual = np.where(self.period_ms > 0, self.period_ms, self.gap_ms)
         steady = (self.n >= KNOWN_AFTER) & (self.gap_deviation_ms < UNEVEN * np.maximum(self.gap_ms, 1.0))
         late = steady & (silence > BEATS_MISSED * usual + SLACK_MS) & (silence > BEYOND_LONGEST * self.longest_ms)
-        camera = self.kind == SourceKind.CAMERA
+        camera = self.kind == int(SourceKind.CAMERA)
         blind = np.where(camera, (self.doubt >= BLIND_AT) & (self.n >= KNOWN_AFTER), late)
         begins = blind & ~self.blind
         self.blind |= blind

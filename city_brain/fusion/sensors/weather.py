@@ -55,10 +55,10 @@ class Weather(msgspec.Struct):
             return
         channel = self.channel[at]
         read, time_ms = value[channel], last_ms[channel]
-        vane = self.quantity[at] == Quantity.WIND_DIRECTION
+        vane = self.quantity[at] == int(Quantity.WIND_DIRECTION)
         sin, cos = sin_cos_deg(np.where(vane, read, 0.0))
         east, north = np.where(vane, -sin, read), np.where(vane, -cos, 0.0)
-        smoothing = np.where(self.quantity[at] == Quantity.RAIN, RAIN_SMOOTHING_MS, WIND_SMOOTHING_MS)
+        smoothing = np.where(self.quantity[at] == int(Quantity.RAIN), RAIN_SMOOTHING_MS, WIND_SMOOTHING_MS)
         elapsed = (time_ms - self.last_ms[at]).astype(np.float64)
         first = (self.last_ms[at] < 0) | (elapsed > STALE_AFTER_MS)
         gain = np.where(first, 1.0, elapsed / (smoothing + elapsed))

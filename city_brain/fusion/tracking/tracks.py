@@ -18,6 +18,10 @@ from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Column, Floats, Ints
 
+VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE)
+IS_VEHICLE = np.array([cls in VEHICLES for cls in ObjectClass])
+"""By class code: what keeps to lanes and queues in them."""
+
 FORGET_AFTER_MS = 6_000
 MOVING_MPS = 2.0
 STANDING_MPS = 0.7
@@ -76,7 +80,7 @@ class TrackBook(msgspec.Struct):
         table.keep(table["last_ms"] >= tick.start_ms - FORGET_AFTER_MS)
         table["fresh"], table["born"], table["row"] = False, False, -1
         rows = tick.rows
-        at = (rows.kind == Kind.DETECTION).nonzero()[0]
+        at = (rows.kind == int(Kind.DETECTION)).nonzero()[0]
         if len(at) == 0:
             return
         index = self._index(rows, at, tick.time_ms, views)

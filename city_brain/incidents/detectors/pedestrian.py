@@ -72,26 +72,34 @@ class PedestrianOnCarriageway:
         objects = scene.objects.table
         if objects.n == 0:
             return []
-        at = np.flatnonzero(objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (objects["lane"] >= 0))
-        if len(at):
-            crosswalk = scene.ground.views.near_crosswalk(objects["x"][at], objects["y"][at])
-            inside = scene.ground.views.in_intersection(objects["x"][at], objects["y"][at]) >= 0
-            at = at[(crosswalk > limits.crosswalk_m) & ~inside]
+        at = self._on_lanes(scene)
         if len(at):
             self._weigh(scene, at)
         people.keep(people["weight"] > -1.0)
+        if people.n == 0:
+            return []
         index = find_sorted(objects["id"], people["object_id"])
         confidence = objects["conf_sum"][index] / np.maximum(objects["n_rows"][index], 1)
         good = (index >= 0) & (people["weight"] > 0.5) & (confidence >= limits.confidence_min)
         return [self._finding(scene, int(k), int(index[k])) for k in np.flatnonzero(good)]
 
+    def _on_lanes(self, scene: Scene) -> Ints:
+        """People inside a lane, or beside it and followed already; away from crosswalks and junctions."""
+        limits, objects, views = self.parameters, scene.objects.table, scene.ground.views
+        person = objects["fresh"] & (objects["cls"] == int(ObjectClass.PERSON)) & (objects["lane"] >= 0)
+        at: Ints = person.nonzero()[0]
+        known = find_sorted(self.state.people["object_id"], objects["id"][at]) >= 0
+        at = at[known | (np.abs(objects["offset_m"][at]) < limits.edge_m)]
+        if len(at):
+            at = at[views.near_crosswalk(objects["x"][at], objects["y"][at]) > limits.crosswalk_m]
+        if len(at):
+            at = at[views.in_intersection(objects["x"][at], objects["y"][at]) < 0]
+        return at
+
     def _weigh(self, scene: Scene, at: Ints) -> None:
         limits, objects, now_ms = self.parameters, scene.objects.table, scene.now_ms
         depth = limits.edge_m - np.abs(objects["offset_m"][at])
         weight = self._look(scene, at, depth)
-        known = find_sorted(self.state.people["object_id"], objects["id"][at]) >= 0
-        kept = known | (depth > 0)
-        at, depth, weight = at[kept], depth[kept], weight[kept]
         person = follow(
             self.state.people, objects["id"][at], first_ms=now_ms, last_ms=now_ms, weight=0.0, n=0, depth_m=0.0,
         )  # fmt: skip
@@ -103,18 +111,23 @@ class PedestrianOnCarriageway:
 
     def _look(self, scene: Scene, at: Ints, depth: Floats) -> Floats:
         """The weight (n,) of one tick's look at people inside the lane by `depth` (n,) metres."""
-        limits, objects = self.parameters, scene.objects.table
-        speed = objects["speed"][at]
+        limits = self.parameters
         sigma = limits.sigma_near_m + limits.sigma_per_m * self._range_m(scene, at)
         strength = 0.5 * (depth / sigma) ** 2
         weight = np.where(depth > 0, np.minimum(strength, 6.0), -np.minimum(strength, 6.0)) - limits.outside_weight
+        inside = (weight > 0).nonzero()[0]
+        if len(inside):
+            weight[inside] *= self._factor(scene, at[inside])
+        look: Floats = limits.share_of_look * weight
+        return look
+
+    def _factor(self, scene: Scene, at: Ints) -> Floats:
+        """What a look counts (n,) at people who stand or walk fast, whom a camera misses, who are in company."""
+        limits, speed, unseen = self.parameters, scene.objects.table["speed"][at], self.parameters.unseen_factor
         factor = np.where(speed < limits.standing_mps, limits.standing_factor, 1.0)
         factor = np.where(speed > limits.walking_mps, limits.walking_factor, factor)
-        unseen = limits.unseen_factor
         factor = factor * np.array([1.0, unseen, unseen * unseen])[self._missed_by(scene, at)]
-        factor = np.where(self._company(scene, at) >= limits.company, limits.company_factor, factor)
-        look: Floats = limits.share_of_look * np.where(weight > 0, weight * factor, weight)
-        return look
+        return np.where(self._company(scene, at) >= limits.company, limits.company_factor, factor)
 
     def _range_m(self, scene: Scene, at: Ints) -> Floats:
         """Distance (n,) at which the nearest camera sees each, read back from its usual spread."""
@@ -132,7 +145,7 @@ class PedestrianOnCarriageway:
     def _company(self, scene: Scene, at: Ints) -> Ints:
         """How many other people (n,) are near each."""
         objects = scene.objects.table
-        all_people = np.flatnonzero(objects["fresh"] & (objects["cls"] == ObjectClass.PERSON))
+        all_people = np.flatnonzero(objects["fresh"] & (objects["cls"] == int(ObjectClass.PERSON)))
         x, y = objects["x"], objects["y"]
         i, _ = near_pairs(x[at], y[at], x[all_people], y[all_people], self.parameters.company_m)
         return np.bincount(i, minlength=len(at)) - 1

@@ -84,10 +84,12 @@ class RedLightRunning:
         waiting, limits = self.state.waiting, self.parameters
         if waiting.n == 0:
             return
-        after_ms = waiting["cross_ms"] + int(1000 * limits.red_after_s)
+        cross_ms, after_ms = waiting["cross_ms"], waiting["cross_ms"] + int(1000 * limits.red_after_s)
         spoken = scene.signals.last_ms[waiting["signal"]] >= after_ms
-        guilty = spoken & self._red(scene, waiting["cross_ms"] - int(1000 * limits.red_before_s))
-        guilty &= self._red(scene, waiting["cross_ms"]) & self._red(scene, after_ms)
+        guilty = spoken.copy()
+        if spoken.any():
+            moments = np.stack([cross_ms - int(1000 * limits.red_before_s), cross_ms, after_ms])[:, spoken]
+            guilty[spoken] = self._red(scene, waiting["signal"][spoken], waiting["slot"][spoken], moments)
         if guilty.any():
             self.state.violations.append(
                 int(np.count_nonzero(guilty)), **{name: waiting[name][guilty] for name in _SCHEMA}
@@ -95,9 +97,11 @@ class RedLightRunning:
         patient = waiting["cross_ms"] >= scene.now_ms - 1000 * limits.decide_within_s
         waiting.keep(~spoken & patient)
 
-    def _red(self, scene: Scene, moment_ms: Ints) -> Bools:
-        waiting = self.state.waiting
-        red: Bools = scene.signals.colour(waiting["signal"], waiting["slot"], moment_ms) == Colour.RED
+    def _red(self, scene: Scene, signal: Ints, slot: Ints, moments_ms: Ints) -> Bools:
+        """Whether lamps (n,) were red at all of their moments (k, n)."""
+        k = len(moments_ms)
+        shown = scene.signals.colour(np.tile(signal, k), np.tile(slot, k), moments_ms.reshape(-1))
+        red: Bools = (shown == int(Colour.RED)).reshape(k, -1).all(axis=0)
         return red
 
     def _finding(self, scene: Scene, intersection: int) -> Finding:

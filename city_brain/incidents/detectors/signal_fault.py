@@ -120,10 +120,12 @@ class SignalFault:
         since, unbroken = book.showing_since()
         last, mode = book.last_ms, book.mode[:, -1]
         lamps = unpack_lamps(book.lamps[:, -1])
-        lit = lamps != Colour.ABSENT
+        lit = lamps != int(Colour.ABSENT)
         arms = np.count_nonzero(lit.reshape(len(lit), -1, LAMPS_PER_SIDE).any(axis=2), axis=1)
-        all_red = (arms >= 2) & np.all(~lit | (lamps == Colour.RED), axis=1)
-        all_off = np.any(lit, axis=1) & np.all(~lit | (lamps == Colour.OFF) | (lamps == Colour.FLASHING), axis=1)
+        all_red = (arms >= 2) & np.all(~lit | (lamps == int(Colour.RED)), axis=1)
+        all_off = np.any(lit, axis=1) & np.all(
+            ~lit | (lamps == int(Colour.OFF)) | (lamps == int(Colour.FLASHING)), axis=1
+        )
         shown_ms = np.where(last == NO_TIME, 0, last - since)
         self._learn_runs(book, since, all_red, unbroken)
         says_so = (np.isin(mode, _FAULTY_MODES) | all_off) & (self._mode_ms(scene, last) >= 1000 * limits.mode_for_s)
@@ -132,11 +134,11 @@ class SignalFault:
             state.longest_all_red_ms + 1000 * limits.all_red_margin_s,
             1000 * limits.all_red_unknown_s,
         )
-        red = all_red & ~says_so & (mode != Mode.MANUAL) & (shown_ms > red_limit)
+        red = all_red & ~says_so & (mode != int(Mode.MANUAL)) & (shown_ms > red_limit)
         long = np.maximum(
             state.longest_run_ms * limits.stuck_factor, state.longest_run_ms + 1000 * limits.stuck_margin_s
         )
-        stuck = (mode == Mode.AUTO) & ~all_red & unbroken & state.regularity.fixed()
+        stuck = (mode == int(Mode.AUTO)) & ~all_red & unbroken & state.regularity.fixed()
         stuck &= (state.runs >= limits.known_runs_min) & (shown_ms > long)
         for what, mask, weight in (
             ("controller_reports", says_so, limits.mode_weight),
@@ -165,7 +167,7 @@ class SignalFault:
 
     def _learn_runs(self, book: SignalBook, since: Ints, all_red: Bools, unbroken: Bools) -> None:
         """When the lamps change, the run that ended becomes known."""
-        state, automatic = self.state, book.mode[:, -1] == Mode.AUTO
+        state, automatic = self.state, book.mode[:, -1] == int(Mode.AUTO)
         ended = (since != state.run_since_ms) & (state.run_since_ms != NO_TIME) & unbroken
         length = since - state.run_since_ms
         usual = ended & (length < 240_000) & (length > 0)
@@ -230,9 +232,9 @@ class SignalFault:
         """Which crossings (n,) the programme forbids before, at and after the line."""
         crossings, limits = self.state.crossings, self.parameters
         slot, moment = crossings["slot"][mine], crossings["cross_ms"][mine]
-        red: Bools = cycle.colour(slot, moment) == Colour.RED
+        red: Bools = cycle.colour(slot, moment) == int(Colour.RED)
         for shift in (-int(1000 * limits.red_before_s), int(1000 * limits.red_after_s)):
-            red &= cycle.colour(slot, moment + shift) == Colour.RED
+            red &= cycle.colour(slot, moment + shift) == int(Colour.RED)
         return red
 
     def _binomial(self, on_red: int, crossings: int) -> float:

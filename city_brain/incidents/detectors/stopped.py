@@ -111,7 +111,7 @@ class StoppedVehicle:
         flows = column["overtaken"] >= limits.overtakers_enough
         seconds = column["free_s"] + column["dim_s"] * np.where(flows, 1.0, limits.out_of_view_share)
         seconds += column["beside_s"] * limits.beside_share
-        needed = np.where(column["cls"] == ObjectClass.BUS, limits.unexplained_bus_s, limits.unexplained_s)
+        needed = np.where(column["cls"] == int(ObjectClass.BUS), limits.unexplained_bus_s, limits.unexplained_s)
         needed = np.where(column["arrived"], needed, np.maximum(needed, limits.unexplained_unwitnessed_s))
         jammed = scene.queues.filling.fill[column["road"]] >= limits.jam_fill
         needed = np.where(jammed, np.maximum(needed, limits.unexplained_jam_s), needed)

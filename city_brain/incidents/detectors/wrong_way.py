@@ -10,15 +10,14 @@ import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
+from city_brain.fusion.tracking.tracks import IS_VEHICLE
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources
 from city_brain.numerics import find_sorted
-from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
-from city_brain.types import Bools, Floats, Ints
+from city_brain.types import Floats, Ints
 
-_VEHICLES = (ObjectClass.CAR, ObjectClass.TRUCK, ObjectClass.BUS, ObjectClass.MOTORCYCLE)
 _SCHEMA = {
     "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "n": np.int64, "cameras": np.float64,
     "nearest_m": np.float64,
@@ -65,21 +64,26 @@ class WrongWay:
         objects = scene.objects.table
         if objects.n == 0:
             return []
-        at = np.flatnonzero(self._opposing(scene))
+        at = self._opposing(scene)
         if len(at):
             self._follow(scene, at)
+        if runs.n == 0:
+            return []
         index = find_sorted(objects["id"], runs["object_id"])
         turned = (index >= 0) & objects["fresh"][index] & (objects["speed"][index] > self.parameters.speed_min_mps)
         runs.keep(~turned | (runs["last_ms"] == now_ms))
         return self._findings(scene)
 
-    def _opposing(self, scene: Scene) -> Bools:
+    def _opposing(self, scene: Scene) -> Ints:
+        """Vehicles that drive against their nearest lane, outside of junctions."""
         objects, limits = scene.objects.table, self.parameters
         along = objects["ux"] * objects["hx"] + objects["uy"] * objects["hy"]
-        mask: Bools = objects["fresh"] & (objects["speed"] >= limits.speed_min_mps) & (objects["lane"] >= 0)
-        mask &= (along < -limits.opposes_cos) & np.isin(objects["cls"], _VEHICLES)
-        mask[mask] &= scene.ground.views.in_intersection(objects["x"][mask], objects["y"][mask]) < 0
-        return mask
+        mask = objects["fresh"] & (objects["speed"] >= limits.speed_min_mps) & (objects["lane"] >= 0)
+        mask &= (along < -limits.opposes_cos) & IS_VEHICLE[objects["cls"]]
+        at = mask.nonzero()[0]
+        if len(at):
+            at = at[scene.ground.views.in_intersection(objects["x"][at], objects["y"][at]) < 0]
+        return at
 
     def _follow(self, scene: Scene, at: Ints) -> None:
         objects, runs, now_ms = scene.objects.table, self.state.runs, scene.now_ms

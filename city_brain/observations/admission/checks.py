@@ -160,7 +160,7 @@ def _position(batch: _Batch) -> None:
     common, table, mapped, on_map = batch.sent.common, batch.table, batch.mapped, batch.on_map
     batch.columns["source"] = _source_keys(batch)
     batch.columns["sigma"] = _position_error(batch)
-    detection = common.kind == Kind.DETECTION
+    detection = common.kind == int(Kind.DETECTION)
     usable = (np.abs(common.lon) <= 180.0) & (np.abs(common.lat) <= 90.0)
     if not usable.all():
         unsaid = np.isnan(common.lon) & np.isnan(common.lat)
@@ -251,7 +251,7 @@ def _sensors(batch: _Batch) -> None:
     batch.refuse(np.isnan(scale), Quarantine.UNIT, rows)
     batch.refuse(~((value >= LOW[quantity]) & (value <= HIGH[quantity])), Quarantine.VALUE, rows)
     batch.put("code", rows, quantity)
-    batch.put("value", rows, np.where((quantity == Quantity.WIND_DIRECTION) & (value == 360.0), 0.0, value))
+    batch.put("value", rows, np.where((quantity == int(Quantity.WIND_DIRECTION)) & (value == 360.0), 0.0, value))
 
 
 _SEEN: Final = np.array(LAMP_SEEN, dtype=np.uint8)

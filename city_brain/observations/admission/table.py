@@ -49,7 +49,7 @@ class AdmissionTable:
         """The table of a map."""
         sources, xy = city.sources, city.source_xy
         near = CAMERA_RANGES * city.source_range_m + CAMERA_MARGIN_M
-        reach_m = np.where(city.source_kind == SourceKind.CAMERA, near, MAPPED_MARGIN_M)
+        reach_m = np.where(city.source_kind == int(SourceKind.CAMERA), near, MAPPED_MARGIN_M)
         quantity = [QUANTITY_CODES.get(source.quantity, -1) if isinstance(source, Sensor) else -1 for source in sources]
         unit = [UNIT_CODES.get(source.unit, -1) if isinstance(source, Sensor) else -1 for source in sources]
         west, south, east, north = city.box

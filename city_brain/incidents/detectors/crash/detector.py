@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from city_brain.city.grid.pairs import near_pairs
-from city_brain.fusion.queues.stands import IS_VEHICLE
 from city_brain.fusion.scene import Scene
+from city_brain.fusion.tracking.tracks import IS_VEHICLE
 from city_brain.incidents.detectors.crash.bang import Ears, Hearing
 from city_brain.incidents.detectors.crash.parameters import CrashParameters
 from city_brain.incidents.detectors.crash.weighing import Candidate, Weighed, stands_of, weigh

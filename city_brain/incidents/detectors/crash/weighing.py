@@ -130,7 +130,7 @@ def _second(
 def _count_people(candidates: Sequence[Candidate], x: Floats, y: Floats, scene: Scene, limits: CrashParameters) -> None:
     """Notes people who stand about on the road beside the stopped vehicles, away from any crosswalk."""
     objects, now_ms = scene.objects.table, scene.now_ms
-    mask = objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (objects["lane"] >= 0)
+    mask = objects["fresh"] & (objects["cls"] == int(ObjectClass.PERSON)) & (objects["lane"] >= 0)
     mask &= (objects["standing_since_ms"] >= 0) & (objects["n_rows"] >= 3) & _on_road(objects, limits)
     people = mask.nonzero()[0]
     near = Neighbours.within(x, y, objects["x"][people], objects["y"][people], limits.people_m)

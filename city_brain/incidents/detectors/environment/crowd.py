@@ -10,7 +10,7 @@ import math
 import msgspec
 import numpy as np
 
-from city_brain.city.grid.pairs import near_pairs
+from city_brain.city.grid.pairs import Neighbours, near_pairs
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.environment.readings import distance_m, near, reading
 from city_brain.incidents.hypothesis import Evidence, Finding
@@ -93,7 +93,9 @@ class Crowd:
     def _company(self, scene: Scene) -> tuple[Ints, Ints]:
         """People who stand or stroll, as indices of objects (n,), and how many there are within reach of each (n,)."""
         limits, objects = self.parameters, scene.objects.table
-        calm = objects["fresh"] & (objects["cls"] == ObjectClass.PERSON) & (objects["speed"] <= limits.strolling_mps)
+        calm = (
+            objects["fresh"] & (objects["cls"] == int(ObjectClass.PERSON)) & (objects["speed"] <= limits.strolling_mps)
+        )
         people = np.flatnonzero(calm)
         people = people[objects["conf_sum"][people] >= limits.confidence_min * objects["n_rows"][people]]
         if len(people) < limits.notable:
@@ -107,14 +109,15 @@ class Crowd:
         limits, objects, places = self.parameters, scene.objects.table, self.state.places
         x, y = objects["x"][people], objects["y"][people]
         free = np.ones(len(people), dtype=np.bool_)
-        for k in np.lexsort((objects["id"][people], -company)).tolist():
-            if company[k] < limits.notable:
-                break
+        dense = (company >= limits.notable).nonzero()[0]
+        dense = dense[np.lexsort((objects["id"][people[dense]], -company[dense]))]
+        near = Neighbours.within(x[dense], y[dense], x, y, 2.0 * limits.company_m)
+        for rank, k in enumerate(dense.tolist()):
             if not free[k]:
                 continue
-            away2 = (x - x[k]) ** 2 + (y - y[k]) ** 2
-            group = away2 <= limits.company_m * limits.company_m
-            free[away2 <= 4.0 * limits.company_m * limits.company_m] = False
+            around = near.of(rank)
+            free[around] = False
+            group = around[(x[around] - x[k]) ** 2 + (y[around] - y[k]) ** 2 <= limits.company_m * limits.company_m]
             place = self._place(scene.now_ms, float(x[group].mean()), float(y[group].mean()))
             if company[k] > places["now"][place]:
                 places["now"][place], places["member"][place] = company[k], objects["id"][people[k]]

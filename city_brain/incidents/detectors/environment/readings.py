@@ -38,9 +38,8 @@ def near(sensors: SensorBook, channels: Ints, x: float, y: float, radius_m: floa
     """Those of `channels` within `radius_m` of a place, nearest first."""
     dx, dy = sensors.table["x"][channels] - x, sensors.table["y"][channels] - y
     distance2 = dx * dx + dy * dy
-    order = np.argsort(distance2, kind="stable")
-    order = order[distance2[order] <= radius_m * radius_m]
-    found: Ints = channels[order]
+    within = (distance2 <= radius_m * radius_m).nonzero()[0]
+    found: Ints = channels[within[distance2[within].argsort(kind="stable")]]
     return found
 
 

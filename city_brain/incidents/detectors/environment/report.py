@@ -81,7 +81,7 @@ class PersonReport:
         self.state.reports = [
             report for report in self.state.reports if scene.now_ms - report.last_ms <= 1000 * limits.keep_s
         ]
-        for row in np.flatnonzero(scene.tick.rows.kind == Kind.REPORT).tolist():
+        for row in np.flatnonzero(scene.tick.rows.kind == int(Kind.REPORT)).tolist():
             self._take(scene, row)
         return [self._finding(report) for report in self.state.reports]
 

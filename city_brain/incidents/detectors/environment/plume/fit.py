@@ -33,7 +33,15 @@ _STRENGTH_PENALTY = np.array([(math.log(float(q) / _USUAL_G_S) / _STRENGTH_SPREA
 _UPWIND_M = np.array([-15.0, 0.0, 12, 25, 40, 58, 80, 105, 135, 170, 210, 260, 320, 390, 470, 570, 690, 830])
 _ASIDE = np.linspace(-1.0, 1.0, 15)
 _ASIDE_SHARE, _ASIDE_M = 0.55, 45.0
+_HALF_M = _ASIDE_SHARE * np.maximum(_UPWIND_M, 0.0) + _ASIDE_M
+_WIDE_UPWIND_M, _WIDE_ASIDE_M = np.repeat(_UPWIND_M, len(_ASIDE)), (_HALF_M[:, None] * _ASIDE).reshape(-1)
+_WIDE_AREA = np.repeat(np.gradient(_UPWIND_M) * _HALF_M, len(_ASIDE))
+"""The first grid: a fan of places upwind of the strongest sensor, and how much ground each stands for."""
+
 _FINE = np.linspace(-2.5, 2.5, 13)
+_FINE_EAST, _FINE_NORTH = np.repeat(_FINE, len(_FINE)), np.tile(_FINE, len(_FINE))
+"""The next grids, in spreads of the one before."""
+
 _LEAST_SPREAD_M = 8.0
 _OUTSIDE_M = 100.0
 _PRIOR_AREA_M2 = 500_000.0
@@ -80,17 +88,11 @@ class Fit:
 def fit_source(air: Air, wind: Wind) -> Fit:
     """Finds the one source that explains `air`; at least one sensor must have an excess."""
     strongest = int(np.argmax(np.where(np.isfinite(air.since_s), air.excess, -np.inf)))
-    upwind = np.repeat(_UPWIND_M, len(_ASIDE))
-    half = _ASIDE_SHARE * np.maximum(_UPWIND_M, 0.0) + _ASIDE_M
-    aside = (half[:, None] * _ASIDE).reshape(-1)
-    x = air.x[strongest] - upwind * wind.east - aside * wind.north
-    y = air.y[strongest] - upwind * wind.north + aside * wind.east
-    width = np.gradient(_UPWIND_M)
-    area = np.repeat(width * half, len(_ASIDE))
-    mx, my, sx, sy = _moments(x, y, area * _likelihood(air, wind, x, y))
+    x = air.x[strongest] - _WIDE_UPWIND_M * wind.east - _WIDE_ASIDE_M * wind.north
+    y = air.y[strongest] - _WIDE_UPWIND_M * wind.north + _WIDE_ASIDE_M * wind.east
+    mx, my, sx, sy = _moments(x, y, _WIDE_AREA * _likelihood(air, wind, x, y))
     for _ in range(2):
-        ax, ay = (np.repeat(_FINE, len(_FINE)), np.tile(_FINE, len(_FINE)))
-        x, y = mx + ax * max(sx, _LEAST_SPREAD_M), my + ay * max(sy, _LEAST_SPREAD_M)
+        x, y = mx + _FINE_EAST * max(sx, _LEAST_SPREAD_M), my + _FINE_NORTH * max(sy, _LEAST_SPREAD_M)
         mx, my, sx, sy = _moments(x, y, _likelihood(air, wind, x, y))
     return _describe(air, wind, mx, my, max(sx, _LEAST_SPREAD_M), max(sy, _LEAST_SPREAD_M))
 
@@ -144,8 +146,9 @@ def _moments(x: Floats, y: Floats, weight: Floats) -> tuple[float, float, float,
 def _likelihood(air: Air, wind: Wind, x: Floats, y: Floats) -> Floats:
     """Relative likelihood (places,) of the source being at each place."""
     unit, _, weight, late = _expected(air, wind, x, y)
-    misfit = (_misfit(air, unit[:, :, None] * _STRENGTHS) * weight[:, :, None]).sum(axis=1) + _STRENGTH_PENALTY
-    best = misfit.min(axis=1) + late
+    misfit = _misfit(air, unit[:, :, None] * _STRENGTHS)
+    misfit *= weight[:, :, None]
+    best = (misfit.sum(axis=1) + _STRENGTH_PENALTY).min(axis=1) + late
     return fall(0.5 * (best - best.min())) * _inside(air, x, y)
 
 
@@ -165,8 +168,15 @@ def _expected(air: Air, wind: Wind, x: Floats, y: Floats) -> tuple[Floats, Float
 def _misfit(air: Air, predicted: Floats) -> Floats:
     """Squared misfit, bounded, of predictions whose last axis but one is the sensors."""
     excess, noise = air.excess[:, None], air.noise[:, None]
-    scale2 = noise * noise + (0.5 * MODEL_ERROR * (excess + predicted)) ** 2
-    z2 = (excess - predicted) ** 2 / scale2
-    clean = ~np.isfinite(air.since_s)[:, None]
-    bounded: Floats = np.where(clean, z2 / (1.0 + z2 / _CLEAN_Z2), z2)
-    return bounded
+    scale2 = excess + predicted
+    scale2 *= 0.5 * MODEL_ERROR
+    scale2 *= scale2
+    scale2 += noise * noise
+    z2 = excess - predicted
+    z2 *= z2
+    z2 /= scale2
+    bounded = np.divide(z2, _CLEAN_Z2, out=scale2)
+    bounded += 1.0
+    np.divide(z2, bounded, out=bounded)
+    np.copyto(z2, bounded, where=~np.isfinite(air.since_s)[:, None])
+    return z2

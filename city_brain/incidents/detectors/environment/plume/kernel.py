@@ -41,7 +41,7 @@ def fall(z: Floats) -> Floats:
     """Close to exp(-z) for z >= 0, by multiplications only, with the same bits everywhere; the tail is fatter."""
     base = 1.0 / (1.0 + z / 32.0)
     for _ in range(5):
-        base = base * base
+        base *= base
     return base
 
 

@@ -80,7 +80,7 @@ class Pollution:
             state.sources.forget(scene.now_ms - round(1000 * limits.forget_s), state.hot)
             for quantity in np.unique(table["quantity"]).tolist():
                 state.sources.explain(scene, state.hot, Quantity(quantity))
-        standing = np.unique(table["of"][table["hot"]]).tolist()
+        standing = dict.fromkeys(table["of"][table["hot"]].tolist())
         found = [source for source in state.sources.known if source.number in standing and not source.fixed]
         return [self._finding(scene, source) for source in found if len(state.hot.telling(source.number))]
 
@@ -89,8 +89,9 @@ class Pollution:
         fires.step(scene, (ObjectClass.SMOKE, ObjectClass.FIRE), limits.fire_reach_m, limits.fire_keep_s)
         of = fires.table["seconds_of"]
         both = np.minimum(of[:, ObjectClass.SMOKE], of[:, ObjectClass.FIRE]) >= limits.fire_both_seconds
-        for place in np.flatnonzero(both | (fires.table["seconds"] >= limits.fire_seconds)).tolist():
-            self.state.sources.see(scene, fires, place)
+        sure = (both | (fires.table["seconds"] >= limits.fire_seconds)).nonzero()[0]
+        if len(sure):
+            self.state.sources.see(scene, fires, sure.tolist())
 
     def _finding(self, scene: Scene, source: Source) -> Finding:
         limits, hot = self.parameters, self.state.hot

@@ -16,6 +16,9 @@ REACH_M = 1_000.0
 """Sensors farther from a plume's strongest sensor say nothing about its source."""
 
 STRENGTH_FACTOR = 4.0
+FARTHEST_M = 5_000.0
+"""A plume is taken to reach no farther: beyond, no instrument tells it from the city's air."""
+
 ASIDE_SHARE = 0.18
 """Tangent of how far off the mean wind air may travel: 10 degrees."""
 
@@ -76,6 +79,10 @@ class Source(msgspec.Struct):
         if self.wind_n == 0 or length < 0.2 * self.wind_n:
             return None
         return Wind(self.wind_east / length, self.wind_north / length, self.wind_speed / self.wind_n)
+
+    def may_reach(self, x: float, y: float) -> bool:
+        """Whether a place is so near that it may add something there."""
+        return (x - self.x) ** 2 + (y - self.y) ** 2 <= FARTHEST_M**2
 
     def adds(self, x: Floats, y: Floats, now_ms: Ints | int) -> Floats:
         """What it adds (n,) in ug/m3 at places (n,) by a time."""

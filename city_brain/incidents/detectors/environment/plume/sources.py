@@ -55,22 +55,28 @@ class Sources(msgspec.Struct):
                 self._improve(scene, hot, source, rows)
                 self._unite(scene, hot, source)
 
-    def see(self, scene: Scene, fires: Places, place: int) -> None:
-        """Takes a fire that cameras see or saw, one of the `fires`, as a source of dust."""
-        x, y, first_ms, last_ms = (fires.table[name][place].item() for name in ("x", "y", "first_ms", "last_ms"))
+    def see(self, scene: Scene, fires: Places, which: list[int]) -> None:
+        """Takes those of the `fires` that cameras surely see or saw as sources of dust."""
+        seen: dict[int, list[Source]] = {}
         for source in self.known:
-            if source.fixed and source.since_ms == first_ms and abs(source.x - x) + abs(source.y - y) < SAME_FIRE_M:
-                break
-        else:
-            source = Source(self.next_number, int(Quantity.PM2_5), True, x, y, 5.0, 0.0, first_ms, first_ms)
-            source.look(scene)
-            self.next_number += 1
-            self.known.append(source)
-        source.end_ms = STILL_GIVES if scene.now_ms - last_ms < LATE_MS else last_ms
+            if source.fixed:
+                seen.setdefault(source.since_ms, []).append(source)
+        for place in which:
+            x, y, first_ms, last_ms = (fires.table[name][place].item() for name in ("x", "y", "first_ms", "last_ms"))
+            for source in seen.get(first_ms, []):
+                if abs(source.x - x) + abs(source.y - y) < SAME_FIRE_M:
+                    break
+            else:
+                source = Source(self.next_number, int(Quantity.PM2_5), True, x, y, 5.0, 0.0, first_ms, first_ms)
+                source.look(scene)
+                self.next_number += 1
+                self.known.append(source)
+                seen.setdefault(first_ms, []).append(source)
+            source.end_ms = STILL_GIVES if scene.now_ms - last_ms < LATE_MS else last_ms
 
     def forget(self, before_ms: int, hot: HotSensors) -> None:
         """Forgets sources that explain no sensor any more and began before a time."""
-        used = np.unique(hot.table["of"]).tolist()
+        used = dict.fromkeys(hot.table["of"].tolist())
         self.known = [s for s in self.known if s.number in used or s.since_ms >= before_ms]
 
     def _of(self, quantity: Quantity) -> list[Source]:
@@ -100,12 +106,15 @@ class Sources(msgspec.Struct):
         """Gives a sensor to a source that explains it, placed anew, better than a further source would."""
         table, sensors = hot.table, scene.sensors.table
         channel = int(table["channel"][row])
+        x, y = float(sensors["x"][channel]), float(sensors["y"][channel])
         best, chosen, place = 0.0, None, None
         for source in self._of(quantity):
-            wind = source.wind
-            if source.fixed or wind is None or source.end_ms != STILL_GIVES:
+            if source.fixed or source.end_ms != STILL_GIVES:
                 continue
-            if (source.x - sensors["x"][channel]) ** 2 + (source.y - sensors["y"][channel]) ** 2 > REACH_M**2:
+            if (source.x - x) ** 2 + (source.y - y) ** 2 > REACH_M**2:
+                continue
+            wind = source.wind
+            if wind is None:
                 continue
             own = hot.telling(source.number)
             if len(own) == 0:
@@ -130,7 +139,7 @@ class Sources(msgspec.Struct):
         excess = table["mean"][row : row + 1] * MICROGRAMS_PER_UNIT[quantity]
         x, y, first_ms = sensors["x"][channel], sensors["y"][channel], table["first_ms"][row : row + 1]
         for source in self._of(quantity):
-            if source.explains(x, y, excess, first_ms)[0]:
+            if source.may_reach(float(x[0]), float(y[0])) and source.explains(x, y, excess, first_ms)[0]:
                 table["of"][row], table["tells"][row] = source.number, False
                 return True
         return False
@@ -142,8 +151,12 @@ class Sources(msgspec.Struct):
         if source.fixed or wind is None or len(rows) == 0:
             return
         for older in self._of(Quantity(source.quantity)):
+            if older.number >= source.number or older.fixed or older.end_ms != STILL_GIVES:
+                continue
+            if (source.x - older.x) ** 2 + (source.y - older.y) ** 2 > (2.0 * REACH_M) ** 2:
+                continue
             theirs = hot.telling(older.number)
-            if older.number >= source.number or older.fixed or older.end_ms != STILL_GIVES or len(theirs) == 0:
+            if len(theirs) == 0:
                 continue
             together = self._fit(scene, hot, older, np.append(theirs, rows), wind, source.number)
             apart = older.log_evidence + source.log_evidence + SECOND_SOURCE_LOG_ODDS
@@ -204,7 +217,7 @@ class Sources(msgspec.Struct):
             excess[place], since_s[place] = table["mean"][row], table["first_ms"][row] / 1000.0
         others = np.zeros(len(at))
         for other in self._of(quantity):
-            if other.number not in (source.number, besides):
+            if other.number not in (source.number, besides) and other.may_reach(x, y):
                 others += other.adds(sensors["x"][at], sensors["y"][at], scene.now_ms)
         excess = np.maximum(excess * unit - others, 0.0)
         noise = sensors["spread"][at] * unit + 0.5 * others
