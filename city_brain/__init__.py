@@ -9,6 +9,8 @@ The street, in travelling order (each package imports only from those before it)
     incidents     what it means
     feeds         what subscribers are told
     pipeline      the journey as one literal
+    runner        all of it in one process
+    distributed   the same cut into programs that talk through logs
 
 Around it: `sources` (we read), `synth` (a city of our own), `scoring` (how good was it), `wire` (bytes between
 programs), `servers` (they call us), `cli` (people call us).

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from city_brain.canonical import content_id
+from city_brain.city.city_map import CityMap
+from city_brain.city.loading import fingerprint
 from city_brain.city.routing import Routing
 from city_brain.errors import StateError
 from city_brain.fusion.crossings import CrossingBook
@@ -85,6 +88,23 @@ class Reading:
     ended: Table
     failed: tuple[str, ...] = ()
     """Incident types whose detector raised in this tick and was skipped."""
+
+
+def versions_of(city: CityMap, types: IncidentTypes, settings: TickSettings) -> dict[str, str]:
+    """What decides beside the rows: hashes of map, types and ticks, for records and snapshots."""
+    return {
+        "map": fingerprint(city),
+        "ticks": content_id(msgspec.to_builtins(settings)),
+        "types": types.fingerprint,
+    }
+
+
+def partitions_of(routing: Routing, rows: Rows) -> Bools:
+    """The partitions (n, P) that get each row (n,): those of its source, or near it where the map lacks the source."""
+    reached = routing.partitions_of(rows.source)
+    unmapped = routing.home(rows.source) < 0
+    reached[unmapped] = routing.partitions_near(rows.x[unmapped], rows.y[unmapped])
+    return reached
 
 
 class Engine:

@@ -22,10 +22,10 @@ from city_brain.observations.admission import AdmissionTable, admit
 from city_brain.observations.columns import Observations
 from city_brain.observations.counters import Counters
 from city_brain.observations.rows import Rows
-from city_brain.pipeline import Engine, Reading
+from city_brain.pipeline import Engine, Reading, partitions_of, versions_of
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
-from city_brain.types import Bools, Ints
+from city_brain.types import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,12 @@ class Runner:
             for partition in range(partitions)
         ]
         self._desk_settings = desk or DeskSettings()
-        self.desk = Desk(city, ground.city, types, self._desk_settings)
+        self.versions = versions_of(ground.city, types, self.settings)
+        self.desk = self._new_desk(None)
         self.door = Counters()
+
+    def _new_desk(self, state: DeskState | None) -> Desk:
+        return Desk(self.city, self.ground.city, self.types, self._desk_settings, self.versions, state)
 
     def read(self, raw_partition: int, observations: Observations, offset: int | Ints) -> None:
         """Takes a batch that follows the last mark of its raw partition; `offset` as in `admit`."""
@@ -91,21 +95,19 @@ class Runner:
         if self.routing is None:
             self.engines[0].read(raw_partition, rows)
             return
-        reached = self._partitions_of(self.routing, rows)
+        reached = partitions_of(self.routing, rows)
         for partition, engine in enumerate(self.engines):
             engine.read(raw_partition, rows.take(np.flatnonzero(reached[:, partition])))
-
-    @staticmethod
-    def _partitions_of(routing: Routing, rows: Rows) -> Bools:
-        reached = routing.partitions_of(rows.source)
-        unmapped = routing.home(rows.source) < 0
-        reached[unmapped] = routing.partitions_near(rows.x[unmapped], rows.y[unmapped])
-        return reached
 
     def mark(self, raw_partition: int, mark_ms: int) -> None:
         """Takes a mark of a raw partition."""
         for engine in self.engines:
             engine.mark(raw_partition, mark_ms)
+
+    def begin_at(self, index: int) -> None:
+        """Begins with tick `index` instead of the first row's, before anything is read."""
+        for engine in self.engines:
+            engine.ticker.begin_at(index)
 
     def closed(self) -> Iterator[ClosedTick]:
         """The ticks of the city that are due by now, in order."""
@@ -152,5 +154,5 @@ class Runner:
             raise StateError(f"snapshot: wanted {len(self.engines)} partitions, got {len(state.engines)}")
         for engine, memory in zip(self.engines, state.engines, strict=True):
             engine.restore(memory)
-        self.desk = Desk(self.city, self.ground.city, self.types, self._desk_settings, state=state.desk)
+        self.desk = self._new_desk(state.desk)
         self.door = state.door

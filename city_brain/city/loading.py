@@ -6,6 +6,7 @@ level `origin` [longitude, latitude], WGS-84, fixes the local frame across edits
 the map is taken.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -52,6 +53,11 @@ def load_city(source: Path | str | bytes) -> CityMap:
 def city_to_geojson(city: CityMap) -> bytes:
     """The map as a file: sorted by kind and id, one feature a line, counter-clockwise, in the datum of the map."""
     return b"\n".join(geojson_lines(city)) + b"\n"
+
+
+def fingerprint(city: CityMap) -> str:
+    """A hash of all that the map says, so that two maps can be told apart."""
+    return hashlib.blake2b(city_to_geojson(city), digest_size=16).hexdigest()
 
 
 def _read(data: bytes, name: str) -> CityMap:

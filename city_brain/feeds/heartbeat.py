@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Camera, CityMap, Source
-from city_brain.fusion.sensors.silence import SilentSources
+from city_brain.fusion.sensors.silence import Presence
 
 
 class BlindArea(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +39,17 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """Where nobody looks at present, the largest first."""
 
 
-def heartbeat_of(city: CityMap, silent: Sequence[SilentSources], log_time_ms: int) -> Heartbeat:
-    """The heartbeat of a city whose partitions hold `silent`; a source is live where any partition hears it."""
-    live = np.zeros(len(city.sources), dtype=np.bool_)
-    blind = np.zeros(len(city.sources), dtype=np.bool_)
-    since_ms = np.full(len(city.sources), -1, dtype=np.int64)
-    for part in silent:
-        live |= (part.last_ms >= 0) & ~part.blind
-        blind |= part.blind
-        since_ms = np.maximum(since_ms, np.where(part.blind, part.since_ms, -1))
+def heartbeat_of(city: CityMap, presences: Sequence[Presence], log_time_ms: int) -> Heartbeat:
+    """The heartbeat of a city from what its partitions hear; a source is live where any partition hears it."""
+    count = len(city.sources)
+    live = np.zeros(count, dtype=np.bool_)
+    blind = np.zeros(count, dtype=np.bool_)
+    since_ms = np.full(count, -1, dtype=np.int64)
+    for presence in presences:
+        live |= presence.is_live(count)
+        for at, fell_silent_ms in presence.blind:
+            blind[at] = True
+            since_ms[at] = max(since_ms[at], fell_silent_ms)
     areas = [_blind_area(city, city.sources[at], int(since_ms[at])) for at in np.flatnonzero(blind & ~live)]
     areas.sort(key=lambda area: (-area.radius_m, area.source_id))
     speaking = int(np.count_nonzero(live))

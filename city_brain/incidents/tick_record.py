@@ -8,6 +8,7 @@ import msgspec
 
 from city_brain.canonical import canonical_json
 from city_brain.errors import RecordingError
+from city_brain.fusion.sensors.silence import Presence
 from city_brain.incidents.hypothesis import Finding
 from city_brain.incidents.incident import Incident, incident_line, read_incident
 
@@ -20,6 +21,8 @@ class PartitionTick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     partition: int
     versions: dict[str, str]
     counters: dict[str, int]
+    """Where the rows of this partition have ended so far, by counter and reason."""
+    presence: Presence = Presence()
     findings: tuple[Finding, ...]
 
     def to_bytes(self) -> bytes:

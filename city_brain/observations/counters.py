@@ -38,6 +38,12 @@ class Counters(msgspec.Struct):
         for reason, rows in other.dead_lettered.items():
             self.dead_letter(reason, rows)
 
+    def flat(self) -> dict[str, int]:
+        """The same as one level of numbers; a reason is written `quarantined.clock`."""
+        counts = {"read": self.read, "used": self.used, "late": self.late, "duplicate": self.duplicate}
+        counts |= {f"quarantined.{reason}": rows for reason, rows in self.quarantined.items()}
+        return counts | {f"dead_lettered.{reason}": rows for reason, rows in self.dead_lettered.items()}
+
     @property
     def lost(self) -> int:
         """Rows that reached no tick: quarantined and dead-lettered ones."""

@@ -213,6 +213,8 @@ class DeadLetter(StrEnum):
     PAYLOAD = "payload"
     FIELD = "field"
     ENVELOPE = "envelope"
+    EMPTY = "empty"
+    MARK = "mark"
 
 
 class Quarantine(IntEnum):

@@ -14,6 +14,7 @@ import numpy as np
 from city_brain.errors import RecordingError
 from city_brain.observations.json_twin import Parsed
 from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import DeadLetter
 from city_brain.runner import ClosedTick, Runner
 from city_brain.table import Table
 from city_brain.types import Bools, Ints
@@ -84,7 +85,7 @@ class StreamReader:
             self.marked = True
             self.runner.mark(0, mark_ms)
         else:
-            self.runner.dead_letter("mark")
+            self.runner.dead_letter(DeadLetter.MARK)
 
     def _believed(self, rows: Rows) -> Rows:
         """The rows whose stamp can move log time; the others are quarantined."""

@@ -53,7 +53,7 @@ class CityService:
             if self._stopping:
                 return
             record = closed.record
-            silent = [engine.books.sensors.silent for engine in self.runner.engines]
+            silent = [engine.books.sensors.silent.presence() for engine in self.runner.engines]
             heartbeat = heartbeat_of(self.runner.ground.city, silent, record.due_ms)
             feed.append_from_thread(record.tick, record.incidents, heartbeat)
             told(closed, heartbeat)

@@ -5,7 +5,7 @@ import pytest
 
 from city_brain.feeds.heartbeat import heartbeat_of
 from city_brain.fusion.scene import Ground
-from city_brain.fusion.sensors.silence import SilentSources
+from city_brain.fusion.sensors.silence import Presence, SilentSources
 from city_brain.numerics import find_sorted, hash63
 from tests.city.city_maps import FRAME, built, camera, sensor, square
 from tests.feeds.builders import START_MS
@@ -20,13 +20,13 @@ GROUND = Ground.of(
 )
 
 
-def heard(*names: str, blind: tuple[str, ...] = ()) -> SilentSources:
+def heard(*names: str, blind: tuple[str, ...] = ()) -> Presence:
     """What a partition knows that heard these sources and takes some of them for blind since START_MS."""
     silent = SilentSources.empty(GROUND)
     silent.last_ms[_at(names)] = START_MS
     silent.blind[_at(blind)] = True
     silent.since_ms[_at(blind)] = START_MS
-    return silent
+    return silent.presence()
 
 
 def _at(names: tuple[str, ...]) -> np.ndarray:

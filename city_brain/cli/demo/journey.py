@@ -75,7 +75,7 @@ class Journey:
             self.revisions.append(incident)
             if incident.state == "active" and incident.detected_ms == due_ms:
                 announce(incident)
-        silent = [engine.books.sensors.silent for engine in self.runner.engines]
+        silent = [engine.books.sensors.silent.presence() for engine in self.runner.engines]
         beat = heartbeat_of(self.site.ground.city, silent, due_ms)
         before = {area.source_id for area in self.heartbeat.blind_areas} if self.heartbeat else set()
         going_on = {spell.area.source_id: spell for spell in self.spells}

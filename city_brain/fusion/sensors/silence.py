@@ -43,6 +43,23 @@ BLIND_AT = 4.0
 _LEARN_OVER = 100.0
 
 
+class Presence(msgspec.Struct, frozen=True, array_like=True):
+    """Who of the map's sources speaks at the end of a tick, in the order of their keys.
+
+    `live`: a bit for each, the first in the highest bit of the first byte. `blind`: (place, since when in epoch ms) of
+    those that should speak and do not.
+    """
+
+    live: bytes = b""
+    blind: tuple[tuple[int, int], ...] = ()
+
+    def is_live(self, sources: int) -> Bools:
+        """Whether each of `sources` sources (n,) speaks."""
+        bits = np.unpackbits(np.frombuffer(self.live, dtype=np.uint8))
+        live: Bools = np.pad(bits, (0, max(sources - len(bits), 0)))[:sources].astype(np.bool_)
+        return live
+
+
 class SilentSources(msgspec.Struct):
     """Columns (sources,) along the map's `source_keys`.
 
@@ -87,6 +104,13 @@ class SilentSources(msgspec.Struct):
             compared=np.zeros(count),
             agreed=np.zeros(count),
         )
+
+    def presence(self) -> Presence:
+        """The same as one may send about."""
+        blind = np.flatnonzero(self.blind)
+        since_ms = self.since_ms[blind].tolist()
+        live = (self.last_ms >= 0) & ~self.blind
+        return Presence(np.packbits(live).tobytes(), tuple(zip(blind.tolist(), since_ms, strict=True)))
 
     def is_blind(self, source: Ints) -> Bools:
         """Whether sources (n,), by key, are blind; sources off the map never are."""

@@ -58,13 +58,19 @@ class Refused:
 
 
 def admit(
-    observations: Observations, raw_partition: int, offset: int | Ints, table: AdmissionTable, stamp_ms: int = -1
+    observations: Observations,
+    raw_partition: int,
+    offset: int | Ints,
+    table: AdmissionTable,
+    stamp_ms: int = -1,
+    sub: Indices | None = None,
 ) -> tuple[Rows, Refused]:
     """Checks and converts a batch of n rows.
 
     `offset` is the log position of the envelope that the batch came in (rows are then told apart by `sub`), or the
-    positions (n,) of single lines (`sub` is then 0). `stamp_ms` is the log's time stamp of the record, the arrival of
-    rows that bring none of their own; without either, the clock of a row cannot be checked here.
+    positions (n,) of the rows (`sub` (n,) is then the number of each in its record, 0 unless given). `stamp_ms` is the
+    log's time stamp of the record, the arrival of rows that bring none of their own; without either, the clock of a row
+    cannot be checked here.
     """
     batch = _Batch(observations, table, stamp_ms)
     for check in (_status, _clock, _position, _detections, _sensors, _signals, _reports):
@@ -72,7 +78,9 @@ def admit(
     common, columns = observations.common, batch.columns
     columns["raw_partition"] = np.full(batch.n, raw_partition, dtype=np.int16)
     columns["offset"] = np.full(batch.n, offset, dtype=np.int64)
-    columns["sub"] = np.arange(batch.n, dtype=np.int32) if isinstance(offset, int) else np.zeros(batch.n, np.int32)
+    if sub is None:
+        sub = np.arange(batch.n, dtype=np.int32) if isinstance(offset, int) else np.zeros(batch.n, np.int32)
+    columns["sub"] = sub
     columns["event_ms"], columns["kind"], columns["seq"] = common.event_ms, common.kind, common.seq
     unnumbered = np.flatnonzero(common.seq < 0)
     if len(unnumbered):

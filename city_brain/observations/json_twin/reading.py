@@ -53,7 +53,8 @@ class Rejected:
 class Parsed:
     """What lines held. `line` (n,) is the number of each row's line.
 
-    `marks` (m, 2): how many rows of the batch stand before the mark, and its time in epoch ms.
+    `marks` (m, 2): how many rows of the batch stand before the mark, and its time in epoch ms; `mark_line` (m,) is the
+    number of its line.
     `unknown_keys`: how many keys were left out because they are not ours.
     """
 
@@ -61,6 +62,7 @@ class Parsed:
     line: Ints
     rejected: tuple[Rejected, ...]
     marks: Ints
+    mark_line: Ints
     unknown_keys: int
 
 
@@ -68,6 +70,7 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
     """Reads lines (without their line ends), numbered from `first`; empty ones are passed over. Never raises."""
     read = _decode(lines)
     marks: list[tuple[int, int]] = []
+    mark_line: list[int] = []
     rejected: list[Rejected] = []
     no_rows: list[int] = []
     unknown_keys = 0
@@ -81,6 +84,7 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
             continue
         if isinstance(found, Mark):
             marks.append((number - len(no_rows), epoch_ms(found.arrival_time_ms)))
+            mark_line.append(first + number)
         elif isinstance(found, DeadLetter):
             rejected.append(Rejected(first + number, found, lines[number][:LINE_BYTES_MAX]))
         no_rows.append(number)
@@ -90,6 +94,7 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
         np.delete(np.arange(first, first + len(lines), dtype=np.int64), no_rows),
         tuple(rejected),
         np.array(marks, dtype=np.int64).reshape(-1, 2),
+        np.array(mark_line, dtype=np.int64),
         unknown_keys,
     )
 

@@ -1,0 +1,173 @@
+"""A partition of fusion: parcels of `observations` in, one record per closed tick out.
+
+Input: parcels in the order of their log. State: the engine, how far each raw partition and the log itself were read,
+and what ingest refused. Output: records of ticks, each the same bytes whoever computes it. A parcel that comes again is
+dropped by its raw offsets; one that is missing, or a snapshot of another city, is a StateError: nothing goes on.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from city_brain.city.routing import Routing
+from city_brain.distributed.parcel import Parcel, Refusals
+from city_brain.errors import StateError
+from city_brain.fusion.scene import Ground
+from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.incidents.tick_record import PartitionTick
+from city_brain.observations.counters import Counters
+from city_brain.pipeline import Engine, Reading, versions_of
+from city_brain.snapshot import from_bytes, to_bytes
+from city_brain.ticks.arrival import NEVER
+from city_brain.ticks.tick import TickSettings
+
+
+class FuseState(msgspec.Struct):
+    """All that a partition of fusion remembers.
+
+    `covered`: the last raw offset taken of each raw partition. `first_marks`: the first mark of each, until ticks
+    begin. `refused`: what ingest refused, by arrival (epoch ms), until its tick closes; then it is in `door`.
+    """
+
+    partition: int
+    versions: dict[str, str]
+    next_offset: int
+    covered: dict[int, int]
+    first_marks: dict[int, int]
+    refused: list[tuple[int, Refusals]]
+    door: Counters
+    engine: bytes
+
+
+class FusePartition:
+    """One partition of fusion (see the module)."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        types: IncidentTypes,
+        settings: TickSettings,
+        raw_partitions: int,
+        partitions: int = 1,
+        partition: int = 0,
+    ) -> None:
+        routing = Routing(ground.city, partitions) if partitions > 1 else None
+        self.partition, self._raw_partitions = partition, raw_partitions
+        self.versions = versions_of(ground.city, types, settings)
+        self.engine = Engine(ground, types, settings, raw_partitions, routing, partition)
+        self.next_offset = 0
+        self._covered: dict[int, int] = {}
+        self._first_marks: dict[int, int] = {}
+        self._refused: list[tuple[int, Refusals]] = []
+        self._door = Counters()
+
+    def read(self, offset: int, record: bytes) -> Iterator[PartitionTick]:
+        """Takes the record of `observations` at `offset` and gives the ticks that it closes."""
+        if offset < self.next_offset:
+            return
+        if offset > self.next_offset and self._covered:
+            raise StateError(
+                f"observations, partition {self.partition}: wanted offset {self.next_offset}, got {offset}: "
+                "records are lost"
+            )
+        self.next_offset = offset + 1
+        self._take(Parcel.from_bytes(record))
+        yield from map(self._record, self.engine.readings())
+
+    def _take(self, parcel: Parcel) -> None:
+        raw = parcel.raw_partition
+        if not 0 <= raw < self._raw_partitions:
+            raise StateError(f"parcel: wanted one of {self._raw_partitions} raw partitions, got {raw}")
+        covered = self._covered.get(raw, parcel.after)
+        if parcel.after > covered:
+            raise StateError(
+                f"raw partition {raw}, partition {self.partition} of fusion: wanted what follows offset {covered}, "
+                f"got what follows {parcel.after}: rows are lost"
+            )
+        if parcel.upto <= covered:
+            return
+        self._covered[raw] = parcel.upto
+        self._refuse(raw, [refusals for refusals in parcel.refusals if refusals.offset > covered])
+        if parcel.rows is not None:
+            rows = parcel.rows
+            self.engine.read(raw, rows if parcel.after == covered else rows.take(rows.offset > covered))
+        if parcel.mark_ms is not None:
+            self.engine.mark(raw, parcel.mark_ms)
+            self._begin(raw, parcel.mark_ms)
+
+    def _refuse(self, raw: int, refused: list[Refusals]) -> None:
+        stamp_ms = np.array([refusals.stamp_ms for refusals in refused], dtype=np.int64)
+        arrival_ms = self.engine.ticker.state.log_time.arrival(raw, stamp_ms)
+        self._refused.extend(zip(arrival_ms.tolist(), refused, strict=True))
+
+    def _begin(self, raw: int, mark_ms: int) -> None:
+        """Begins with the tick of the earliest first mark, so that every partition of the city begins with the same."""
+        ticker = self.engine.ticker
+        if ticker.state.next_tick is not None:
+            return
+        self._first_marks.setdefault(raw, mark_ms)
+        if ticker.state.log_time.now_ms != NEVER:
+            ticker.begin_at(ticker.settings.index_at(min(self._first_marks.values())))
+            self._first_marks.clear()
+
+    def _record(self, reading: Reading) -> PartitionTick:
+        self._count_refused(reading.due_ms)
+        return PartitionTick(
+            tick=reading.tick,
+            due_ms=reading.due_ms,
+            partition=self.partition,
+            versions=self.versions,
+            counters=self.counters.flat() | {"held": self.engine.ticker.held},
+            presence=self.engine.books.sensors.silent.presence(),
+            findings=tuple(reading.findings),
+        )
+
+    def _count_refused(self, due_ms: int) -> None:
+        """Counts what was refused of the records that arrived by a tick's due time, as the ticker does with rows."""
+        later = []
+        for arrival_ms, refusals in self._refused:
+            if arrival_ms >= due_ms:
+                later.append((arrival_ms, refusals))
+                continue
+            self._door.read += refusals.rows
+            for reason, rows in refusals.quarantined.items():
+                self._door.quarantine(reason, rows)
+            for reason, rows in refusals.dead_lettered.items():
+                self._door.dead_letter(reason, rows)
+        self._refused = later
+
+    @property
+    def counters(self) -> Counters:
+        """Where the rows that this partition counts have ended by its last tick; those held are in `read` only."""
+        total = Counters()
+        for counters in (self._door, self.engine.ticker.state.counters):
+            total.add(counters)
+        return total
+
+    def to_bytes(self) -> bytes:
+        """The state between two records; the same state gives the same bytes."""
+        return to_bytes(
+            FuseState(
+                self.partition,
+                self.versions,
+                self.next_offset,
+                self._covered,
+                self._first_marks,
+                self._refused,
+                self._door,
+                self.engine.to_bytes(),
+            )
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Goes on from a state; raises StateError where it is of another partition, map, type or setting."""
+        state = from_bytes(FuseState, data)
+        if (state.partition, state.versions) != (self.partition, self.versions):
+            raise StateError(
+                f"snapshot of fusion: wanted partition {self.partition} of {self.versions}, "
+                f"got {state.partition} of {state.versions}"
+            )
+        self.engine.restore(state.engine)
+        self.next_offset, self._covered, self._first_marks = state.next_offset, state.covered, state.first_marks
+        self._refused, self._door = state.refused, state.door

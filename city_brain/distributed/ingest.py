@@ -1,0 +1,141 @@
+"""Ingest: raw records in, parcels of admitted rows for the partitions of fusion out, and what could not be believed.
+
+Input: records of raw partitions, each partition's in the order of its offsets. State: the records since the last flush,
+and up to which raw offset each partition of fusion was served; nothing that a restart needs. Output: parcels. A crash
+repeats a stretch; fusion knows it by its offsets. Marks travel behind the rows that they follow, to every partition.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from city_brain.city.city_map import CityMap
+from city_brain.city.routing import Routing
+from city_brain.distributed.parcel import Parcel, Refusals
+from city_brain.distributed.raw_log import RawRecord
+from city_brain.distributed.reading import Stretch, read_stretch
+from city_brain.errors import StateError
+from city_brain.observations.admission import AdmissionTable, Refused, admit
+from city_brain.observations.json_twin import to_lines
+from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import Quarantine
+from city_brain.pipeline import partitions_of
+
+ROWS_MAX = 4096
+"""A stretch with at least this many rows goes on its way without waiting for a flush."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadRecord:
+    """What of one raw record went no further: `reasons` with rows, and `lines` that can be sent again once mended."""
+
+    record: RawRecord
+    reasons: dict[str, int]
+    lines: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class IngestBatch:
+    """What a flush gives: parcels as (partition of fusion, parcel) in the order in which they must be sent."""
+
+    parcels: list[tuple[int, Parcel]] = field(default_factory=list)
+    dead: list[DeadRecord] = field(default_factory=list)
+
+
+class Ingest:
+    """Admission and routing of raw records (see the module)."""
+
+    def __init__(self, city: CityMap, partitions: int) -> None:
+        self.partitions = partitions
+        self._routing = Routing(city, partitions) if partitions > 1 else None
+        self._admission = AdmissionTable.from_city(city)
+        self._waiting: dict[int, list[RawRecord]] = {}
+        self._next: dict[int, int] = {}
+        self._served: dict[tuple[int, int], int] = {}
+        self._batch = IngestBatch()
+
+    def begin(self, raw_partition: int, offset: int) -> None:
+        """Begins (again) to read a raw partition at an offset; what waited of it is forgotten."""
+        self._next[raw_partition] = offset
+        self._waiting.pop(raw_partition, None)
+        for partition in range(self.partitions):
+            self._served[raw_partition, partition] = offset - 1
+
+    def next_offset(self, raw_partition: int) -> int:
+        """The offset that is read next of a raw partition."""
+        return self._next[raw_partition]
+
+    def read(self, record: RawRecord) -> None:
+        """Takes the next record of a raw partition; raises StateError where one was skipped."""
+        wanted = self._next.get(record.partition)
+        if record.offset != wanted:
+            raise StateError(f"raw partition {record.partition}: wanted offset {wanted}, got {record.offset}")
+        self._next[record.partition] = record.offset + 1
+        if record.mark:
+            self._close(record.partition, record)
+        else:
+            self._waiting.setdefault(record.partition, []).append(record)
+
+    def flush(self) -> IngestBatch:
+        """All that was read since the last flush."""
+        for raw_partition in list(self._waiting):
+            self._close(raw_partition, None)
+        batch, self._batch = self._batch, IngestBatch()
+        return batch
+
+    def _close(self, raw_partition: int, mark: RawRecord | None) -> None:
+        """Ends a stretch of a raw partition, with a mark or without."""
+        records = self._waiting.pop(raw_partition, [])
+        if mark is None and not records:
+            return
+        rows, refusals = self._admit(raw_partition, records)
+        upto = mark.offset if mark is not None else records[-1].offset
+        for partition, mine in enumerate(self._routed(rows)):
+            counted = refusals if partition == raw_partition % self.partitions else ()
+            if mark is None and mine is None and not counted:
+                continue
+            after, self._served[raw_partition, partition] = self._served[raw_partition, partition], upto
+            mark_ms = None if mark is None else mark.stamp_ms
+            self._batch.parcels.append((partition, Parcel(raw_partition, after, upto, mark_ms, mine, counted)))
+
+    def _admit(self, raw_partition: int, records: Sequence[RawRecord]) -> tuple[Rows, tuple[Refusals, ...]]:
+        if not records:
+            return Rows.empty(), ()
+        stretch = read_stretch(records)
+        offset = np.array([record.offset for record in records], dtype=np.int64)[stretch.at]
+        rows, refused = admit(stretch.observations, raw_partition, offset, self._admission, sub=stretch.sub)
+        return rows, self._refusals(records, stretch, refused)
+
+    def _routed(self, rows: Rows) -> list[Rows | None]:
+        """The rows for each partition of fusion; None where there are none."""
+        if self._routing is None:
+            return [rows if rows.n else None]
+        reached = partitions_of(self._routing, rows)
+        which = [np.flatnonzero(reached[:, partition]) for partition in range(self.partitions)]
+        return [rows.take(at) if len(at) else None for at in which]
+
+    def _refusals(self, records: Sequence[RawRecord], stretch: Stretch, refused: Refused) -> tuple[Refusals, ...]:
+        """What is refused, by record, with what can be sent again set aside."""
+        if not stretch.unread and not len(refused.row):
+            return ()
+        quarantined: dict[int, Counter[str]] = {}
+        dead: dict[int, Counter[str]] = {}
+        lines: dict[int, list[bytes]] = {}
+        for unread in stretch.unread:
+            dead.setdefault(unread.record.offset, Counter())[unread.reason.value] += 1
+            lines.setdefault(unread.record.offset, []).append(unread.data)
+        sent_again = to_lines(stretch.observations.take(refused.row))
+        for at, why, line in zip(stretch.at[refused.row].tolist(), refused.reason.tolist(), sent_again, strict=True):
+            offset = records[at].offset
+            quarantined.setdefault(offset, Counter())[Quarantine(why).name.lower()] += 1
+            lines.setdefault(offset, []).append(line)
+        found = []
+        for record in records:
+            if record.offset in lines:
+                refused_here, dead_here = (dict(of.get(record.offset, {})) for of in (quarantined, dead))
+                mine = Refusals(record.offset, record.stamp_ms, refused_here, dead_here)
+                self._batch.dead.append(DeadRecord(record, mine.reasons, tuple(lines[record.offset])))
+                found.append(mine)
+        return tuple(found)
