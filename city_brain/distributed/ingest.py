@@ -38,10 +38,15 @@ class DeadRecord:
 
 @dataclass(slots=True)
 class IngestBatch:
-    """What a flush gives: parcels as (partition of fusion, parcel) in the order in which they must be sent."""
+    """What a flush gives: parcels as (partition of fusion, parcel) in the order in which they must be sent.
+
+    `positions`: where another may read on in each raw partition once all this is stored. That is behind a mark, since
+    only marks reach every partition of fusion and so tell it that nothing is missing.
+    """
 
     parcels: list[tuple[int, Parcel]] = field(default_factory=list)
     dead: list[DeadRecord] = field(default_factory=list)
+    positions: dict[int, int] = field(default_factory=dict)
 
 
 class Ingest:
@@ -57,7 +62,9 @@ class Ingest:
         self._batch = IngestBatch()
 
     def begin(self, raw_partition: int, offset: int) -> None:
-        """Begins (again) to read a raw partition at an offset; what waited of it is forgotten."""
+        """Begins (again) to read a raw partition at an offset, its first or one of `IngestBatch.positions`; what waited
+        of it is forgotten.
+        """
         self._next[raw_partition] = offset
         self._waiting.pop(raw_partition, None)
         for partition in range(self.partitions):
@@ -88,7 +95,9 @@ class Ingest:
     def _close(self, raw_partition: int, mark: RawRecord | None) -> None:
         """Ends a stretch of a raw partition, with a mark or without."""
         records = self._waiting.pop(raw_partition, [])
-        if mark is None and not records:
+        if mark is not None:
+            self._batch.positions[raw_partition] = mark.offset + 1
+        elif not records:
             return
         rows, refusals = self._admit(raw_partition, records)
         upto = mark.offset if mark is not None else records[-1].offset

@@ -97,6 +97,7 @@ class Street:
         self.ticks: list[bytes] = []
         self.said: list[bytes] = []
         self.dead: IngestBatch = IngestBatch()
+        self.committed: list[list[int]] = [[0] for _ in range(RAW_PARTITIONS)]
         self.ingest = self.new_ingest()
         self.fusion = [self.new_fusion(partition) for partition in range(partitions)]
         self.desk = self.new_desk()
@@ -123,6 +124,8 @@ class Street:
         for partition, parcel in batch.parcels:
             self.observations[partition].append(parcel.to_bytes())
         self.dead.dead.extend(batch.dead)
+        for raw, position in batch.positions.items():
+            self.committed[raw].append(position)
 
     def fuse(self, partition: int, most: int) -> None:
         """A partition of fusion reads at most so many records."""

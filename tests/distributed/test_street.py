@@ -56,8 +56,8 @@ def run(partitions: int, seed: int, crashes: bool = False) -> kit.Street:
 def _crash_ingest(street: kit.Street, sent: dict[int, int], raw: int, chance: np.random.Generator) -> None:
     """Ingest dies with what it has not flushed, and begins a raw partition anew at an offset committed long ago."""
     upto = street.ingest.next_offset(raw)
-    sent[raw] = int(chance.integers(sent[raw], upto + 1))
-    street.flush()
+    committed = sorted(position for position in street.committed[raw] if position >= sent[raw])
+    sent[raw] = committed[int(chance.integers(len(committed)))]
     street.ingest.begin(raw, sent[raw])
     for record in kit.raw_logs()[raw][sent[raw] : upto]:
         street.ingest.read(record)
