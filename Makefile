@@ -9,12 +9,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+JARS := .kafka/fetched
 ARGS ?=
 WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo test check format lock protos bench verify clean
+.PHONY: help install demo test check format lock protos bench verify kafka clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +25,7 @@ install: $(INSTALLED) ## Installs the locked packages and city-brain itself into
 demo: $(INSTALLED) ## Makes a city, runs the whole journey on it and prints its incidents, explained and scored.
 	@$(BIN)/city-brain demo $(ARGS)
 
-test: $(INSTALLED) ## Runs every test; make test ARGS="tests/test_house.py -k lock" runs some.
+test: $(INSTALLED) $(JARS) ## Runs every test; make test ARGS="tests/test_house.py -k lock" runs some.
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile $(ARGS)
 
 check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a reviewer should never have to say.
@@ -43,6 +44,9 @@ verify: $(INSTALLED) ## Reads the folder WORLD in many orders, groupings and res
 bench: $(INSTALLED) ## Measures observations a second, stage by stage, on growing cities.
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
+	@$(BIN)/python -m tests.kafka.broker $(ARGS)
+
 protos: $(INSTALLED) ## Generates the Python of protos/*.proto anew, into city_brain/wire/.
 	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. $(PROTOS)
 	@$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=. $$(grep -l '^service ' $(PROTOS))
@@ -57,8 +61,12 @@ lock: ## Resolves requirements.lock anew from pyproject.toml; give PYTHON=python
 	  --no-emit-trusted-host --no-emit-options --output-file requirements.lock $(ARGS) pyproject.toml
 
 clean: ## Removes what was installed, built and cached; nothing that is in git.
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .kafka build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find city_brain tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Without java or mvn nothing is fetched, and the tests that need a broker say so.
+$(JARS): deploy/kafka/pom.xml | $(INSTALLED)
+	@$(BIN)/python -m tests.kafka.jars
 
 # The stamp is younger than the lock and the project file exactly while what is installed fits them.
 $(INSTALLED): requirements.lock pyproject.toml

@@ -7,6 +7,7 @@ CityBrainError
 ├── SettingsError      a setting is wrong: whoever runs the site
 ├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
 ├── StateError         a snapshot does not fit this code: whoever upgrades
+├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
 └── ServiceError       a service was asked for something it does not do: the caller
 
 Every message says the place, what was wanted and what was found.
@@ -39,6 +40,10 @@ class RecordingError(CityBrainError):
 
 class StateError(CityBrainError):
     """A snapshot is damaged, or was taken by other code."""
+
+
+class BrokerError(CityBrainError):
+    """No broker answers, or what was asked of the cluster is refused."""
 
 
 class ServiceError(CityBrainError):

@@ -18,6 +18,7 @@ from city_brain.errors import SettingsError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
+from city_brain.kafka.settings import KafkaSettings
 from city_brain.runner import Runner
 from city_brain.servers.settings import Limits, ListenSettings
 from city_brain.ticks.tick import TickSettings
@@ -35,6 +36,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     desk: DeskSettings = DeskSettings()
     feed: ListenSettings = ListenSettings()
     limits: Limits = Limits()
+    kafka: KafkaSettings = KafkaSettings()
 
 
 class Site:

@@ -25,8 +25,11 @@ COMMANDS: Final = {
     "verify": "verify",
     "synth": "synthesise",
     "score": "answers",
+    "topics": "kafka.topics",
+    "send": "kafka.sending",
+    "doctor": "kafka.doctor",
 }
-"""Commands, and the modules beside this one that have them; each has a function `register(app)`."""
+"""Commands, and the modules below `cli` that have them; each has a function `register(app)`."""
 
 
 def command_line(word: str = "") -> typer.Typer:

@@ -5,9 +5,10 @@ Log positions are line numbers, from 1, whatever the blocks: what becomes of a r
 
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, cast
 
 import zstandard
 
@@ -63,22 +64,24 @@ class _CutShortError(Exception):
         return "the Zstandard data end too early"
 
 
-def _open(path: str | Path) -> "BinaryIO | nullcontext[BinaryIO]":
-    return nullcontext(sys.stdin.buffer) if str(path) == STANDARD_INPUT else Path(path).open("rb")
+def _open(path: str | Path) -> AbstractContextManager[BufferedIOBase]:
+    if str(path) == STANDARD_INPUT:
+        return nullcontext(cast("BufferedIOBase", sys.stdin.buffer))
+    return Path(path).open("rb")
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def _chunks(file: BufferedIOBase) -> Iterator[bytes]:
     """The content of the file, decompressed if it is Zstandard."""
-    first = file.read(_PACKED_CHUNK)
-    if first.startswith(_ZSTD_MAGIC):
+    first = file.read(len(_ZSTD_MAGIC))
+    if first == _ZSTD_MAGIC:
         yield from _unpacked(first, file)
         return
     while first:
         yield first
-        first = file.read(_PLAIN_CHUNK)
+        first = file.read1(_PLAIN_CHUNK)  # what is there, and no waiting for more: standard input may be live
 
 
-def _unpacked(packed: bytes, file: BinaryIO) -> Iterator[bytes]:
+def _unpacked(packed: bytes, file: BufferedIOBase) -> Iterator[bytes]:
     """The content of the frames that start with `packed` and go on in the file."""
     reader = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX)
     frame = reader.decompressobj()
@@ -86,11 +89,11 @@ def _unpacked(packed: bytes, file: BinaryIO) -> Iterator[bytes]:
         yield frame.decompress(packed)
         packed = frame.unused_data if frame.eof else b""
         if frame.eof:
-            packed = packed or file.read(_PACKED_CHUNK)
+            packed = packed or file.read1(_PACKED_CHUNK)
             if packed:
                 frame = reader.decompressobj()
         else:
-            packed = file.read(_PACKED_CHUNK)
+            packed = file.read1(_PACKED_CHUNK)
             if not packed:
                 raise _CutShortError
 

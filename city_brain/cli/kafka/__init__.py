@@ -1,0 +1,1 @@
+"""Commands around Kafka: `topics`, `send`, `doctor`."""

@@ -1,0 +1,85 @@
+"""`city-brain send SITE FILE`: a recording, or lines from standard input, into the raw topics of a site."""
+
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from city_brain.cli.common import DATA_LOST, JsonOption, Progress
+from city_brain.cli.kafka.common import SiteArgument, site_settings
+from city_brain.errors import RecordingError
+from city_brain.kafka.sending import Sender, Sent
+from city_brain.observations.json_twin import Rejected
+from city_brain.sources.recording import BLOCK_ROWS, STANDARD_INPUT, read_blocks
+
+_LIVE_BLOCK_ROWS: Final = 64
+"""Lines of standard input may be live: they go on in small blocks."""
+_TOLD_LINES: Final = 20
+"""Rejected lines that are told one by one; the others are counted."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(send)
+
+
+def send(
+    site: SiteArgument,
+    observations: Annotated[
+        str, typer.Argument(metavar="FILE", help="JSON lines, plain or Zstandard; - reads standard input.")
+    ],
+    rows_per_record: Annotated[
+        int,
+        typer.Option(
+            "--rows-per-record", min=1, max=1 << 16, help="Rows of an envelope at most; 1 sends single lines."
+        ),
+    ] = 1024,
+    as_json: JsonOption = False,
+) -> None:
+    """Send observations to a site's raw topics."""
+    settings = site_settings(site).kafka
+    block_rows = min(BLOCK_ROWS, _LIVE_BLOCK_ROWS) if observations == STANDARD_INPUT else BLOCK_ROWS
+    teller = _Teller()
+    broken: RecordingError | None = None
+    sender = Sender(settings, rows_per_record)
+    try:
+        with sender:
+            try:
+                for parsed in read_blocks(observations, block_rows):
+                    teller.tell(sender.send(parsed), sender.sent)
+            except RecordingError as wrong:
+                broken = wrong
+    finally:
+        teller.end(sender.sent, as_json)
+    if broken is not None:
+        typer.echo(f"city-brain: {broken}", err=True)
+    if broken is not None or sender.sent.rejected:
+        raise typer.Exit(DATA_LOST)
+
+
+class _Teller:
+    """Progress and rejected lines on standard error; what became of all lines at the end."""
+
+    def __init__(self) -> None:
+        self._progress = Progress("send")
+        self._told = 0
+
+    def tell(self, rejected: tuple[Rejected, ...], sent: Sent) -> None:
+        """Tells the lines of a block that were rejected, and how far it has got."""
+        for line in rejected[: max(0, _TOLD_LINES - self._told)]:
+            self._progress.done()
+            typer.echo(f"line {line.line} rejected: {line.reason.value}", err=True)
+        self._told += len(rejected)
+        self._progress.show(f"{sent.rows} rows in {sent.records} records, {self._told} lines rejected")
+
+    def end(self, sent: Sent, as_json: bool) -> None:
+        """Tells the sums."""
+        self._progress.done()
+        if self._told > _TOLD_LINES:
+            typer.echo(f"… and {self._told - _TOLD_LINES} more", err=True)
+        if as_json:
+            typer.echo(msgspec.json.encode(sent, order="sorted"))
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(sent.rejected.items()))
+        rejected = f"{sum(sent.rejected.values())} lines rejected" + (f" ({reasons})" if reasons else "")
+        left_out = f", {sent.marks} marks left out" if sent.marks else ""
+        typer.echo(f"sent {sent.rows} rows in {sent.records} records; {rejected}{left_out}", err=True)

@@ -1,0 +1,74 @@
+"""Clients of kafka-python for tools and checks, opened and closed, with errors that say which brokers were meant.
+
+The stages have clients of their own. This one is synchronous and takes half a second to import, hence imported in use.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from city_brain.errors import BrokerError, SettingsError
+from city_brain.kafka.settings import KafkaSettings
+
+AdminClient = Any
+Producer = Any
+Consumer = Any
+"""kafka-python has no types."""
+
+
+@contextmanager
+def admin(settings: KafkaSettings) -> Iterator[AdminClient]:
+    """An admin client; raises BrokerError where no broker answers or one refuses."""
+    with _client(settings, "KafkaAdminClient", request_timeout_ms=_ms(settings.request_wait_s)) as client:
+        yield client
+
+
+@contextmanager
+def producer(settings: KafkaSettings, **more: Any) -> Iterator[Producer]:
+    """A producer whose records are written once, in order, by all brokers that must have them."""
+    sure = {"acks": "all", "enable_idempotence": True, "delivery_timeout_ms": _ms(2 * settings.request_wait_s)}
+    with _client(settings, "KafkaProducer", request_timeout_ms=_ms(settings.request_wait_s), **sure, **more) as client:
+        yield client
+
+
+@contextmanager
+def consumer(settings: KafkaSettings, **more: Any) -> Iterator[Consumer]:
+    """A consumer without a group, for partitions that it is assigned by hand."""
+    with _client(settings, "KafkaConsumer", enable_auto_commit=False, **more) as client:
+        yield client
+
+
+@contextmanager
+def _client(settings: KafkaSettings, name: str, **keywords: Any) -> Iterator[Any]:
+    try:
+        import kafka
+        from kafka.errors import KafkaError
+    except ImportError as absent:
+        raise SettingsError(
+            f"kafka: wanted the packages of the extra city-brain[kafka], got none ({absent})"
+        ) from absent
+    # What fails is raised; without a handler the same would be told on standard error again, many times over.
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
+    place = f"kafka {','.join(settings.bootstrap_servers)}"
+    connection = settings.connection()
+    try:
+        client = getattr(kafka, name)(**connection, bootstrap_timeout_ms=_ms(settings.connect_wait_s), **keywords)
+    except (KafkaError, OSError) as wrong:
+        raise BrokerError(f"{place}: wanted a broker that answers, got: {_said(wrong)}") from wrong
+    try:
+        yield client
+    except KafkaError as wrong:
+        if name == "KafkaProducer":
+            client.close(timeout=0)  # what was refused once need not be waited for
+        raise BrokerError(f"{place}: wanted what was asked for, got: {_said(wrong)}") from wrong
+    finally:
+        client.close()
+
+
+def _said(wrong: Exception) -> str:
+    return str(wrong) or type(wrong).__name__
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,152 @@
+"""Observations into the raw topics: each source always into the same partition of its topic, in its own order."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from city_brain.errors import BrokerError, ObservationError
+from city_brain.kafka.connecting import Producer, admin, producer
+from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.topics import RECORD_BYTES_MAX, raw_partitions, raw_topic
+from city_brain.numerics import hash63
+from city_brain.observations.columns import Observations
+from city_brain.observations.envelope import to_envelope
+from city_brain.observations.json_twin import Parsed, Rejected, to_lines
+from city_brain.observations.vocabulary import Kind
+from city_brain.types import Ints
+
+UNDERWAY_RECORDS: Final = 10_000
+UNDERWAY_BYTES: Final = 32 << 20
+"""So much may wait for acknowledgement; beyond, sending waits: a fast file must not fill the memory."""
+
+_BATCH_BYTES: Final = 1 << 18
+_LINGER_MS: Final = 5
+_ENVELOPE_BYTES: Final = 4 << 20
+"""Rows that weigh more, by long texts, are split: many clients take no larger records unasked."""
+
+
+@lru_cache(maxsize=1 << 16)
+def partition_of(source_id: str, partitions: int) -> int:
+    """The partition of its raw topic in which a source stays, by content hash: the same for every sender."""
+    return hash63(source_id) % partitions
+
+
+@dataclass
+class Sent:
+    """What became of the lines so far; `rows` and `records` count what the brokers have acknowledged."""
+
+    rows: int = 0
+    records: int = 0
+    marks: int = 0
+    """Marks of a recording, left out: the clock of the raw topics makes its own."""
+    unknown_keys: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+
+class Sender:
+    """Sends blocks of lines; a context manager that waits, at its end, for what is underway."""
+
+    def __init__(self, settings: KafkaSettings, rows_per_record: int) -> None:
+        self.sent = Sent()
+        self._settings, self._rows_per_record = settings, rows_per_record
+        self._partitions = {kind: list(raw_partitions(settings).values())[kind] for kind in Kind}
+        self._underway: deque[tuple[Any, int, int]] = deque()
+        self._underway_bytes = 0
+        self._opened = producer(
+            settings, batch_size=_BATCH_BYTES, linger_ms=_LINGER_MS, max_request_size=RECORD_BYTES_MAX
+        )
+
+    def __enter__(self) -> "Sender":
+        _check_topics(self._settings)
+        self._producer: Producer = self._opened.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        try:
+            if exception[0] is None or exception[0] is KeyboardInterrupt:
+                self._wait(0, 0)
+        except BaseException as wrong:
+            self._opened.__exit__(type(wrong), wrong, wrong.__traceback__)
+            raise
+        self._opened.__exit__(*exception)
+
+    def send(self, parsed: Parsed) -> tuple[Rejected, ...]:
+        """Sends the rows of a block and answers the lines that are none; waits where too much is underway."""
+        for kind, partition, rows in self._parts(parsed.observations):
+            topic = self._settings.topic(raw_topic(kind))
+            for count, key, record in self._records(rows):
+                future = self._producer.send(topic, value=record, key=key, partition=partition)
+                self._underway.append((future, count, len(record)))
+                self._underway_bytes += len(record)
+                self._wait(UNDERWAY_RECORDS, UNDERWAY_BYTES)
+        self.sent.marks += len(parsed.marks)
+        self.sent.unknown_keys += parsed.unknown_keys
+        self.sent.rejected.update(line.reason.value for line in parsed.rejected)
+        return parsed.rejected
+
+    def _parts(self, rows: Observations) -> Iterator[tuple[Kind, int, Observations]]:
+        """The rows by kind and partition, in their order."""
+        kinds = rows.common.kind
+        for kind in Kind:
+            of_kind = kinds == kind
+            if of_kind.any():
+                places = self._places(rows, kind)
+                for partition in np.unique(places[of_kind]).tolist():
+                    yield kind, partition, rows.take(of_kind & (places == partition))
+
+    def _places(self, rows: Observations, kind: Kind) -> Ints:
+        """The partition (n,) of each row, were it of that kind."""
+        # The dictionary holds other texts too; a hash is cheaper than finding out which are sources.
+        found = [partition_of(text, self._partitions[kind]) for text in rows.strings]
+        return np.array(found, dtype=np.int64)[rows.common.source]
+
+    def _records(self, rows: Observations) -> Iterator[tuple[int, bytes | None, bytes]]:
+        """Each record: how many rows, its key, its bytes."""
+        if self._rows_per_record == 1:
+            sources = rows.common.source.tolist()
+            for source, line in zip(sources, to_lines(rows), strict=True):
+                yield 1, rows.strings[source].encode(), line
+            return
+        for start in range(0, rows.n, self._rows_per_record):
+            yield from _envelopes(rows.take(np.arange(start, min(start + self._rows_per_record, rows.n))))
+
+    def _wait(self, records: int, most_bytes: int) -> None:
+        """Waits until at most so much is underway, and counts what was acknowledged."""
+        while self._underway and (
+            len(self._underway) > records or self._underway_bytes > most_bytes or self._underway[0][0].is_done
+        ):
+            future, count, size = self._underway[0]
+            future.get(2 * self._settings.request_wait_s + 1)
+            self._underway.popleft()
+            self._underway_bytes -= size
+            self.sent.rows += count
+            self.sent.records += 1
+
+
+def _check_topics(settings: KafkaSettings) -> None:
+    """Raises BrokerError where a raw topic is not as wide as settings say: a source would not stay in its partition."""
+    wanted = {settings.topic(name): count for name, count in raw_partitions(settings).items()}
+    with admin(settings) as client:
+        widths = {said["name"]: len(said["partitions"]) for said in client.describe_topics(list(wanted))}
+    for name, count in wanted.items():
+        if widths[name] != count:
+            told = f"wanted {count} partitions, got {widths[name]}; city-brain topics apply"
+            raise BrokerError(f"topic {name}: {told}")
+
+
+def _envelopes(rows: Observations) -> Iterator[tuple[int, bytes | None, bytes]]:
+    """The rows as one envelope, or as several where one would be too large."""
+    try:
+        record = to_envelope(rows)
+    except ObservationError:
+        record = b""
+    if record and (len(record) <= _ENVELOPE_BYTES or rows.n == 1):
+        yield rows.n, None, record
+        return
+    half = rows.n // 2
+    yield from _envelopes(rows.take(np.arange(half)))
+    yield from _envelopes(rows.take(np.arange(half, rows.n)))

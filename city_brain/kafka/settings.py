@@ -1,0 +1,138 @@
+"""Where the brokers are, how they are spoken to, and how wide the raw topics are."""
+
+import ipaddress
+import re
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from city_brain.errors import SettingsError
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Hours = Annotated[float, msgspec.Meta(gt=0.0)]
+Prefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:,\s]+)):(?P<port>[0-9]{1,5})")
+
+
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files, PEM. An empty table `[kafka.tls]` trusts the authorities that this machine trusts."""
+
+    ca_file: str = ""
+    """Whom to trust instead of the authorities of this machine."""
+    certificate_file: str = ""
+    """Our certificate and its chain, where the brokers ask for one."""
+    key_file: str = ""
+    """Its private key, without a password."""
+
+
+class SaslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name and a password; only over TLS."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str
+    password_file: str
+    """A file whose first line is the password: settings are copied about, secrets are not."""
+
+
+class RawPartitionCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Partitions of each raw topic. A source stays in one of them, so that its rows keep their order."""
+
+    detections: Count = 4
+    signals: Count = 1
+    sensors: Count = 1
+    reports: Count = 1
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The brokers of a site. The default is a broker on this machine."""
+
+    bootstrap_servers: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("127.0.0.1:9092",)
+    """`host:port` or `[ipv6]:port` of some brokers; they name the others."""
+    topic_prefix: Prefix = ""
+    """Stands in front of each topic's name, so that several sites share brokers."""
+    raw_partitions: RawPartitionCounts = RawPartitionCounts()
+    replication_factor: Count = 1
+    """Copies of each topic; from 3 on a record counts as written when two brokers have it."""
+    retention_h: Hours = 24.0
+    """For how long raw rows, observations and ticks can be read again; it must outlast the longest outage."""
+    request_wait_s: Annotated[float, msgspec.Meta(ge=1.0)] = 30.0
+    """Time for the answer to a request, and for a record to be acknowledged."""
+    connect_wait_s: Annotated[float, msgspec.Meta(gt=0.0)] = 5.0
+    """Time for the first broker to answer."""
+    tls: TlsSettings | None = None
+    sasl: SaslSettings | None = None
+    insecure: bool = False
+    """Speaks to other machines without TLS: whoever is on the way reads and changes what is said."""
+
+    def __post_init__(self) -> None:
+        """Refuses what would be said in the clear; a ValueError, to which the reader of site.toml adds the place."""
+        hosts = [_host(server) for server in self.bootstrap_servers]
+        if self.sasl is not None and self.tls is None:
+            raise ValueError("sasl: wanted TLS with it, since it sends a password, got none")
+        away = [host for host in hosts if not _is_loopback(host)]
+        if away and self.tls is None and not self.insecure:
+            raise ValueError(
+                f"bootstrap_servers: wanted TLS for another machine ({away[0]}), got none; "
+                "give a table [kafka.tls], or allow it by name: insecure = true"
+            )
+        if self.tls is not None and bool(self.tls.certificate_file) != bool(self.tls.key_file):
+            raise ValueError("tls: wanted certificate_file and key_file or neither, got one of them")
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic of the table."""
+        return self.topic_prefix + name
+
+    def connection(self) -> dict[str, Any]:
+        """How to connect: keywords that the clients of kafka-python and of aiokafka both take.
+
+        Raises SettingsError where a file cannot be read.
+        """
+        keywords: dict[str, Any] = {"bootstrap_servers": list(self.bootstrap_servers)}
+        if self.tls is not None:
+            keywords |= {"security_protocol": "SSL", "ssl_context": _context(self.tls)}
+        if self.sasl is not None:
+            keywords |= {
+                "security_protocol": "SASL_SSL",
+                "sasl_mechanism": self.sasl.mechanism,
+                "sasl_plain_username": self.sasl.username,
+                "sasl_plain_password": _password(self.sasl.password_file),
+            }
+        return keywords
+
+
+def _host(server: str) -> str:
+    found = _HOST_AND_PORT.fullmatch(server)
+    if found is None:
+        raise ValueError(f"bootstrap_servers: wanted host:port or [ipv6]:port, got {server!r}")
+    return found["ipv6"] or found["host"]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _context(tls: TlsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file or None)
+        if tls.certificate_file:
+            context.load_cert_chain(tls.certificate_file, tls.key_file, lambda: "")
+    except (OSError, ValueError) as wrong:  # an SSLError is an OSError
+        raise SettingsError(f"kafka.tls: wanted PEM files that belong together, got {tls} ({wrong})") from wrong
+    return context
+
+
+def _password(path: str) -> str:
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise SettingsError(
+            f"kafka.sasl.password_file: wanted a file that can be read, got {path} ({wrong})"
+        ) from wrong
+    if not lines or not lines[0]:
+        raise SettingsError(f"kafka.sasl.password_file: wanted a password on the first line, got none in {path}")
+    return lines[0]

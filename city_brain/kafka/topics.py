@@ -1,0 +1,120 @@
+"""The one table of topics: what each is for, what its records are keyed by, and what the broker must know of it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from city_brain.kafka.settings import KafkaSettings
+from city_brain.observations.vocabulary import Kind
+
+DETECTIONS: Final = "video.detections"
+SIGNALS: Final = "signal.states"
+SENSORS: Final = "sensor.readings"
+REPORTS: Final = "reports"
+OBSERVATIONS: Final = "observations"
+FUSION_TICKS: Final = "fusion.ticks"
+INCIDENTS: Final = "incidents"
+FUSION_STATE: Final = "fusion.state"
+DESK_STATE: Final = "desk.state"
+CONTROL: Final = "control"
+DEAD_LETTERS: Final = "dead.letters"
+
+RAW_TOPICS: Final = (DETECTIONS, SIGNALS, SENSORS, REPORTS)
+"""The raw topics; the k-th holds the rows of `Kind` k, and raw partitions are numbered in this order."""
+
+RECORD_BYTES_MAX: Final = 17 << 20
+"""The largest envelope and the batch around it: what topics take and producers may ask."""
+
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+_FOR_EVER: Final = -1
+_SEGMENT_BYTES: Final = 256 << 20
+_STATE_SEGMENT_BYTES: Final = 64 << 20
+"""Only closed segments are compacted: small ones keep the topic small, whatever the snapshots weigh."""
+_STATE_SEGMENT_MS: Final = 10 * 60_000
+"""Likewise where snapshots are so small that a segment would take days to fill."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """A row of the table; `name` is without the prefix."""
+
+    name: str
+    purpose: str
+    key: str
+    partitions: int
+    timestamp: Literal["LogAppendTime", "CreateTime"]
+    retention_ms: int
+    max_message_bytes: int
+    cleanup: Literal["delete", "compact"] = "delete"
+    segment_bytes: int = _SEGMENT_BYTES
+
+    def configs(self, replication_factor: int) -> dict[str, str]:
+        """What the broker is told, by its own names."""
+        configs = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(self.max_message_bytes),
+            "message.timestamp.type": self.timestamp,
+            "min.insync.replicas": "2" if replication_factor > 2 else "1",
+            "retention.ms": str(self.retention_ms),
+            "segment.bytes": str(self.segment_bytes),
+        }
+        if self.cleanup == "compact":
+            configs |= {"min.cleanable.dirty.ratio": "0.1", "segment.ms": str(_STATE_SEGMENT_MS)}
+        return configs
+
+
+def raw_partitions(settings: KafkaSettings) -> dict[str, int]:
+    """How many partitions each raw topic has, in the order of `RAW_TOPICS`."""
+    counts = settings.raw_partitions
+    return dict(zip(RAW_TOPICS, (counts.detections, counts.signals, counts.sensors, counts.reports), strict=True))
+
+
+def raw_topic(kind: Kind) -> str:
+    """The raw topic that holds the rows of a kind."""
+    return RAW_TOPICS[kind]
+
+
+def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
+    """The table for a site with so many fusion partitions, raw topics first."""
+    kept_ms = round(settings.retention_h * _HOUR_MS)
+    said = ("what cameras saw", "what signal controllers show", "what sensors read", "what people told")
+    raw = [
+        Topic(
+            name=name, purpose=f"raw: {what}, and marks", key="source, of single rows; envelopes have none",
+            partitions=count, timestamp="LogAppendTime", retention_ms=kept_ms, max_message_bytes=RECORD_BYTES_MAX,
+        )
+        for (name, count), what in zip(raw_partitions(settings).items(), said, strict=True)
+    ]  # fmt: skip
+    return (
+        *raw,
+        Topic(
+            name=OBSERVATIONS, purpose="admitted rows and marks, for each fusion partition", key="raw partition",
+            partitions=partitions, timestamp="CreateTime", retention_ms=kept_ms, max_message_bytes=RECORD_BYTES_MAX,
+        ),
+        Topic(
+            name=FUSION_TICKS, purpose="a record for each closed tick of each fusion partition", key="fusion partition",
+            partitions=1, timestamp="CreateTime", retention_ms=kept_ms, max_message_bytes=RECORD_BYTES_MAX,
+        ),
+        Topic(
+            name=INCIDENTS, purpose="the tick records of the city", key="city",
+            partitions=1, timestamp="CreateTime", retention_ms=365 * _DAY_MS, max_message_bytes=RECORD_BYTES_MAX,
+        ),
+        Topic(
+            name=FUSION_STATE, purpose="snapshots of fusion", key="fusion partition",
+            partitions=partitions, timestamp="CreateTime", retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+            cleanup="compact", segment_bytes=_STATE_SEGMENT_BYTES,
+        ),
+        Topic(
+            name=DESK_STATE, purpose="snapshots of the desk", key="city",
+            partitions=1, timestamp="CreateTime", retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+            cleanup="compact", segment_bytes=_STATE_SEGMENT_BYTES,
+        ),
+        Topic(
+            name=CONTROL, purpose="map, types and settings, by version", key="what it is",
+            partitions=1, timestamp="LogAppendTime", retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+        ),
+        Topic(
+            name=DEAD_LETTERS, purpose="what could not be read, with where and why", key="raw partition",
+            partitions=1, timestamp="CreateTime", retention_ms=14 * _DAY_MS, max_message_bytes=RECORD_BYTES_MAX,
+        ),
+    )  # fmt: skip
