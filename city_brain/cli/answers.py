@@ -12,6 +12,7 @@ from city_brain.incidents.explain import Language, explanation_text
 from city_brain.incidents.explain import explain as explain_incident
 from city_brain.incidents.incident import Incident, read_incident
 from city_brain.incidents.incident_type import load_incident_types
+from city_brain.printable import printable
 from city_brain.scoring import PairScore, read_answers, read_identity, read_truth, score_pairs, score_worlds, table
 
 
@@ -34,7 +35,7 @@ def explain(
     if not which:
         for incident in newest.values():
             head = f"{incident.number}  {incident.state:9} {incident.confidence:.3f}"
-            typer.echo(f"{head} {incident.type}  {incident.incident_id}")
+            typer.echo(printable(f"{head} {incident.type}  {incident.incident_id}"))
         return
     chosen = [incident for incident in newest.values() if which in (incident.incident_id, incident.number)]
     if not chosen:

@@ -11,6 +11,7 @@ import msgspec
 
 from city_brain.incidents.incident import Evidence, Incident, Level, State
 from city_brain.incidents.incident_type import IncidentType, IncidentTypes, Words
+from city_brain.printable import printable
 
 Language: TypeAlias = Literal["zh", "en"]
 Instant: TypeAlias = Callable[[int], str]
@@ -94,7 +95,7 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
 
 
 def explanation_text(incident: Incident, types: IncidentTypes, language: Language, instant: Instant) -> str:
-    """The explanation as lines for people."""
+    """The explanation as lines for people; what reports and sources say cannot break a line or steer a terminal."""
     told = explain(incident, types)
     say = _TEXT[language]
     title: str = getattr(told.headline, language)
@@ -117,7 +118,7 @@ def explanation_text(incident: Incident, types: IncidentTypes, language: Languag
     lines.append(
         f"  {say['sum']}: " + say["summed"].format(told.evidence_log_odds, told.prior_log_odds, told.confidence)
     )
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 _TEXT: dict[Language, dict[str, str]] = {
