@@ -6,6 +6,7 @@ Log positions are line numbers, from 1, whatever the blocks: what becomes of a r
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -63,19 +64,31 @@ class _CutShortError(Exception):
         return "the Zstandard data end too early"
 
 
-def _open(path: str | Path) -> "BinaryIO | nullcontext[BinaryIO]":
-    return nullcontext(sys.stdin.buffer) if str(path) == STANDARD_INPUT else Path(path).open("rb")
+def _open(path: str | Path) -> "BinaryIO | FileIO | nullcontext[BinaryIO]":
+    """The file without a buffer: a read gives what is there, and a thread that waits in it holds no lock at the end."""
+    if str(path) == STANDARD_INPUT:
+        return nullcontext(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+    return Path(path).open("rb", buffering=0)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
     """The content of the file, decompressed if it is Zstandard."""
-    first = file.read(_PACKED_CHUNK)
+    first = _first_bytes(file)
     if first.startswith(_ZSTD_MAGIC):
         yield from _unpacked(first, file)
         return
     while first:
         yield first
         first = file.read(_PLAIN_CHUNK)
+
+
+def _first_bytes(file: BinaryIO) -> bytes:
+    """Enough of the beginning to know Zstandard by; a pipe may give it byte by byte."""
+    first = more = file.read(_PACKED_CHUNK)
+    while more and len(first) < len(_ZSTD_MAGIC) and _ZSTD_MAGIC.startswith(first):
+        more = file.read(_PACKED_CHUNK)
+        first += more
+    return first
 
 
 def _unpacked(packed: bytes, file: BinaryIO) -> Iterator[bytes]:
