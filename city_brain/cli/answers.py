@@ -6,13 +6,13 @@ from typing import Annotated
 import msgspec
 import typer
 
+from city_brain.canonical import printable
 from city_brain.cli.common import JsonOption, TypesOption, ZoneOption, instants
 from city_brain.errors import RecordingError
 from city_brain.incidents.explain import Language, explanation_text
 from city_brain.incidents.explain import explain as explain_incident
 from city_brain.incidents.incident import Incident, read_incident
 from city_brain.incidents.incident_type import load_incident_types
-from city_brain.printable import printable
 from city_brain.scoring import PairScore, read_answers, read_identity, read_truth, score_pairs, score_worlds, table
 
 

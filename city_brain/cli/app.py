@@ -12,9 +12,9 @@ from typing import Final
 import typer
 
 from city_brain import __version__
+from city_brain.canonical import printable
 from city_brain.cli.common import FAILED, INTERRUPTED, USAGE
 from city_brain.errors import CityBrainError, SettingsError
-from city_brain.printable import printable
 
 COMMANDS: Final = {
     "demo": "demo",

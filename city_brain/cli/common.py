@@ -101,4 +101,11 @@ def counters_text(counters: Counters, held: int) -> str:
 def instants(zone: str) -> Callable[[int], str]:
     """Epoch milliseconds as RFC 3339 in a zone, to the second."""
     known = time_zone(zone)
-    return lambda moment_ms: datetime.fromtimestamp(moment_ms / 1000, known).isoformat(timespec="seconds")
+
+    def instant(moment_ms: int) -> str:
+        try:
+            return datetime.fromtimestamp(moment_ms / 1000, known).isoformat(timespec="seconds")
+        except (ValueError, OverflowError):  # a year that dates do not have
+            return f"{moment_ms} ms"
+
+    return instant

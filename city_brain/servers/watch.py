@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
+from city_brain.canonical import printable
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import Incident, incident_line
-from city_brain.printable import printable
 from city_brain.servers.feed_reader import FeedReader, Interrupted, SignOfLife, Snapshot
 
 INTERRUPTED = 130

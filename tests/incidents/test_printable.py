@@ -1,9 +1,11 @@
 """Texts from outside do nothing to a terminal."""
 
+import msgspec
 import pytest
 
+from city_brain.canonical import printable
+from city_brain.cli.common import instants
 from city_brain.incidents.explain import explanation_text
-from city_brain.printable import printable
 from city_brain.servers.feed_reader import Snapshot
 from city_brain.servers.watch import lines
 from tests.feeds.builders import an_incident
@@ -37,3 +39,9 @@ def test_a_source_cannot_write_into_a_watch() -> None:
     opening = Snapshot(incidents=(an_incident(sources=(HOSTILE,)),), number=8, feed_id="jinan-1")
     (line,) = lines(opening)
     assert line.isprintable()
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0])
+def test_whatever_a_file_holds_is_explained(confidence: float) -> None:
+    incident = msgspec.structs.replace(an_incident(), confidence=confidence, updated_ms=10**18)
+    assert f"{10**18} ms" in explanation_text(incident, types(), "en", instants("UTC"))
