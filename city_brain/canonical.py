@@ -7,8 +7,9 @@ encoder of the standard library.
 
 import hashlib
 import math
+import unicodedata
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, Final
 
 from city_brain.errors import CityBrainError
 
@@ -110,3 +111,18 @@ def _number(value: float) -> str:
         return f"{sign}0.{'0' * (-power - 1)}{whole}{fraction}"
     point = f".{fraction}" if fraction else ""
     return f"{sign}{whole}{point}e{power:+d}"
+
+
+_ACTS: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that steer a terminal or the order of letters, or cannot be written at all."""
+
+
+def printable(text: str) -> str:
+    """A text from outside as a terminal may show it: on one line, what acts on a terminal as its escape (`\\x1b`)."""
+    if text.isprintable():
+        return text
+    return "".join(_visible(character) if unicodedata.category(character) in _ACTS else character for character in text)
+
+
+def _visible(character: str) -> str:
+    return character.encode("unicode_escape").decode()

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from city_brain.canonical import printable
 from city_brain.cli.common import JsonOption, TypesOption, ZoneOption, instants
 from city_brain.errors import RecordingError
 from city_brain.incidents.explain import Language, explanation_text
@@ -34,7 +35,7 @@ def explain(
     if not which:
         for incident in newest.values():
             head = f"{incident.number}  {incident.state:9} {incident.confidence:.3f}"
-            typer.echo(f"{head} {incident.type}  {incident.incident_id}")
+            typer.echo(printable(f"{head} {incident.type}  {incident.incident_id}"))
         return
     chosen = [incident for incident in newest.values() if which in (incident.incident_id, incident.number)]
     if not chosen:

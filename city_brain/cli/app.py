@@ -12,6 +12,7 @@ from typing import Final
 import typer
 
 from city_brain import __version__
+from city_brain.canonical import printable
 from city_brain.cli.common import FAILED, INTERRUPTED, USAGE
 from city_brain.errors import CityBrainError, SettingsError
 
@@ -63,8 +64,22 @@ def main() -> None:
         typer.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         sys.exit(FAILED)
     except CityBrainError as wrong:
-        typer.echo(f"city-brain: {wrong}", err=True)
+        typer.echo("\n".join(map(printable, f"city-brain: {wrong}".split("\n"))), err=True)
+        _write_no_more()
         sys.exit(USAGE if isinstance(wrong, SettingsError) else FAILED)
+    except OSError as wrong:
+        where = wrong.filename or "standard output"
+        typer.echo(printable(f"city-brain: {where}: wanted to read or write, got: {wrong.strerror}"), err=True)
+        _write_no_more()
+        sys.exit(FAILED)
+
+
+def _write_no_more() -> None:
+    """Drops what standard output cannot take, so that Python does not fail at its end once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

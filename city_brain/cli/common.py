@@ -2,13 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from city_brain.errors import SettingsError
 from city_brain.observations.counters import Counters
 from city_brain.site import Site, SiteSettings, time_zone
 from city_brain.ticks.tick import TickSettings
@@ -19,6 +20,9 @@ DATA_LOST: Final = 3
 OUTPUTS_DIFFER: Final = 4
 INTERRUPTED: Final = 130
 """Exit codes of `city-brain`; 0 is ok."""
+
+TICK_MAX_S: Final = 7 * 86_400.0
+"""Of `--tick`: no data come more rarely than once a week."""
 
 MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
 TypesOption = Annotated[
@@ -35,12 +39,33 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 
 def open_map(map_path: Path, types: Path | None = None, tick_s: float = 1.0, partitions: int = 1) -> Site:
     """A site from a map alone, named after the map's folder."""
+    if not 0.0 < tick_s <= TICK_MAX_S:
+        raise SettingsError(f"--tick: wanted more than 0 and at most {TICK_MAX_S:.0f} seconds, got {tick_s}")
     settings = SiteSettings(
         city=map_path.resolve().parent.name or "city",
         partitions=partitions,
         ticks=TickSettings(tick_ms=round(1000 * tick_s)),
     )
     return Site.of_map(map_path, types, settings)
+
+
+def keep_apart(reads: Iterable[str | Path], writes: Iterable[str | Path | None]) -> None:
+    """Raises SettingsError where a command would write over what it reads, or over another file that it writes."""
+    taken = [Path(path) for path in reads if str(path) != "-"]
+    for path in (Path(path) for path in writes if path is not None and str(path) != "-"):
+        if any(_same_file(path, other) for other in taken):
+            raise SettingsError(f"{path}: wanted a file of its own to write, got one that is read or written already")
+        taken.append(path)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether both name one file, through links too; devices and pipes are no files."""
+    try:
+        if one.exists() and other.exists():
+            return one.is_file() and one.samefile(other)
+        return one.resolve() == other.resolve()
+    except OSError:
+        return False
 
 
 class Progress:
@@ -76,4 +101,11 @@ def counters_text(counters: Counters, held: int) -> str:
 def instants(zone: str) -> Callable[[int], str]:
     """Epoch milliseconds as RFC 3339 in a zone, to the second."""
     known = time_zone(zone)
-    return lambda moment_ms: datetime.fromtimestamp(moment_ms / 1000, known).isoformat(timespec="seconds")
+
+    def instant(moment_ms: int) -> str:
+        try:
+            return datetime.fromtimestamp(moment_ms / 1000, known).isoformat(timespec="seconds")
+        except (ValueError, OverflowError):  # a year that dates do not have
+            return f"{moment_ms} ms"
+
+    return instant

@@ -1,6 +1,8 @@
 """`city-brain fuse`: a recording of observations in, incidents out."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -16,6 +18,7 @@ from city_brain.cli.common import (
     TickOption,
     TypesOption,
     counters_text,
+    keep_apart,
     open_map,
 )
 from city_brain.digest import TreeHead
@@ -47,6 +50,7 @@ def fuse(
     as_json: JsonOption = False,
 ) -> None:
     """Fuse a recording into incidents."""
+    keep_apart((observations, map_path), (incidents, tracks, ticks))
     site = open_map(map_path, types, tick_s, partitions)
     runner = site.runner()
     with Outputs(incidents, tracks, ticks, site.source_names) as outputs:
@@ -78,10 +82,10 @@ class Outputs:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for name, file in self._files.items():
-            file.flush()
-            if self._paths[name] != "-":
-                file.close()
+        with ExitStack() as closing:  # all are closed, whichever of them fails
+            for name, file in self._files.items():
+                closing.enter_context(self._naming(name))
+                closing.callback(file.flush if self._paths[name] == "-" else file.close)
 
     def take(self, closed: ClosedTick) -> None:
         """Writes what a tick says."""
@@ -103,7 +107,19 @@ class Outputs:
     def _write(self, name: str, lines: Any) -> None:
         file = self._files.get(name)
         if file is not None:
-            file.writelines(line + b"\n" for line in lines)
+            with self._naming(name):
+                file.writelines(line + b"\n" for line in lines)
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """Names the file that cannot be written on, as when the disk is full."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as wrong:
+            path = "standard output" if self._paths[name] == "-" else self._paths[name]
+            raise RecordingError(f"{path}: wanted to write all of it, got: {wrong.strerror}") from wrong
 
 
 def _create(path: str) -> IO[bytes]:
@@ -132,7 +148,7 @@ def _report(runner: Runner, outputs: Outputs, as_json: bool) -> None:
             "digest": outputs.head.digest().hex(), "ticks": outputs.head.size, "revisions": outputs.revisions,
             "announced": dict(sorted(announced.items())), "counters": counters, "held": runner.held,
         }  # fmt: skip
-        typer.echo(msgspec.json.encode(result, order="sorted"), err=outputs.head.size == 0)
+        typer.echo(msgspec.json.encode(result, order="sorted"))
         return
     typer.echo(counters_text(counters, runner.held), err=True)
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(announced.items())) or "none"

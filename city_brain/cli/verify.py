@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from city_brain.cli.common import OUTPUTS_DIFFER, JsonOption, MapOption, Progress, TypesOption, open_map
+from city_brain.errors import SettingsError
 from city_brain.replay.comparing import Comparison, compare
 from city_brain.replay.plans import as_recorded
 from city_brain.replay.replay import Recording, run
@@ -35,6 +36,8 @@ def verify(
     """Check that orders, groupings, splits, restores and machines change nothing; exit 4 and the first divergence if
     they do.
     """
+    if minutes is not None and not minutes > 0.0:
+        raise SettingsError(f"--minutes: wanted more than 0, got {minutes}")
     site = open_map(map_path, types)
     recording = _first_minutes(Recording.read(read_blocks(observations)), minutes)
     progress = Progress("verify")

@@ -9,10 +9,14 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from city_brain.canonical import printable
 from city_brain.incidents.incident import Evidence, Incident, Level, State
 from city_brain.incidents.incident_type import IncidentType, IncidentTypes, Words
 
 Language: TypeAlias = Literal["zh", "en"]
+_SUREST = 0.0005
+"""Confidence is written to three decimals: 0 and 1 stand for this much beside them."""
+
 Instant: TypeAlias = Callable[[int], str]
 """Writes milliseconds since the epoch for people: RFC 3339 with the offset of the city."""
 
@@ -65,7 +69,8 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
     own = [item for item in heaviest if item.rule == kind.type]
     total = math.fsum(item.weight for item in incident.evidence)
     scale = kind.calibration
-    believed = (math.log(incident.confidence / (1.0 - incident.confidence)) - scale.shift) / scale.slope
+    confidence = min(max(incident.confidence, _SUREST), 1.0 - _SUREST)
+    believed = (math.log(confidence / (1.0 - confidence)) - scale.shift) / scale.slope
     return Explanation(
         incident_id=incident.incident_id,
         revision=incident.revision,
@@ -94,7 +99,7 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
 
 
 def explanation_text(incident: Incident, types: IncidentTypes, language: Language, instant: Instant) -> str:
-    """The explanation as lines for people."""
+    """The explanation as lines for people; what reports and sources say cannot break a line or steer a terminal."""
     told = explain(incident, types)
     say = _TEXT[language]
     title: str = getattr(told.headline, language)
@@ -117,7 +122,7 @@ def explanation_text(incident: Incident, types: IncidentTypes, language: Languag
     lines.append(
         f"  {say['sum']}: " + say["summed"].format(told.evidence_log_odds, told.prior_log_odds, told.confidence)
     )
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 _TEXT: dict[Language, dict[str, str]] = {

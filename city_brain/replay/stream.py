@@ -17,6 +17,7 @@ from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.runner import ClosedTick, Runner
 from city_brain.table import Table
+from city_brain.ticks.arrival import NEVER
 from city_brain.types import Bools, Ints
 
 DISORDER_MS: Final = 5_000
@@ -35,6 +36,8 @@ class StreamReader:
         self.runner, self.disorder_ms = runner, disorder_ms
         self.latest_ms: int | None = None
         self.marked = False
+        self.floor_ms = NEVER
+        """What the rows before the first mark of a recording amount to."""
         self.remembered: Ints = np.empty(0, dtype=np.int64)
         self.broken: RecordingError | None = None
         """Why the recording could not be read to its end; what was read before it counts."""
@@ -75,9 +78,17 @@ class StreamReader:
         rows = self.runner.admit(0, part, block.line[start:end])
         rows = self._believed(rows)
         if rows.n:
-            latest = int(rows.arrival_ms.max())
-            self.latest_ms = latest if self.latest_ms is None else max(self.latest_ms, latest)
+            rows = self._no_earlier_than_log_time(rows)
         self.runner.read_rows(0, rows)
+
+    def _no_earlier_than_log_time(self, rows: Rows) -> Rows:
+        """Rows stamped before the mark that the rows before them amount to arrive at it, wherever blocks end."""
+        stamps = rows.arrival_ms if self.latest_ms is None else np.append(self.latest_ms, rows.arrival_ms)
+        latest = np.maximum.accumulate(stamps)[-rows.n :]
+        self.latest_ms = int(latest[-1])
+        floor_ms = np.int64(self.floor_ms) if self.marked else latest - self.disorder_ms
+        self.floor_ms = int(floor_ms.max())
+        return msgspec.structs.replace(rows, arrival_ms=np.maximum(rows.arrival_ms, floor_ms))
 
     def _mark(self, mark_ms: int) -> None:
         """Takes a mark that can be believed; without one log time waits for the next."""

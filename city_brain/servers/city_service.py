@@ -7,6 +7,8 @@ ahead of its readers. If the street fails, the feed says that it is not serving,
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from threading import Thread
 
 from city_brain.canonical import content_id
 from city_brain.feeds.change_log import ChangeLog
@@ -20,12 +22,17 @@ Started = Callable[[str], None]
 Told = Callable[[ClosedTick, Heartbeat], None]
 
 
+STOP_WAIT_S = 2.0
+"""How long a stop waits for the street to end its tick; a thread that waits for input does not hear of it."""
+
+
 class CityService:
     """Serves what a runner makes of its input."""
 
     def __init__(self, runner: Runner, listen: ListenSettings, limits: Limits) -> None:
         self.runner, self.listen, self.limits = runner, listen, limits
         self._stopping = False
+        self._street: Thread | None = None
 
     async def run(self, ticks: Iterable[ClosedTick], started: Started, told: Told, stay: bool) -> None:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
@@ -35,7 +42,7 @@ class CityService:
         async with GrpcServer(feed, self.listen, self.limits) as server:
             started(server.address)
             try:
-                await asyncio.to_thread(self._pump, ticks, feed, told)
+                await self._in_thread(lambda: self._pump(ticks, feed, told))
             except Exception:
                 await server.set_serving(False)
                 raise
@@ -45,8 +52,39 @@ class CityService:
                 await asyncio.Event().wait()
 
     def stop(self) -> None:
-        """Lets the thread end at the next tick."""
+        """Lets the thread end at the next tick, and waits for it a little."""
         self._stopping = True
+        if self._street is not None:
+            self._street.join(STOP_WAIT_S)
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        """Waits for work in a thread that may be left behind: it may wait for input that never comes.
+
+        The threads of `asyncio.to_thread` are waited for at the end of the program, which Ctrl-C then would not end.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def settle(wrong: BaseException | None) -> None:
+            if done.done():
+                return
+            if wrong is None:
+                done.set_result(None)
+            else:
+                done.set_exception(wrong)
+
+        def run() -> None:
+            wrong: BaseException | None = None
+            try:
+                work()
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, it belongs to who waits
+                wrong = raised
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, wrong)
+
+        self._street = Thread(target=run, name="street", daemon=True)
+        self._street.start()
+        await done
 
     def _pump(self, ticks: Iterable[ClosedTick], feed: LiveFeed, told: Told) -> None:
         for closed in ticks:

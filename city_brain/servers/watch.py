@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
+from city_brain.canonical import printable
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import Incident, incident_line
 from city_brain.servers.feed_reader import FeedReader, Interrupted, SignOfLife, Snapshot
@@ -121,13 +122,13 @@ def life_line(event: SignOfLife, zone: tzinfo = UTC) -> str:
         f"~ {_instant(heartbeat.log_time_ms, zone)}  change {event.number}, "
         f"{heartbeat.sources_live} sources live, {heartbeat.sources_silent} silent"
     )
-    return f"{text}, blind: {_some(blind)}" if blind else text
+    return printable(f"{text}, blind: {_some(blind)}") if blind else text
 
 
 def interrupted_line(event: Interrupted) -> str:
     """Why the watch broke, and how it goes on."""
     how = "begins anew with a snapshot" if event.anew else "resumes"
-    return f"! {event.why}; {how} in {event.pause_s:.1f} s"
+    return printable(f"! {event.why}; {how} in {event.pause_s:.1f} s")
 
 
 def _where_to_go_on(reader: FeedReader) -> str:
@@ -148,7 +149,7 @@ def _line(incident: Incident, zone: tzinfo) -> str:
         f"seen by {_some(incident.sources)}" if incident.sources else "",
         incident.reason or "",
     ]
-    return "  ".join(part for part in parts if part)
+    return printable("  ".join(part for part in parts if part))
 
 
 def _place(incident: Incident) -> str:

@@ -5,10 +5,10 @@ Log positions are line numbers, from 1, whatever the blocks: what becomes of a r
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from io import BufferedIOBase
+from contextlib import nullcontext
+from io import FileIO
 from pathlib import Path
-from typing import Final, cast
+from typing import BinaryIO, Final
 
 import zstandard
 
@@ -64,24 +64,34 @@ class _CutShortError(Exception):
         return "the Zstandard data end too early"
 
 
-def _open(path: str | Path) -> AbstractContextManager[BufferedIOBase]:
+def _open(path: str | Path) -> "BinaryIO | FileIO | nullcontext[BinaryIO]":
+    """The file without a buffer: a read gives what is there, and a thread that waits in it holds no lock at the end."""
     if str(path) == STANDARD_INPUT:
-        return nullcontext(cast("BufferedIOBase", sys.stdin.buffer))
-    return Path(path).open("rb")
+        return nullcontext(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
+    return Path(path).open("rb", buffering=0)
 
 
-def _chunks(file: BufferedIOBase) -> Iterator[bytes]:
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
     """The content of the file, decompressed if it is Zstandard."""
-    first = file.read(len(_ZSTD_MAGIC))
-    if first == _ZSTD_MAGIC:
+    first = _first_bytes(file)
+    if first.startswith(_ZSTD_MAGIC):
         yield from _unpacked(first, file)
         return
     while first:
         yield first
-        first = file.read1(_PLAIN_CHUNK)  # what is there, and no waiting for more: standard input may be live
+        first = file.read(_PLAIN_CHUNK)
 
 
-def _unpacked(packed: bytes, file: BufferedIOBase) -> Iterator[bytes]:
+def _first_bytes(file: BinaryIO) -> bytes:
+    """Enough of the beginning to know Zstandard by; a pipe may give it byte by byte."""
+    first = more = file.read(_PACKED_CHUNK)
+    while more and len(first) < len(_ZSTD_MAGIC) and _ZSTD_MAGIC.startswith(first):
+        more = file.read(_PACKED_CHUNK)
+        first += more
+    return first
+
+
+def _unpacked(packed: bytes, file: BinaryIO) -> Iterator[bytes]:
     """The content of the frames that start with `packed` and go on in the file."""
     reader = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES_MAX)
     frame = reader.decompressobj()
@@ -89,11 +99,11 @@ def _unpacked(packed: bytes, file: BufferedIOBase) -> Iterator[bytes]:
         yield frame.decompress(packed)
         packed = frame.unused_data if frame.eof else b""
         if frame.eof:
-            packed = packed or file.read1(_PACKED_CHUNK)
+            packed = packed or file.read(_PACKED_CHUNK)
             if packed:
                 frame = reader.decompressobj()
         else:
-            packed = file.read1(_PACKED_CHUNK)
+            packed = file.read(_PACKED_CHUNK)
             if not packed:
                 raise _CutShortError
 

@@ -1,6 +1,7 @@
 """The command line as a whole: its commands, its version, and what it says to words that it does not know."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import typer
@@ -45,3 +46,12 @@ def test_a_reader_that_goes_away_is_no_crash() -> None:
         gone.stdout.close()
         assert "Traceback" not in gone.stderr.read()
     assert gone.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_standard_output_is_an_error_that_is_told() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "standard output: wanted to read or write, got: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr

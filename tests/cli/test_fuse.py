@@ -121,3 +121,42 @@ def test_ctrl_c_exits_with_130(world: Fused) -> None:
         while not (world.folder / "cut.jsonl").exists():
             assert fuse.process.poll() is None, fuse.err
         assert fuse.interrupted() == 130
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("{copy}", "--map", "{map}", "--incidents", "{copy}"), "copy.jsonl.zst: wanted a file of its own"),
+        (("{copy}", "--map", "{map}", "--incidents", "-", "--ticks", "{link}"), "link: wanted a file of its own"),
+        (("{copy}", "--map", "{map}", "--incidents", "x", "--ticks", "./x"), "x: wanted a file of its own"),
+        (("{copy}", "--map", "{map}", "--incidents", "-", "--tick", "nan"), "--tick: wanted"),
+        (("{copy}", "--map", "{map}", "--incidents", "-", "--tick", "inf"), "--tick: wanted"),
+        (("{copy}", "--map", "{map}", "--incidents", "-", "--tick", "1e300"), "--tick: wanted"),
+    ],
+)
+def test_wrong_usage_harms_no_file(world: Fused, tmp_path: Path, words: tuple[str, ...], wanted: str) -> None:
+    copy, link = tmp_path / "copy.jsonl.zst", tmp_path / "link"
+    copy.write_bytes(world.observations.read_bytes())
+    link.symlink_to(copy)
+    filled = [word.format(copy=copy, link=link, map=world.city_map) for word in words]
+    done = city_brain("fuse", *filled, folder=tmp_path)
+    assert done.code == 2, done.err
+    assert wanted in done.err
+    assert "Traceback" not in done.err
+    assert copy.read_bytes() == world.observations.read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("full", [("--incidents", "/dev/full"), ("--incidents", "-", "--ticks", "/dev/full")])
+def test_a_full_disk_is_named(world: Fused, full: tuple[str, ...]) -> None:
+    done = city_brain("fuse", world.observations, "--map", world.city_map, *full)
+    assert done.code == 1
+    assert "/dev/full: wanted to write all of it, got: No space left on device" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_json_is_on_standard_output_even_where_nothing_came(world: Fused, tmp_path: Path) -> None:
+    words = ("--map", world.city_map, "--incidents", tmp_path / "i.jsonl", "--json")
+    done = city_brain("fuse", "-", *words, given=b"")
+    assert (done.code, done.err) == (0, "")
+    assert msgspec.json.decode(done.out)["ticks"] == 0

@@ -1,6 +1,11 @@
 """`city-brain run` serves what it finds, `city-brain watch` prints it: two processes over loopback."""
 
+import signal
+import time
+
 import msgspec
+import pytest
+import zstandard
 
 from tests.cli.conftest import Fused
 from tests.cli.processes import Running, city_brain, running
@@ -62,3 +67,28 @@ def test_an_unknown_type_is_refused_with_the_nearest_name(world: Fused) -> None:
         done = city_brain("watch", run.wait_for(SERVING), "--type", "crowds")
     assert done.code == 1
     assert "crowd" in done.err
+
+
+@pytest.mark.parametrize("words", [("--from", "-"), ("--from", "{observations}", "--rate", "0.001")])
+def test_ctrl_c_ends_a_run_that_waits(world: Fused, words: tuple[str, ...]) -> None:
+    """For rows that do not come, or for the time of the next tick."""
+    filled = [word.format(observations=world.observations) for word in words]
+    with running("run", world.folder, *filled, "--listen", "127.0.0.1:0") as run:
+        run.wait_for(SERVING)
+        time.sleep(1.0)
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(20) == 130
+    assert any(" = used " in line for line in run.err)
+    assert not any("Fatal Python error" in line for line in run.err)
+
+
+def test_rows_are_taken_as_they_come(world: Fused) -> None:
+    """A pipe that stays open holds nothing back: what fills a block is fused before the next row comes."""
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(world.observations.read_bytes()).splitlines(True)
+    with running("run", world.folder, "--listen", "127.0.0.1:0") as run:
+        address = run.wait_for(SERVING)
+        assert run.process.stdin is not None
+        run.process.stdin.buffer.write(b"".join(lines[:600]))  # type: ignore[attr-defined]
+        run.process.stdin.flush()
+        with running("watch", address) as watch:
+            watch.wait_for(r"~ .* sources live")

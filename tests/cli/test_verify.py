@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Thread
 
 import msgspec
+import pytest
 import zstandard
 
 from tests.cli.conftest import Fused
@@ -51,3 +52,10 @@ def test_a_recording_that_is_not_there_is_named(world: Fused) -> None:
     done = city_brain("verify", "absent.jsonl", "--map", world.city_map)
     assert done.code == 1
     assert "absent.jsonl" in done.err
+
+
+@pytest.mark.parametrize("minutes", ["nan", "0", "-1"])
+def test_no_minutes_at_all_are_wrong_usage(world: Fused, minutes: str) -> None:
+    done = city_brain("verify", world.observations, "--map", world.city_map, "--minutes", minutes)
+    assert done.code == 2, done.err
+    assert "--minutes: wanted more than 0" in done.err

@@ -90,3 +90,19 @@ def test_a_true_gap_is_followed(envelope: int, lost: int) -> None:
     runner, ticks = read([*rows(), *rows(ROWS, later_ms=2 * 86_400_000)], envelope)
     assert runner.counters.used >= 2 * ROWS - lost
     assert ticks > 2 * 1440
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_rows_out_of_order_are_read_the_same_in_all_blocks(marks: bool) -> None:
+    """Rows that come minutes after their stamp are as late as they are, wherever a block ends."""
+    lines = rows()
+    for at in range(20, ROWS, 9):
+        lines.insert(at, lines.pop(min(at + 60, ROWS - 1)))
+    if marks:
+        lines[200::8] = [mark_line(START_MS + 10_000 * (at - 70)) for at in range(200, ROWS, 8)]
+    told = {}
+    for envelope in (1, 7, 64, 4096):
+        runner = Runner(ground(), load_incident_types(only=("coverage_lost",)), TickSettings(tick_ms=MINUTE_MS))
+        records = [closed.record.to_line() for closed in StreamReader(runner).read(blocks(lines, envelope))]
+        told[envelope] = (records, msgspec.json.encode(runner.counters), runner.to_bytes())
+    assert all(answer == told[1] for answer in told.values())

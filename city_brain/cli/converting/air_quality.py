@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from city_brain.cli.common import keep_apart
 from city_brain.cli.converting.writing import (
     ClockOption,
     DatumOption,
@@ -30,6 +31,7 @@ def air_quality(
     utc_offset: ClockOption = 8.0,
 ) -> None:
     """Convert hourly air quality and weather (the CSV of UCI's “Beijing PM2.5”); fuse it with --tick 3600."""
+    keep_apart((file,), (out, map_out))
     station = Station(source, lon, lat, read_datum(datum), utc_offset)
     write_map(map_out, station_map(station))
     write_observations(out, read_air_quality(file, station))

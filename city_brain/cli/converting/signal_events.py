@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from city_brain.cli.common import keep_apart
 from city_brain.cli.converting.writing import (
     ClockOption,
     DatumOption,
@@ -47,6 +48,7 @@ def signal_events(
 
     All controllers of the log are converted, or those of the --plan.
     """
+    keep_apart((file, *filter(None, (plan,))), (out, map_out))
     if plan is None:
         planned = _unplanned(file, source, phase or [], overlap or [], read_place("--lon, --lat", lon, lat))
     elif phase or overlap or lon is not None or lat is not None:
