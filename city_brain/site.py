@@ -18,7 +18,7 @@ from city_brain.errors import SettingsError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
-from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.settings import KafkaSettings, WorkerSettings
 from city_brain.runner import Runner
 from city_brain.servers.settings import Limits, ListenSettings
 from city_brain.ticks.tick import TickSettings
@@ -37,6 +37,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     feed: ListenSettings = ListenSettings()
     limits: Limits = Limits()
     kafka: KafkaSettings = KafkaSettings()
+    workers: WorkerSettings = WorkerSettings()
 
 
 class Site:
@@ -64,18 +65,28 @@ class Site:
         """A site from a map alone."""
         return cls(Ground.of(load_city(city_map)), load_incident_types(types), settings)
 
+    @property
+    def name(self) -> str:
+        """What the city is called in records."""
+        return self.settings.city or "city"
+
+    @property
+    def desk_settings(self) -> DeskSettings:
+        """Those of the desk, which counts the days of the city's zone."""
+        settings = self.settings
+        return msgspec.structs.replace(settings.desk, utc_offsets=utc_offsets(time_zone(settings.time_zone)))
+
     def runner(self, raw_partitions: int = 1) -> Runner:
         """A runner that has read nothing."""
         settings = self.settings
-        desk = msgspec.structs.replace(settings.desk, utc_offsets=utc_offsets(time_zone(settings.time_zone)))
         return Runner(
             self.ground,
             self.types,
             settings.ticks,
             partitions=settings.partitions,
             raw_partitions=raw_partitions,
-            city=settings.city or "city",
-            desk=desk,
+            city=self.name,
+            desk=self.desk_settings,
         )
 
 

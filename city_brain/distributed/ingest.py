@@ -23,8 +23,8 @@ from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Quarantine
 from city_brain.pipeline import partitions_of
 
-ROWS_MAX = 4096
-"""A stretch with at least this many rows goes on its way without waiting for a flush."""
+BYTES_MAX = 1 << 20
+"""So much that is read and not yet flushed is enough to go on its way, and bounds the parcels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Ingest:
         self._next: dict[int, int] = {}
         self._served: dict[tuple[int, int], int] = {}
         self._batch = IngestBatch()
+        self._waiting_bytes = 0
 
     def begin(self, raw_partition: int, offset: int) -> None:
         """Begins (again) to read a raw partition at an offset, its first or one of `IngestBatch.positions`; what waited
@@ -84,12 +85,18 @@ class Ingest:
             self._close(record.partition, record)
         else:
             self._waiting.setdefault(record.partition, []).append(record)
+            self._waiting_bytes += len(record.value or b"")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it should be flushed now."""
+        return self._waiting_bytes >= BYTES_MAX
 
     def flush(self) -> IngestBatch:
         """All that was read since the last flush."""
         for raw_partition in list(self._waiting):
             self._close(raw_partition, None)
-        batch, self._batch = self._batch, IngestBatch()
+        batch, self._batch, self._waiting_bytes = self._batch, IngestBatch(), 0
         return batch
 
     def _close(self, raw_partition: int, mark: RawRecord | None) -> None:

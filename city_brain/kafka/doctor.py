@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from city_brain.distributed import RAW_TOPICS
 from city_brain.kafka.admin import differences
 from city_brain.kafka.connecting import AdminClient, admin
 from city_brain.kafka.settings import KafkaSettings
-from city_brain.kafka.topics import DEAD_LETTERS, DESK_STATE, FUSION_STATE, RAW_TOPICS, topics
+from city_brain.kafka.topics import DEAD_LETTERS, DESK_STATE, FUSION_STATE, topics
 
 Level = Literal["ok", "warn", "bad"]
 

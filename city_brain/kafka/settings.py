@@ -1,4 +1,4 @@
-"""Where the brokers are, how they are spoken to, and how wide the raw topics are."""
+"""Where the brokers are, how they are spoken to, how wide the raw topics are, and how programs work on them."""
 
 import ipaddress
 import re
@@ -13,6 +13,7 @@ from city_brain.errors import SettingsError
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Hours = Annotated[float, msgspec.Meta(gt=0.0)]
 Prefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
+Seconds = Annotated[float, msgspec.Meta(gt=0.0)]
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:,\s]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -100,6 +101,25 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 "sasl_plain_password": _password(self.sasl.password_file),
             }
         return keywords
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the programs on Kafka work: when they save, when they are taken for dead, how much they hold."""
+
+    marks_per_s: Annotated[float, msgspec.Meta(ge=1.0, le=50.0)] = 5.0
+    """Marks that the clock writes into each raw partition."""
+    flush_after_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
+    """For how long ingest gathers rows before it sends them on."""
+    snapshot_every_s: Seconds = 2.0
+    """Between two snapshots of a partition; a restart computes so much again."""
+    session_timeout_s: Seconds = 6.0
+    """After so much silence the brokers give a worker's partitions to others."""
+    heartbeat_s: Seconds = 0.5
+    """Between signs of life; others notice a join or a leave at their next one."""
+    stalled_after_s: Seconds = 45.0
+    """A worker that has input and takes none for so long ends itself, to be started again."""
+    fetch_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 4 << 20
+    """What is fetched of a partition at a time; a larger record comes all the same, alone."""
 
 
 def _host(server: str) -> str:

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from city_brain.distributed import RAW_TOPICS
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.observations.vocabulary import Kind
 
-DETECTIONS: Final = "video.detections"
-SIGNALS: Final = "signal.states"
-SENSORS: Final = "sensor.readings"
-REPORTS: Final = "reports"
 OBSERVATIONS: Final = "observations"
 FUSION_TICKS: Final = "fusion.ticks"
 INCIDENTS: Final = "incidents"
@@ -17,9 +14,6 @@ FUSION_STATE: Final = "fusion.state"
 DESK_STATE: Final = "desk.state"
 CONTROL: Final = "control"
 DEAD_LETTERS: Final = "dead.letters"
-
-RAW_TOPICS: Final = (DETECTIONS, SIGNALS, SENSORS, REPORTS)
-"""The raw topics; the k-th holds the rows of `Kind` k, and raw partitions are numbered in this order."""
 
 RECORD_BYTES_MAX: Final = 17 << 20
 """The largest envelope and the batch around it: what topics take and producers may ask."""
@@ -70,7 +64,7 @@ def raw_partitions(settings: KafkaSettings) -> dict[str, int]:
 
 
 def raw_topic(kind: Kind) -> str:
-    """The raw topic that holds the rows of a kind."""
+    """The raw topic that holds the rows of a kind: they stand in the same order."""
     return RAW_TOPICS[kind]
 
 

@@ -59,7 +59,7 @@ def test_a_running_city_is_well_and_a_silent_one_is_not(tmp_path: Path, kafka: s
     empty = doctor(site, 1)
     assert {empty[place] for place in raw} == {("bad", "raw partition silent: no record yet, so log time stands")}
     assert empty[f"{prefix}fusion.state/0"] == ("warn", "no snapshot yet")
-    for number in range(10):  # on a crowded machine the doctor may come later than two seconds after a mark
+    for _ in range(10):  # on a crowded machine the doctor may come later than two seconds after a mark
         with _producer(kafka) as producer:
             for name in ("fusion.state", "desk.state"):
                 producer.send(f"{prefix}{name}", b"snapshot", key=b"0", partition=0)

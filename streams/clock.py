@@ -1,0 +1,44 @@
+"""`python -m streams.clock SITE`: writes marks into every raw partition. Log time moves by them alone.
+
+A mark is an empty record; its time is the stamp that the broker gives it, so several clocks may run and none is right
+or wrong. A clock that cannot write ends: without one the city stands still, and says so.
+"""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from city_brain.distributed import MARK_HEADER
+from city_brain.kafka.connecting import producer
+from city_brain.kafka.topics import raw_partitions
+from city_brain.site import read_settings
+from streams.command import told
+
+
+def clock(
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with site.toml.")],
+) -> None:
+    """Marks the raw topics until stopped."""
+    settings = read_settings(site / "site.toml")
+    pause_s = 1.0 / settings.workers.marks_per_s
+    places = [
+        (settings.kafka.topic(name), partition)
+        for name, count in raw_partitions(settings.kafka).items()
+        for partition in range(count)
+    ]
+    with producer(settings.kafka, linger_ms=0) as client:
+        next_s = time.monotonic()
+        while True:
+            sent = [
+                client.send(topic, partition=partition, headers=[(MARK_HEADER, b"")]) for topic, partition in places
+            ]
+            for mark in sent:
+                mark.get(timeout=settings.kafka.request_wait_s)
+            next_s = max(next_s + pause_s, time.monotonic() - pause_s)
+            time.sleep(max(next_s - time.monotonic(), 0.0))
+
+
+if __name__ == "__main__":
+    told(lambda: typer.run(clock))

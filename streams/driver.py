@@ -1,0 +1,53 @@
+"""Faust's Kafka driver with one gate: a partition is read from where the program says, never from the commit.
+
+A worker that wakes up late may save an older snapshot over a newer one, while the group's commit stands at the newer;
+from the commit on, state and position would never meet again. So the program gives the positions, and a commit is only
+a figure for people who look at lag.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from faust.transport.drivers import TRANSPORTS, aiokafka
+from faust.types import TP
+
+SCHEME = "city-brain"
+"""Of broker addresses that are to be spoken to through this driver."""
+
+
+class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
+    """Commits only what is still assigned: aiokafka raises where nothing is left to commit."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        return bool(mine) and await super()._commit(mine)
+
+
+class Consumer(aiokafka.Consumer):
+    """Asks the program for the position of every assigned partition."""
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Every way to resume goes through here: after a rebalance, and after the flow was held up."""
+        positions: Mapping[TP, int] = await cast("Any", self.app).program.positions(frozenset(self.assignment()))
+        await self._thread.seek_wait(positions)
+        return positions
+
+
+class Producer(aiokafka.Producer):
+    """Writes each record once and in order, and holds it for written when all brokers that must have it do."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class Transport(aiokafka.Transport):
+    """The driver."""
+
+    Consumer = Consumer
+    Producer = Producer
+
+
+TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"

@@ -1,0 +1,122 @@
+"""`python -m streams.ingest SITE`: raw records in, parcels of admitted rows and dead letters out.
+
+Without a state: it is taken up again behind the last mark whose rows and parcels are all stored. What it reads for a
+few milliseconds goes on its way together.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import aiokafka
+from faust.types import TP
+
+from city_brain.distributed import MARK_HEADER, Ingest, RawPartitions, RawRecord
+from city_brain.kafka.dead_letters import DeadLetter
+from city_brain.kafka.topics import DEAD_LETTERS, OBSERVATIONS, raw_partitions
+from city_brain.site import Site
+from streams.command import run_program
+from streams.outbox import Outgoing
+from streams.program import Program
+
+
+class IngestProgram(Program):
+    """Reads the raw topics."""
+
+    name = "ingest"
+
+    def __init__(self, site: Site, slot: str, accept_gap: bool = False) -> None:
+        super().__init__(site, slot)
+        counts = raw_partitions(self.kafka)
+        self.raw = RawPartitions(list(counts.values()))
+        self._inputs = [self.kafka.topic(name) for name in counts]
+        self._names = dict(zip(self._inputs, counts, strict=True))
+        self.ingest = Ingest(site.ground.city, site.settings.partitions)
+        self._assigned: frozenset[TP] = frozenset()
+        self._committing: dict[TP, int] = {}
+        self._flush_at: asyncio.TimerHandle | None = None
+        self._flushing = asyncio.Lock()
+
+    @property
+    def inputs(self) -> Sequence[str]:
+        """The raw topics."""
+        return self._inputs
+
+    def _number(self, tp: TP) -> int:
+        return self.raw.number(self._names[tp.topic], tp.partition)
+
+    async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
+        """Partitions that stay are read on; the others from the commit, or from what is left of the log."""
+        self.watchdog.forget()
+        try:
+            fresh = await self._committed(assigned - self._assigned)
+        except Exception as wrong:
+            self.fail(wrong)
+            raise
+        for tp, offset in fresh.items():
+            self.ingest.begin(self._number(tp), offset)
+        self._assigned = assigned
+        return {tp: self.ingest.next_offset(self._number(tp)) for tp in assigned}
+
+    async def _committed(self, partitions: frozenset[TP]) -> dict[TP, int]:
+        if not partitions:
+            return {}
+        places = {tp: aiokafka.TopicPartition(tp.topic, tp.partition) for tp in sorted(partitions)}
+        async with aiokafka.AIOKafkaConsumer(
+            group_id=self.group, enable_auto_commit=False, **self.kafka.connection()
+        ) as consumer:
+            consumer.assign(list(places.values()))
+            begin = await consumer.beginning_offsets(list(places.values()))
+            return {tp: max(await consumer.committed(place) or 0, begin[place]) for tp, place in places.items()}
+
+    async def take(self, message: Any) -> None:
+        """Takes a raw record; a little later all that came in the meantime is sent on."""
+        tp = TP(message.topic, message.partition)
+        if tp not in self._assigned:
+            return
+        number = self._number(tp)
+        if message.offset < self.ingest.next_offset(number):
+            return
+        mark = any(name == MARK_HEADER for name, _ in message.headers or ())
+        stamp_ms = round(message.timestamp * 1000.0)
+        self.ingest.read(RawRecord(number, message.offset, stamp_ms, message.value, mark))
+        if self.ingest.is_full:
+            await self._flush()
+        elif self._flush_at is None:
+            loop = asyncio.get_running_loop()
+            self._flush_at = loop.call_later(self.workers.flush_after_ms / 1000.0, self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        self._flush_at = None
+        asyncio.ensure_future(self.guard(self._flush()))  # noqa: RUF006 - guard ends the process where it fails
+
+    async def _flush(self) -> None:
+        """Sends what was read, stores it, then commits the marks in it."""
+        async with self._flushing:
+            batch = self.ingest.flush()
+            for partition, parcel in batch.parcels:
+                key = str(parcel.raw_partition).encode()
+                await self.outbox.send(
+                    Outgoing(self.kafka.topic(OBSERVATIONS), parcel.to_bytes(), key=key, partition=partition)
+                )
+            for dead in batch.dead:
+                tp = self._place(dead.record.partition)
+                letter = DeadLetter.of(tp.topic, tp.partition, dead)
+                key = str(dead.record.partition).encode()
+                await self.outbox.send(
+                    Outgoing(self.kafka.topic(DEAD_LETTERS), letter.value, key=key, partition=0, headers=letter.headers)
+                )
+            await self.outbox.stored()
+            await self.commit({self._place(number): position for number, position in batch.positions.items()})
+
+    def _place(self, number: int) -> TP:
+        topic, partition = self.raw.place(number)
+        return TP(self.kafka.topic(topic), partition)
+
+    async def settle(self) -> None:
+        """Sends on what waits."""
+        await self._flush()
+
+
+if __name__ == "__main__":
+    run_program(IngestProgram)

@@ -1,0 +1,138 @@
+"""A program with a state per partition: fusion and desk. Steps are pure; this is where they are saved and resumed.
+
+Output first, then the snapshot, then the commit: each only when the one before is stored. So whatever stands in a
+snapshot has been said, and a crash at any moment is a re-computation from the last one.
+"""
+
+import abc
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from faust.types import TP
+
+from city_brain.errors import StateError
+from city_brain.site import Site
+from streams.outbox import Outbox, Outgoing
+from streams.program import Program, logger
+from streams.snapshots import Snapshots
+
+
+class Work(Protocol):
+    """What one partition remembers and does: `FusePartition` and `CityDesk`."""
+
+    @property
+    def next_offset(self) -> int:
+        """Where to read on from after a restart."""
+
+    def read(self, offset: int, record: bytes) -> Iterable[Any]:
+        """Takes a record, gives what is to be said."""
+
+    def to_bytes(self) -> bytes:
+        """The state."""
+
+    def restore(self, data: bytes) -> None:
+        """Goes on from a state."""
+
+
+@dataclass(slots=True)
+class Job:
+    """An assigned partition. `read_to`: the offset that is read next."""
+
+    work: Work
+    read_to: int
+    outbox: Outbox
+    saved_s: float = field(default_factory=time.monotonic)
+    saving: asyncio.Task[None] | None = None
+    unsaved: bool = False
+
+
+class StatefulProgram(Program):
+    """Reads one topic; a snapshot per partition in a compacted one."""
+
+    def __init__(self, site: Site, slot: str, accept_gap: bool = False) -> None:
+        """`accept_gap`: begins with what the log still holds where its beginning is gone and there is no snapshot."""
+        super().__init__(site, slot)
+        self.snapshots = Snapshots(self.kafka, self.kafka.topic(self.state_topic))
+        self.accept_gap = accept_gap
+        self.jobs: dict[int, Job] = {}
+
+    input_topic: str
+    state_topic: str
+
+    @property
+    def inputs(self) -> Sequence[str]:
+        """Its one topic."""
+        return [self.kafka.topic(self.input_topic)]
+
+    @abc.abstractmethod
+    def new_work(self, partition: int) -> Work:
+        """One that has read nothing."""
+
+    @abc.abstractmethod
+    def outgoing(self, partition: int, said: Any) -> Outgoing:
+        """The record for something that was said."""
+
+    async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
+        """Partitions that stay keep their state, which is a function of the log up to where they read."""
+        self.watchdog.forget()
+        mine = {tp.partition: tp for tp in assigned if tp.topic == self.inputs[0]}
+        self.jobs = {partition: job for partition, job in self.jobs.items() if partition in mine}
+        try:
+            for partition in sorted(mine.keys() - self.jobs.keys()):
+                self.jobs[partition] = await self._resume(partition)
+        except Exception as wrong:  # noqa: BLE001 - a partition that cannot be resumed must not be skipped
+            self.fail(wrong)
+        return {tp: self.jobs[partition].read_to for partition, tp in mine.items()}
+
+    async def _resume(self, partition: int) -> Job:
+        work = self.new_work(partition)
+        state = await self.snapshots.newest(partition)
+        if state is not None:
+            work.restore(state)
+        begin = (await self.snapshots.begins(self.inputs[0], {partition: None}))[partition]
+        if begin > work.next_offset and not (state is None and self.accept_gap):
+            raise StateError(
+                f"{self.inputs[0]} partition {partition}: wanted to read on from offset {work.next_offset}, the log "
+                f"begins with {begin}: records are lost; a new beginning must be asked for: --accept-gap"
+            )
+        logger.info("%s partition %d resumes at offset %d", self.inputs[0], partition, work.next_offset)
+        return Job(work, max(work.next_offset, begin), Outbox(self.app))
+
+    async def take(self, message: Any) -> None:
+        """Says what the record means, and saves from time to time."""
+        job = self.jobs.get(message.partition)
+        if job is None or message.offset < job.read_to:
+            return
+        if message.offset > job.read_to:
+            raise StateError(
+                f"{message.topic} partition {message.partition}: wanted offset {job.read_to}, got {message.offset}"
+            )
+        for said in job.work.read(message.offset, message.value):
+            await job.outbox.send(self.outgoing(message.partition, said))
+        job.read_to = message.offset + 1
+        job.unsaved = True
+        idle = job.saving is None or job.saving.done()
+        if idle and time.monotonic() - job.saved_s >= self.workers.snapshot_every_s:
+            job.saving = asyncio.ensure_future(self.guard(self._save(message.partition, job)))
+
+    async def _save(self, partition: int, job: Job) -> None:
+        """Stores outputs, then the state, then the position. The state is taken before anything is waited for."""
+        state, offset = job.work.to_bytes(), job.work.next_offset
+        job.saved_s, job.unsaved = time.monotonic(), False
+        await job.outbox.stored()
+        packed = await asyncio.to_thread(self.snapshots.pack, state)
+        key = str(partition).encode()
+        await job.outbox.send(Outgoing(self.snapshots.topic, packed, key=key, partition=partition))
+        await job.outbox.stored()
+        await self.commit({TP(self.inputs[0], partition): offset})
+
+    async def settle(self) -> None:
+        """Saves every partition that has read something since."""
+        for partition, job in list(self.jobs.items()):
+            if job.saving is not None:
+                await job.saving
+            if job.unsaved:
+                await self._save(partition, job)

@@ -1,0 +1,69 @@
+"""The watchdog: a thread outside of Faust and its consumer that ends a worker which has input and takes none.
+
+Clients of Kafka have been seen to fall silent for good after an outage, alive by every other sign. So when nothing was
+taken for a while, the brokers are asked, by a client of its own, whether there is more.
+"""
+
+import logging
+import os
+import threading
+import time
+
+from city_brain.errors import BrokerError
+from city_brain.kafka.connecting import consumer
+from city_brain.kafka.settings import KafkaSettings
+
+STALLED = 75
+"""Exit code of a worker that stood still (EX_TEMPFAIL)."""
+
+logger = logging.getLogger("city_brain")
+
+
+class Watchdog:
+    """Watches the progress that `saw` tells of."""
+
+    def __init__(self, kafka: KafkaSettings, stalled_after_s: float) -> None:
+        self._kafka, self._stalled_after_s = kafka, stalled_after_s
+        self._seen: dict[tuple[str, int], int] = {}
+        self._last_s = time.monotonic()
+
+    def saw(self, topic: str, partition: int, offset: int) -> None:
+        """A record was taken."""
+        self._seen[topic, partition] = offset
+        self._last_s = time.monotonic()
+
+    def forget(self) -> None:
+        """Partitions have moved: what was seen of them says nothing any more."""
+        self._seen = {}
+        self._last_s = time.monotonic()
+
+    def start(self) -> None:
+        """Begins to watch."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(self._stalled_after_s / 5.0)
+            if time.monotonic() - self._last_s < self._stalled_after_s:
+                continue
+            behind = self._behind()
+            if behind:
+                logger.critical(
+                    "wanted records to be taken, got none for %.0f s while %s waits", self._stalled_after_s, behind
+                )
+                os._exit(STALLED)
+
+    def _behind(self) -> str:
+        """A partition that has more than was taken of it; empty where none has, or no broker can be asked."""
+        from kafka import TopicPartition
+
+        seen = dict(self._seen)
+        try:
+            with consumer(self._kafka) as client:
+                ends = client.end_offsets([TopicPartition(topic, partition) for topic, partition in seen])
+        except BrokerError:
+            return ""
+        for place, end in ends.items():
+            if end > seen[place.topic, place.partition] + 1:
+                return f"{place.topic} partition {place.partition}, offset {seen[place.topic, place.partition] + 1}"
+        return ""
