@@ -32,7 +32,8 @@ def clock(
         next_s = time.monotonic()
         while True:
             sent = [
-                client.send(topic, partition=partition, headers=[(MARK_HEADER, b"")]) for topic, partition in places
+                client.send(topic, b"", partition=partition, headers=[(MARK_HEADER, b"")])
+                for topic, partition in places
             ]
             for mark in sent:
                 mark.get(timeout=settings.kafka.request_wait_s)

@@ -45,14 +45,9 @@ class IngestProgram(Program):
     def _number(self, tp: TP) -> int:
         return self.raw.number(self._names[tp.topic], tp.partition)
 
-    async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
+    async def resume(self, assigned: frozenset[TP]) -> dict[TP, int]:
         """Partitions that stay are read on; the others from the commit, or from what is left of the log."""
-        self.watchdog.forget()
-        try:
-            fresh = await self._committed(assigned - self._assigned)
-        except Exception as wrong:
-            self.fail(wrong)
-            raise
+        fresh = await self._committed(assigned - self._assigned)
         for tp, offset in fresh.items():
             self.ingest.begin(self._number(tp), offset)
         self._assigned = assigned

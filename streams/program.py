@@ -5,11 +5,14 @@ again, and it reads on from what it saved. What it said since then it says again
 """
 
 import abc
+import asyncio
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, NoReturn, cast
 
 import faust
 from faust.types import TP
@@ -44,6 +47,7 @@ class Program(abc.ABC):
         self.group = f"{self.kafka.topic_prefix}{self.name}"
         self.app = _app(self, slot)
         self.outbox = Outbox(self.app)
+        self._resuming = asyncio.Lock()
         self.watchdog = Watchdog(self.kafka, self.workers.stalled_after_s)
 
     @property
@@ -51,8 +55,17 @@ class Program(abc.ABC):
     def inputs(self) -> Sequence[str]:
         """The topics that are read, with their prefix."""
 
-    @abc.abstractmethod
     async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
+        """Where each assigned partition is to be read from, once it is ready. Rebalances wait for each other."""
+        async with self._resuming:
+            self.watchdog.forget()
+            try:
+                return await self.resume(assigned)
+            except Exception as wrong:  # noqa: BLE001 - a partition that cannot be resumed must not be skipped
+                self.fail(wrong)
+
+    @abc.abstractmethod
+    async def resume(self, assigned: frozenset[TP]) -> dict[TP, int]:
         """Makes the assigned partitions ready, lets go of all others, and says where each is to be read from."""
 
     @abc.abstractmethod
@@ -93,7 +106,7 @@ class Program(abc.ABC):
                 await program.guard(program.settle())
 
         self.watchdog.start()
-        faust.Worker(self.app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+        faust.Worker(self.app, quiet=True, redirect_stdouts=False, override_logging=False).execute_from_commandline()
 
     async def guard(self, step: Any) -> None:
         """Waits for a step; an error of any kind ends the process, since Faust would go on past it."""
@@ -102,7 +115,7 @@ class Program(abc.ABC):
         except Exception as wrong:  # noqa: BLE001 - whatever it is, going on would lose records in silence
             self.fail(wrong)
 
-    def fail(self, wrong: BaseException) -> None:
+    def fail(self, wrong: BaseException) -> NoReturn:
         """Ends the process at once: nothing that it still holds is needed by whoever comes next."""
         if isinstance(wrong, CityBrainError):
             logger.critical("%s: %s", self.group, wrong)
@@ -139,7 +152,7 @@ def _app(program: Program, slot: str) -> App:
         producer_max_request_size=RECORD_BYTES_MAX,
         broker_commit_interval=0.5,
         store="memory://",
-        datadir=os.devnull,
+        datadir=Path(tempfile.gettempdir()) / f"city-brain-{os.getuid()}",  # Faust makes it, and leaves it empty
     )
     app.program = program
     return app

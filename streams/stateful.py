@@ -75,16 +75,12 @@ class StatefulProgram(Program):
     def outgoing(self, partition: int, said: Any) -> Outgoing:
         """The record for something that was said."""
 
-    async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
+    async def resume(self, assigned: frozenset[TP]) -> dict[TP, int]:
         """Partitions that stay keep their state, which is a function of the log up to where they read."""
-        self.watchdog.forget()
         mine = {tp.partition: tp for tp in assigned if tp.topic == self.inputs[0]}
         self.jobs = {partition: job for partition, job in self.jobs.items() if partition in mine}
-        try:
-            for partition in sorted(mine.keys() - self.jobs.keys()):
-                self.jobs[partition] = await self._resume(partition)
-        except Exception as wrong:  # noqa: BLE001 - a partition that cannot be resumed must not be skipped
-            self.fail(wrong)
+        for partition in sorted(mine.keys() - self.jobs.keys()):
+            self.jobs[partition] = await self._resume(partition)
         return {tp: self.jobs[partition].read_to for partition, tp in mine.items()}
 
     async def _resume(self, partition: int) -> Job:

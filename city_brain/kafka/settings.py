@@ -54,6 +54,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     topic_prefix: Prefix = ""
     """Stands in front of each topic's name, so that several sites share brokers."""
     raw_partitions: RawPartitionCounts = RawPartitionCounts()
+    replayed: bool = False
+    """The raw topics hold a recording: records, marks too, keep the stamps that they bring. Never for live topics."""
     replication_factor: Count = 1
     """Copies of each topic; from 3 on a record counts as written when two brokers have it."""
     retention_h: Hours = 24.0

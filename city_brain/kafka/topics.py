@@ -18,6 +18,9 @@ DEAD_LETTERS: Final = "dead.letters"
 RECORD_BYTES_MAX: Final = 17 << 20
 """The largest envelope and the batch around it: what topics take and producers may ask."""
 
+Stamp = Literal["LogAppendTime", "CreateTime"]
+"""Whether records bear the broker's time or bring their own."""
+
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 _FOR_EVER: Final = -1
@@ -36,7 +39,7 @@ class Topic:
     purpose: str
     key: str
     partitions: int
-    timestamp: Literal["LogAppendTime", "CreateTime"]
+    timestamp: Stamp
     retention_ms: int
     max_message_bytes: int
     cleanup: Literal["delete", "compact"] = "delete"
@@ -71,11 +74,12 @@ def raw_topic(kind: Kind) -> str:
 def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
     """The table for a site with so many fusion partitions, raw topics first."""
     kept_ms = round(settings.retention_h * _HOUR_MS)
+    stamp: Stamp = "CreateTime" if settings.replayed else "LogAppendTime"
     said = ("what cameras saw", "what signal controllers show", "what sensors read", "what people told")
     raw = [
         Topic(
             name=name, purpose=f"raw: {what}, and marks", key="source, of single rows; envelopes have none",
-            partitions=count, timestamp="LogAppendTime", retention_ms=kept_ms, max_message_bytes=RECORD_BYTES_MAX,
+            partitions=count, timestamp=stamp, retention_ms=kept_ms, max_message_bytes=RECORD_BYTES_MAX,
         )
         for (name, count), what in zip(raw_partitions(settings).items(), said, strict=True)
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from city_brain.ticks.tick import TickSettings
 SETTINGS = SynthSettings(
     seed=2, cameras=6, minutes=1.0, garbage_fraction=0.01, warm_up_s=10, incidents_per_hour_per_100_cameras=3000.0
 )
-RAW_PARTITIONS = 3
+RAW_PARTITIONS = 4
 MARKS_PER_SECOND = 2
 POISON = (b"\x00\xff", b"", b"\x08\x01\x10\x02", b'{"kind":"mark","arrival_time_ms":1}', b"[]", b'{"kind":"sensor"}\n')
 
@@ -61,10 +61,10 @@ def raw_logs() -> tuple[tuple[RawRecord, ...], ...]:
     return tuple(tuple(log) for log in logs)
 
 
-def oracle(partitions: int) -> list[bytes]:
+def oracle(partitions: int, desk: DeskSettings | None = None) -> list[bytes]:
     """The city's lines by the street in one process, reading the raw logs its own way."""
     ground, types = city()
-    runner = Runner(ground, types, partitions=partitions, raw_partitions=RAW_PARTITIONS)
+    runner = Runner(ground, types, partitions=partitions, raw_partitions=RAW_PARTITIONS, desk=desk)
     first_marks = [next(record.stamp_ms for record in log if record.mark) for log in raw_logs()]
     runner.begin_at(runner.settings.index_at(min(first_marks)))
     lines = []

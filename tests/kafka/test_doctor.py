@@ -67,7 +67,7 @@ def test_a_running_city_is_well_and_a_silent_one_is_not(tmp_path: Path, kafka: s
         done = city_brain("doctor", site)
         if done.code == 0:
             break
-    assert done.code == 0, (number, done.out)
+    assert done.code == 0, done.out
     assert f"ok    {prefix}desk.state/0: newest snapshot " in done.out
     assert f"ok    {prefix}dead.letters/0: 0 dead letters in the last minute, 0 in all" in done.out
     assert done.err.endswith(" 0 warn, 0 bad\n")
