@@ -11,6 +11,8 @@ import typer
 from city_brain.errors import CityBrainError
 from city_brain.site import Site
 
+logger = logging.getLogger("city_brain")
+
 
 def run_program(make: Callable[..., Any]) -> None:
     """Runs a program as its arguments ask; 1 where the site or the brokers are not as they must be."""
@@ -37,7 +39,7 @@ def prepare() -> None:
 
     uvloop.install()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.WARNING)
-    logging.getLogger("city_brain").setLevel(logging.INFO)
+    logger.setLevel(logging.INFO)
 
 
 def told(run: Callable[[], object]) -> None:

@@ -6,7 +6,6 @@ again, and it reads on from what it saved. What it said since then it says again
 
 import abc
 import asyncio
-import logging
 import os
 import sys
 import tempfile
@@ -21,13 +20,12 @@ from city_brain.errors import CityBrainError
 from city_brain.kafka.topics import RECORD_BYTES_MAX
 from city_brain.site import Site
 from streams import driver
+from streams.command import logger
 from streams.outbox import Outbox
 from streams.watchdog import Watchdog
 
 FAILED = 70
 """Exit code of a program that met an error (EX_SOFTWARE)."""
-
-logger = logging.getLogger("city_brain")
 
 
 class App(faust.App):

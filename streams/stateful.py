@@ -15,8 +15,9 @@ from faust.types import TP
 
 from city_brain.errors import StateError
 from city_brain.site import Site
+from streams.command import logger
 from streams.outbox import Outbox, Outgoing
-from streams.program import Program, logger
+from streams.program import Program
 from streams.snapshots import Snapshots
 
 

@@ -4,7 +4,6 @@ Clients of Kafka have been seen to fall silent for good after an outage, alive b
 taken for a while, the brokers are asked, by a client of its own, whether there is more.
 """
 
-import logging
 import os
 import threading
 import time
@@ -12,11 +11,10 @@ import time
 from city_brain.errors import BrokerError
 from city_brain.kafka.connecting import consumer
 from city_brain.kafka.settings import KafkaSettings
+from streams.command import logger
 
 STALLED = 75
 """Exit code of a worker that stood still (EX_TEMPFAIL)."""
-
-logger = logging.getLogger("city_brain")
 
 
 class Watchdog:

@@ -5,13 +5,13 @@ city, and digests of the last records. Output: the city's tick record and heartb
 record that comes again is dropped; one with other bytes under the same tick, or a jump, is a StateError.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from city_brain.distributed.tick_sequence import TickSequence
 from city_brain.errors import StateError
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
 from city_brain.fusion.scene import Ground
@@ -22,9 +22,6 @@ from city_brain.incidents.tick_record import PartitionTick, TickRecord
 from city_brain.pipeline import versions_of
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
-
-REMEMBERED: Final = 600
-"""Records of each partition whose digests are kept, so that a repetition with other bytes is found out."""
 
 WAITING_MAX: Final = 100_000
 """Records that may wait for a partition that does not speak; at a few kB each this is the desk's memory. Beyond it the
@@ -39,7 +36,7 @@ class CityDeskState(msgspec.Struct):
     versions: dict[str, str]
     next_offset: int
     next_tick: int | None
-    digests: dict[int, dict[int, bytes]]
+    sequences: list[TickSequence]
     desk: DeskState
 
 
@@ -76,7 +73,7 @@ class CityDesk:
         self._next_tick: int | None = None
         self._read_to = 0
         self._waiting: dict[int, dict[int, _Waiting]] = {partition: {} for partition in range(partitions)}
-        self._digests: dict[int, dict[int, bytes]] = {partition: {} for partition in range(partitions)}
+        self._sequences = [TickSequence() for _ in range(partitions)]
 
     def _new_desk(self, state: DeskState | None) -> Desk:
         return Desk(self.city, self._ground.city, self._types, self._settings, self.versions, state)
@@ -90,34 +87,12 @@ class CityDesk:
                 f"fusion.ticks offset {offset}: wanted one of {self.partitions} partitions of {self.versions}, "
                 f"got partition {tick.partition} of {tick.versions}"
             )
-        if self._is_new(tick, record):
+        if self._sequences[tick.partition].accepts(tick.tick, record, f"fusion.ticks, partition {tick.partition}"):
             self._waiting[tick.partition][tick.tick] = _Waiting(offset, tick)
             if sum(map(len, self._waiting.values())) > WAITING_MAX:
                 slow = min(self._waiting, key=lambda partition: len(self._waiting[partition]))
                 raise StateError(f"fusion.ticks: wanted ticks of partition {slow}, got {WAITING_MAX} of the others")
             yield from self._complete()
-
-    def _is_new(self, tick: PartitionTick, record: bytes) -> bool:
-        digest, known = hashlib.blake2b(record, digest_size=8).digest(), self._digests[tick.partition]
-        if tick.tick in known:
-            if known[tick.tick] != digest:
-                raise StateError(
-                    f"fusion.ticks, partition {tick.partition}, tick {tick.tick}: wanted the bytes of digest "
-                    f"{known[tick.tick].hex()} again, got {digest.hex()}"
-                )
-            return False
-        newest = next(reversed(known), None)
-        wanted = self._next_tick if newest is None else newest + 1
-        if wanted is not None and tick.tick < wanted:
-            return False
-        if wanted is not None and tick.tick > wanted:
-            raise StateError(
-                f"fusion.ticks, partition {tick.partition}: wanted tick {wanted}, got {tick.tick}: ticks are lost"
-            )
-        known[tick.tick] = digest
-        if len(known) > REMEMBERED + len(self._waiting[tick.partition]) + 1:
-            del known[next(iter(known))]
-        return True
 
     def _complete(self) -> Iterator[CityTick]:
         """The ticks that every partition has spoken of."""
@@ -149,12 +124,11 @@ class CityDesk:
 
     def to_bytes(self) -> bytes:
         """The state between two records; the same state gives the same bytes. Waiting records are read again."""
-        kept: dict[int, dict[int, bytes]] = {
-            partition: {tick: digest for tick, digest in known.items() if tick not in self._waiting[partition]}
-            for partition, known in self._digests.items()
-        }
+        sequences = [sequence.before(self._next_tick) for sequence in self._sequences]
         return to_bytes(
-            CityDeskState(self.partitions, self.versions, self.next_offset, self._next_tick, kept, self._desk.state)
+            CityDeskState(
+                self.partitions, self.versions, self.next_offset, self._next_tick, sequences, self._desk.state
+            )
         )
 
     def restore(self, data: bytes) -> None:
@@ -166,5 +140,5 @@ class CityDesk:
                 f"got {state.partitions} of {state.versions}"
             )
         self._desk = self._new_desk(state.desk)
-        self._next_tick, self._read_to, self._digests = state.next_tick, state.next_offset, state.digests
+        self._next_tick, self._read_to, self._sequences = state.next_tick, state.next_offset, state.sequences
         self._waiting = {partition: {} for partition in range(self.partitions)}

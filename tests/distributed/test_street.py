@@ -140,6 +140,8 @@ def test_the_desk_stops_at_a_jump_and_at_other_bytes() -> None:
     list(desk.read(0, street.ticks[0]))
     with pytest.raises(StateError, match="ticks are lost"):
         list(desk.read(1, street.ticks[2]))
+    desk = street.new_desk()
+    list(desk.read(0, street.ticks[0]))
     other = msgspec.structs.replace(PartitionTick.from_bytes(street.ticks[0]), due_ms=1)
     with pytest.raises(StateError, match="wanted the bytes of digest"):
         list(desk.read(1, other.to_bytes()))

@@ -1,44 +1,115 @@
 """The street on a real broker says what the street in one process says over the same raw records, byte for byte."""
 
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from city_brain.city.loading import city_to_geojson
+from city_brain.incidents.tick_record import PartitionTick
 from city_brain.kafka.admin import apply
-from city_brain.kafka.topics import INCIDENTS
+from city_brain.kafka.dead_letters import DeadLetter
+from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.topics import DEAD_LETTERS, FUSION_TICKS, INCIDENTS
 from city_brain.site import Site
 from tests.distributed import kit
 from tests.kafka.sites import a_site, kafka_settings
 from tests.kafka.streams.fleet import Fleet, read_all, write_raw
 
+PARTITIONS = 2
+PROGRAMS = ("ingest", "fuse", "desk")
 ONE_EACH = "raw_partitions = { detections = 1, signals = 1, sensors = 1, reports = 1 }"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_it_says_what_one_process_says(kafka: str, prefix: str, tmp_path: Path, workers: int) -> None:
-    """With one and with two workers of each program."""
-    partitions = 2
-    folder = a_site(
-        tmp_path / "city", kafka, prefix, ONE_EACH, "replayed = true", top=f'city = "city"\npartitions = {partitions}'
-    )
+@dataclass
+class City:
+    """A site on the broker with its topics, the programs that run it, and what it must say."""
+
+    settings: KafkaSettings
+    fleet: Fleet
+    wanted: list[bytes]
+
+    def said(self) -> list[Any]:
+        """The records of incidents, once every wanted tick is among them."""
+        enough = len(self.wanted)
+        return read_all(self.settings, INCIDENTS, lambda found: len(_ticks(found)) >= enough, self.fleet)
+
+
+@pytest.fixture
+def city(kafka: str, prefix: str, tmp_path: Path) -> Iterator[City]:
+    """The small city of the tests of the distributed street, replayed through Kafka."""
+    top = f'city = "city"\npartitions = {PARTITIONS}'
+    folder = a_site(tmp_path / "city", kafka, prefix, ONE_EACH, "replayed = true", top=top)
     (folder / "city.geojson").write_bytes(city_to_geojson(kit.city()[0].city))
     settings = kafka_settings(folder)
-    apply(settings, partitions)
-    wanted = kit.oracle(partitions, Site.open(folder).desk_settings)
+    apply(settings, PARTITIONS)
     fleet = Fleet(folder)
     try:
-        for program in ("ingest", "fuse", "desk"):
-            for slot in range(workers):
-                fleet.start(program, str(slot))
-        write_raw(settings, kit.raw_logs(), fleet.check)
-        records = read_all(settings, INCIDENTS, lambda found: _ticks(found) >= len(wanted), fleet)
+        yield City(settings, fleet, kit.oracle(PARTITIONS, Site.open(folder).desk_settings))
     finally:
         fleet.end()
-    assert list(dict.fromkeys(record.value for record in records)) == wanted
 
 
-def _ticks(records: list[object]) -> int:
-    return len({msgspec.json.decode(record.value)["tick"] for record in records})  # type: ignore[attr-defined]
+def _ticks(records: list[Any]) -> set[int]:
+    return {msgspec.json.decode(record.value)["tick"] for record in records}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_it_says_what_one_process_says(city: City, workers: int) -> None:
+    """With one, two and four workers of each program."""
+    for program in PROGRAMS:
+        for slot in range(workers):
+            city.fleet.start(program, str(slot))
+    write_raw(city.settings, kit.raw_logs(), city.fleet.check)
+    assert list(dict.fromkeys(record.value for record in city.said())) == city.wanted
+
+
+@pytest.mark.slow
+def test_kills_change_not_one_byte(city: City) -> None:
+    """Each program is killed once while it works, and started again; rows are counted once, and so are dead letters."""
+    for program in PROGRAMS:
+        city.fleet.start(program)
+    victims = iter(PROGRAMS)
+
+    def kill_one() -> None:
+        time.sleep(0.1)
+        slices.append(None)
+        if len(slices) % 12 == 0 and (victim := next(victims, None)):
+            city.fleet.kill(f"{victim}-0")
+            city.fleet.start(victim)
+
+    slices: list[None] = []
+    write_raw(city.settings, kit.raw_logs(), kill_one)
+    assert next(victims, None) is None, "not every program was killed"
+    assert list(dict.fromkeys(record.value for record in city.said())) == city.wanted
+    _rows_add_up(city)
+
+
+def _rows_add_up(city: City) -> None:
+    """Over all partitions every row read is in one counter or held, and the letters hold what was refused."""
+    last: dict[int, PartitionTick] = {}
+    for record in read_all(city.settings, FUSION_TICKS, bool, city.fleet):
+        tick = PartitionTick.from_bytes(record.value)
+        last[tick.partition] = tick
+    counts = [tick.counters for tick in last.values()]
+    assert sum(count["read"] for count in counts) == sum(
+        rows for count in counts for name, rows in count.items() if name not in ("read", "late")
+    )
+    letters = {
+        (letter.topic, letter.offset): letter
+        for letter in (
+            DeadLetter.read(record.headers, record.value)
+            for record in read_all(city.settings, DEAD_LETTERS, bool, city.fleet)
+        )
+    }
+    dead = sum(_dead(count) for count in counts)
+    assert dead == sum(_dead(letter.reasons) for letter in letters.values()) > 0
+
+
+def _dead(counts: Mapping[str, int]) -> int:
+    return sum(rows for name, rows in counts.items() if name.startswith("dead_lettered."))

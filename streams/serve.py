@@ -1,0 +1,100 @@
+"""`python -m streams.serve SITE`: the city's tick records in, the incident feed over gRPC out.
+
+Without a state or a group: every server reads the whole log, so there may be as many as one likes, and each counts the
+same numbers. A record that is missing, or comes again in other words, ends the server: the feed never skips in silence.
+"""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiokafka
+import msgspec
+import typer
+
+from city_brain.canonical import content_id
+from city_brain.distributed import TickSequence
+from city_brain.errors import RecordingError
+from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.heartbeat import Heartbeat
+from city_brain.incidents.incident import Incident
+from city_brain.incidents.tick_record import TickRecord
+from city_brain.kafka.topics import INCIDENTS
+from city_brain.servers.grpc_server import GrpcServer
+from city_brain.servers.live_feed import LiveFeed
+from city_brain.site import Site
+from streams.command import logger, prepare, told
+from streams.desk import HEARTBEAT_HEADER
+
+_QUIET = re.compile(rb'"incidents":\[\],"tick":(\d+),')
+"""A tick in which nothing changed, as nearly all are: it need not be decoded."""
+
+
+class Server:
+    """One feed over the log of one city."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.topic = site.settings.kafka.topic(INCIDENTS)
+        self.feed: LiveFeed | None = None
+        self._sequence = TickSequence()
+
+    async def run(self) -> None:
+        """Reads what the log holds, then serves and reads on, until stopped."""
+        settings = self.site.settings
+        async with aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **settings.kafka.connection()) as consumer:
+            place = aiokafka.TopicPartition(self.topic, 0)
+            consumer.assign([place])
+            await consumer.seek_to_beginning(place)
+            end = (await consumer.end_offsets([place]))[place]
+            while self.feed is None or await consumer.position(place) < end:
+                await self._read(consumer)
+            async with GrpcServer(self.feed, settings.feed, settings.limits) as server:
+                logger.info("serving the incident feed on %s", server.address)
+                while True:
+                    await self._read(consumer)
+
+    async def _read(self, consumer: Any) -> None:
+        for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
+            for record in records:
+                self._take(record)
+
+    def _take(self, record: Any) -> None:
+        tick, incidents = _changes(record.value)
+        if not self._sequence.accepts(tick, record.value, f"{self.topic} offset {record.offset}"):
+            return
+        if self.feed is None:
+            feed_id = content_id(self.site.name, self.site.types.fingerprint, tick)
+            self.feed = LiveFeed(ChangeLog(feed_id=feed_id), self.site.types)
+        self.feed.append(tick, incidents, _heartbeat(record))
+
+
+def _changes(line: bytes) -> tuple[int, list[Incident]]:
+    quiet = _QUIET.search(line[-4096:])
+    if quiet is not None:
+        return int(quiet[1]), []
+    record = TickRecord.from_line(line)
+    return record.tick, record.incidents
+
+
+def _heartbeat(record: Any) -> Heartbeat:
+    said = dict(record.headers).get(HEARTBEAT_HEADER, b"")
+    try:
+        return msgspec.json.decode(said, type=Heartbeat)
+    except msgspec.MsgspecError as wrong:
+        place = f"{record.topic} offset {record.offset}, header {HEARTBEAT_HEADER}"
+        raise RecordingError(f"{place}: wanted a heartbeat, got {said[:80]!r} ({wrong})") from wrong
+
+
+def serve(
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with city.geojson and site.toml.")],
+    slot: Annotated[str, typer.Option("--slot", help="A name for logs; servers share nothing.")] = "",
+) -> None:
+    """Serves the incident feed of a city on Kafka."""
+    prepare()
+    asyncio.run(Server(Site.open(site)).run())
+
+
+if __name__ == "__main__":
+    told(lambda: typer.run(serve))
