@@ -109,7 +109,7 @@ class RedLightRunning:
         mine = np.flatnonzero(violations["intersection"] == intersection)
         _, first = np.unique(violations["object_id"][mine], return_index=True)
         mine = mine[np.sort(first)]
-        evidence = [self._evidence(int(k)) for k in mine]
+        evidence = [*(self._evidence(int(k)) for k in mine), self._lamp(scene, mine)]
         junction = scene.ground.city.intersections[intersection]
         weight = min(self.parameters.weight_each * len(mine), self.parameters.weight_max)
         return Finding(
@@ -123,6 +123,18 @@ class RedLightRunning:
             evidence=tuple(evidence),
             intersection=junction.id,
             magnitude=float(len(mine)),
+        )
+
+    def _lamp(self, scene: Scene, violations: Ints) -> Evidence:
+        """That the lamps were red, by the signal; of no weight of its own, since no crossing counts without it."""
+        row = self.state.violations
+        return Evidence(
+            what="lamp_was_red",
+            sources=(int(scene.signals.key[row["signal"][violations[0]]]),),
+            weight=0.0,
+            first_ms=int(row["cross_ms"][violations].min()),
+            last_ms=int(row["cross_ms"][violations].max()),
+            note={"crossings": len(violations)},
         )
 
     def _evidence(self, violation: int) -> Evidence:

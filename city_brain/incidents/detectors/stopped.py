@@ -13,7 +13,7 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.hypothesis import Evidence, Finding
-from city_brain.incidents.members import log_rows, object_sources
+from city_brain.incidents.members import lamp_evidence, log_rows, object_sources
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
@@ -144,6 +144,7 @@ class StoppedVehicle:
             Evidence(
                 what=witnessed, sources=sources, weight=limits.witnessed_weight, first_ms=since_ms, last_ms=since_ms
             ),
+            *lamp_evidence(scene, stand),
         ]
         if overtaken > 0.0:
             note = {"vehicles": int(stands["overtaken"][stand])}

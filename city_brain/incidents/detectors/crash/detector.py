@@ -19,7 +19,7 @@ from city_brain.incidents.detectors.crash.bang import Ears, Hearing
 from city_brain.incidents.detectors.crash.parameters import CrashParameters
 from city_brain.incidents.detectors.crash.weighing import Candidate, Weighed, stands_of, weigh
 from city_brain.incidents.hypothesis import Evidence, Finding
-from city_brain.incidents.members import log_rows, object_sources
+from city_brain.incidents.members import lamp_evidence, log_rows, object_sources
 from city_brain.numerics import find_sorted
 from city_brain.table import Table
 from city_brain.types import Floats, Ints
@@ -216,6 +216,7 @@ class Crash:
                 last_ms=candidate.people_ms,
                 note={"people": candidate.people},
             )
+        yield from lamp_evidence(scene, stand)
 
     def _second(self, stand: int, weight: float, scene: Scene) -> Evidence:
         stands = scene.queues.stands.table
