@@ -98,6 +98,7 @@ def test_no_broker_is_told_in_one_line(tmp_path: Path, command: tuple[str, ...])
     told = [line for line in done.err.splitlines() if not line.startswith("sent 0 rows")]
     assert len(told) == 1, done.err
     assert told[0].startswith(f"city-brain: kafka {nobody}: wanted a broker that answers, got: ")
+    assert "ECONNREFUSED" in told[0]
 
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
