@@ -21,7 +21,7 @@ from city_brain.observations.json_twin import from_lines, to_lines
 from city_brain.observations.vocabulary import Kind
 from tests.cli.processes import COMMAND, ENVIRONMENT, city_brain
 from tests.kafka.broker import cluster
-from tests.kafka.sites import a_site, kafka_settings
+from tests.kafka.sites import a_site, applied, kafka_settings
 from tests.observations.lines import NOON_MS, Line, line
 
 ROWS = 3_000
@@ -46,7 +46,7 @@ def city_lines() -> list[bytes]:
 def site(tmp_path: Path, kafka: str, prefix: str) -> Path:
     """A site whose topics are there."""
     made = a_site(tmp_path / "site", kafka, prefix, "[kafka.raw_partitions]", "sensors = 2")
-    assert city_brain("topics", "apply", made).code == 0
+    assert applied(made)
     return made
 
 
@@ -183,7 +183,7 @@ def test_a_broker_that_dies_and_comes_back_costs_no_row_and_doubles_none(tmp_pat
     lines = [orjson.dumps(line("sensor", f"sensor-{at % 5}", seq=at)) + b"\n" for at in range(64 * 40)]
     with cluster() as own:
         site = a_site(tmp_path, own.bootstrap_servers, "", "request_wait_s = 10.0")
-        assert city_brain("topics", "apply", site).code == 0
+        assert applied(site)
         with _sending(site) as sending:
             assert sending.stdin is not None
             for start in range(0, len(lines), 64):
