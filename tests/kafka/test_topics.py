@@ -1,6 +1,7 @@
 """`city-brain topics`: a cluster becomes as the table wants, nothing is lost on the way, and a second time is quiet."""
 
 import re
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from city_brain.errors import BrokerError
 from tests.cli.processes import city_brain
-from tests.kafka.broker import free_ports
+from tests.kafka.broker import cluster, free_ports
 from tests.kafka.sites import a_site, applied, planned
 
 TOPICS = 11
@@ -89,6 +90,32 @@ def test_copies_that_the_cluster_cannot_hold_are_told(tmp_path: Path, kafka: str
     assert "replication factor" in done.err.lower()
     assert "Traceback" not in done.err
     assert len(planned(site)) == TOPICS
+
+
+@pytest.mark.usefixtures("java")
+def test_a_recording_of_any_day_stays(tmp_path: Path) -> None:
+    """Where a recording is replayed, records of 2001 and of 2050 stay; a live site loses those that are long past."""
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+    sweeping = {"log.retention.check.interval.ms": "500", "log.initial.task.delay.ms": "500"}
+    days_ms = (1_000_000_000_000, 2_524_608_000_000)
+    with cluster(settings=sweeping) as own:
+        assert applied(a_site(tmp_path / "live", own.bootstrap_servers, "live."))
+        assert applied(a_site(tmp_path / "replayed", own.bootstrap_servers, "replayed.", "replayed = true"))
+        kept = [TopicPartition(f"replayed.{name}", 0) for name in ("reports", "observations", "incidents")]
+        lost = TopicPartition("live.incidents", 0)
+        with closing(KafkaProducer(bootstrap_servers=own.bootstrap_servers)) as producer:
+            producer.send(lost.topic, b"{}", partition=0, timestamp_ms=days_ms[0]).get(30)
+            for place in kept:
+                for day_ms in days_ms:
+                    producer.send(place.topic, b"{}", partition=0, timestamp_ms=day_ms).get(30)
+        with closing(KafkaConsumer(bootstrap_servers=own.bootstrap_servers)) as consumer:
+            deadline = time.monotonic() + 60
+            while consumer.beginning_offsets([lost])[lost] == 0 and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert consumer.beginning_offsets([lost])[lost] == 1
+            assert set(consumer.beginning_offsets(kept).values()) == {0}
+            assert set(consumer.end_offsets(kept).values()) == {2}
 
 
 @pytest.mark.parametrize("command", [("topics", "plan"), ("topics", "check"), ("doctor",), ("send",)])
