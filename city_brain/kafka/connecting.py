@@ -6,7 +6,7 @@ The stages have clients of their own. This one is synchronous and takes half a s
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from city_brain.errors import BrokerError, SettingsError
 from city_brain.kafka.settings import KafkaSettings
@@ -48,14 +48,14 @@ def _client(settings: KafkaSettings, name: str, **keywords: Any) -> Iterator[Any
         raise SettingsError(
             f"kafka: wanted the packages of the extra city-brain[kafka], got none ({absent})"
         ) from absent
-    # What fails is raised; without a handler the same would be told on standard error again, many times over.
-    logging.getLogger("kafka").addHandler(logging.NullHandler())
     place = f"kafka {','.join(settings.bootstrap_servers)}"
     connection = settings.connection()
     try:
-        client = getattr(kafka, name)(**connection, bootstrap_timeout_ms=_ms(settings.connect_wait_s), **keywords)
+        with _reasons() as reasons:
+            client = getattr(kafka, name)(**connection, bootstrap_timeout_ms=_ms(settings.connect_wait_s), **keywords)
     except (KafkaError, OSError) as wrong:
-        raise BrokerError(f"{place}: wanted a broker that answers, got: {_said(wrong)}") from wrong
+        got = "; ".join([_said(wrong), *reasons])
+        raise BrokerError(f"{place}: wanted a broker that answers, got: {got}") from wrong
     try:
         yield client
     except KafkaError as wrong:
@@ -64,6 +64,34 @@ def _client(settings: KafkaSettings, name: str, **keywords: Any) -> Iterator[Any
         raise BrokerError(f"{place}: wanted what was asked for, got: {_said(wrong)}") from wrong
     finally:
         client.close()
+
+
+@contextmanager
+def _reasons() -> Iterator[list[str]]:
+    """Why connections were lost meanwhile.
+
+    kafka-python raises only that time is up; whether it was a password, a certificate or a closed port, it logs.
+    """
+    reasons: list[str] = []
+
+    def listen(record: logging.LogRecord) -> bool:
+        _, lost, reason = record.getMessage().partition("Connection lost: ")
+        if lost and reason not in reasons:
+            reasons.append(reason)
+        return False  # listened to, and not told on
+
+    logger, listener = logging.getLogger("kafka"), logging.StreamHandler()
+    listener.addFilter(listen)
+    logger.addHandler(listener)
+    # Without a handler that stays, all that is logged would be told on standard error too, many times over.
+    logger.addHandler(_SILENCE)
+    try:
+        yield reasons
+    finally:
+        logger.removeHandler(listener)
+
+
+_SILENCE: Final = logging.NullHandler()
 
 
 def _said(wrong: Exception) -> str:

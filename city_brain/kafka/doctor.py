@@ -97,7 +97,7 @@ def _brokers(client: AdminClient) -> Iterator[Finding]:
 
 
 def _copies(name: str, part: dict[str, Any]) -> Iterator[Finding]:
-    place = f"{name}/{part['partition_index']}"
+    place = f"copies of {name}/{part['partition_index']}"
     wanted, got = len(part["replica_nodes"]), len(part["isr_nodes"])
     if part["leader_id"] < 0:
         yield Finding("bad", place, "has no leader: it can neither be written nor read")

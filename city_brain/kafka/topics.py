@@ -24,6 +24,8 @@ Stamp = Literal["LogAppendTime", "CreateTime"]
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 24 * _HOUR_MS
 _FOR_EVER: Final = -1
+_ANY_TIME_MS: Final = (1 << 63) - 1
+"""How far ahead of the broker's clock a record may be: log time is that of the raw logs, a recording's of any day."""
 _SEGMENT_BYTES: Final = 256 << 20
 _STATE_SEGMENT_BYTES: Final = 64 << 20
 """Only closed segments are compacted: small ones keep the topic small, whatever the snapshots weigh."""
@@ -55,6 +57,8 @@ class Topic:
             "retention.ms": str(self.retention_ms),
             "segment.bytes": str(self.segment_bytes),
         }
+        if self.timestamp == "CreateTime":
+            configs["message.timestamp.after.max.ms"] = str(_ANY_TIME_MS)
         if self.cleanup == "compact":
             configs |= {"min.cleanable.dirty.ratio": "0.1", "segment.ms": str(_STATE_SEGMENT_MS)}
         return configs
@@ -73,7 +77,11 @@ def raw_topic(kind: Kind) -> str:
 
 def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
     """The table for a site with so many fusion partitions, raw topics first."""
-    kept_ms = round(settings.retention_h * _HOUR_MS)
+    # A recording bears the times of its day: by any other retention the broker would drop it as long past.
+    kept_ms, year_ms, fortnight_ms = (
+        _FOR_EVER if settings.replayed else lasts_ms
+        for lasts_ms in (round(settings.retention_h * _HOUR_MS), 365 * _DAY_MS, 14 * _DAY_MS)
+    )
     stamp: Stamp = "CreateTime" if settings.replayed else "LogAppendTime"
     said = ("what cameras saw", "what signal controllers show", "what sensors read", "what people told")
     raw = [
@@ -95,7 +103,7 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
         ),
         Topic(
             name=INCIDENTS, purpose="the tick records of the city", key="city",
-            partitions=1, timestamp="CreateTime", retention_ms=365 * _DAY_MS, max_message_bytes=RECORD_BYTES_MAX,
+            partitions=1, timestamp="CreateTime", retention_ms=year_ms, max_message_bytes=RECORD_BYTES_MAX,
         ),
         Topic(
             name=FUSION_STATE, purpose="snapshots of fusion", key="fusion partition",
@@ -113,6 +121,6 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
         ),
         Topic(
             name=DEAD_LETTERS, purpose="what could not be read, with where and why", key="raw partition",
-            partitions=1, timestamp="CreateTime", retention_ms=14 * _DAY_MS, max_message_bytes=RECORD_BYTES_MAX,
+            partitions=1, timestamp="CreateTime", retention_ms=fortnight_ms, max_message_bytes=RECORD_BYTES_MAX,
         ),
     )  # fmt: skip

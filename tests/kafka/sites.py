@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from city_brain.kafka.admin import Difference, apply, plan
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.site import read_settings
 
@@ -18,3 +19,15 @@ def a_site(folder: Path, servers: str, prefix: str, *lines: str, top: str = "") 
 def kafka_settings(site: Path) -> KafkaSettings:
     """What a site's folder says of Kafka."""
     return read_settings(site / "site.toml").kafka
+
+
+def planned(site: Path) -> list[Difference]:
+    """What the site's topics lack."""
+    settings = read_settings(site / "site.toml")
+    return plan(settings.kafka, settings.partitions)
+
+
+def applied(site: Path, *, shorten_retention: bool = False) -> list[Difference]:
+    """Makes the site's topics, and answers what was changed."""
+    settings = read_settings(site / "site.toml")
+    return apply(settings.kafka, settings.partitions, shorten_retention=shorten_retention)

@@ -20,7 +20,8 @@ from city_brain.observations.envelope import from_envelope
 from city_brain.observations.json_twin import from_lines, to_lines
 from city_brain.observations.vocabulary import Kind
 from tests.cli.processes import COMMAND, ENVIRONMENT, city_brain
-from tests.kafka.sites import a_site, kafka_settings
+from tests.kafka.broker import cluster
+from tests.kafka.sites import a_site, applied, kafka_settings
 from tests.observations.lines import NOON_MS, Line, line
 
 ROWS = 3_000
@@ -45,7 +46,7 @@ def city_lines() -> list[bytes]:
 def site(tmp_path: Path, kafka: str, prefix: str) -> Path:
     """A site whose topics are there."""
     made = a_site(tmp_path / "site", kafka, prefix, "[kafka.raw_partitions]", "sensors = 2")
-    assert city_brain("topics", "apply", made).code == 0
+    assert applied(made)
     return made
 
 
@@ -126,9 +127,7 @@ def test_every_row_arrives_once_in_the_order_of_its_source(
 
 def test_standard_input_goes_on_before_it_ends(site: Path) -> None:
     """Lines that are piped in arrive while the pipe is open, and Ctrl-C then ends with 130 and the true sums."""
-    with subprocess.Popen(
-        [*COMMAND, "send", str(site), "-"], env=ENVIRONMENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as sending:
+    with _sending(site) as sending:
         assert sending.stdin is not None and sending.stderr is not None
         for at in range(128):
             sending.stdin.write(orjson.dumps(line("sensor", "thermometer", seq=at)) + b"\n")
@@ -176,3 +175,51 @@ def test_topics_that_are_not_as_wide_as_wanted_are_told_before_a_row_is_sent(
     assert done.code == 1
     assert f"topic {prefix}video.detections: wanted 4 partitions, got 0; city-brain topics apply" in done.err
     assert "sent 0 rows" in done.err
+
+
+@pytest.mark.usefixtures("java")
+def test_a_broker_that_dies_and_comes_back_costs_no_row_and_doubles_none(tmp_path: Path) -> None:
+    """Sending goes on where it stood; one that does not come back in time is told, and only acknowledged rows count."""
+    lines = [orjson.dumps(line("sensor", f"sensor-{at % 5}", seq=at)) + b"\n" for at in range(64 * 40)]
+    with cluster() as own:
+        site = a_site(tmp_path, own.bootstrap_servers, "", "request_wait_s = 10.0")
+        assert applied(site)
+        with _sending(site) as sending:
+            assert sending.stdin is not None
+            for start in range(0, len(lines), 64):
+                sending.stdin.write(b"".join(lines[start : start + 64]))
+                sending.stdin.flush()
+                if start == 64 * 20:
+                    own.brokers[0].kill()
+                    own.start()
+            said, code = _ended(sending)
+        assert (said, code) == (f"sent {len(lines)} rows in 40 records; 0 lines rejected\n", 0)
+        rows = [record for records in arrived(site).values() for record in records]
+        assert by_source(read(rows)) == by_source(from_lines([said.rstrip() for said in lines]).observations)
+        impatient = a_site(tmp_path / "impatient", own.bootstrap_servers, "", "request_wait_s = 1.0")
+        with _sending(impatient) as sending:
+            assert sending.stdin is not None
+            sending.stdin.write(b"".join(lines[:64]))
+            sending.stdin.flush()
+            deadline = time.monotonic() + 30
+            while sum(map(len, arrived(site).values())) < 41 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            own.brokers[0].kill()
+            sending.stdin.write(b"".join(lines[64:128]))
+            said, code = _ended(sending)
+    assert code == 1
+    assert said.splitlines()[0] == "sent 64 rows in 1 records; 0 lines rejected"
+    assert said.splitlines()[1].startswith("city-brain: kafka 127.0.0.1:")
+    assert len(said.splitlines()) == 2
+
+
+def _sending(site: Path) -> subprocess.Popen[bytes]:
+    """`city-brain send` with its standard input open."""
+    command = [*COMMAND, "send", str(site), "-"]
+    return subprocess.Popen(command, env=ENVIRONMENT, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _ended(sending: subprocess.Popen[bytes]) -> tuple[str, int]:
+    """What it said and its exit code, after its input has ended."""
+    said = sending.communicate(timeout=90)[1].decode()
+    return said, sending.returncode

@@ -1,13 +1,16 @@
 """How brokers are spoken to: nothing goes to another machine in the clear unless it is allowed by name."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from city_brain.errors import SettingsError
+from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import RAW_TOPICS, raw_partitions, raw_topic, topics
 from city_brain.observations.vocabulary import Kind
 from city_brain.site import SiteSettings, read_settings
+from tests.house import ROOT
 
 
 def settings_of(folder: Path, text: str) -> SiteSettings:
@@ -89,3 +92,14 @@ def test_the_table_of_topics_follows_settings(tmp_path: Path) -> None:
     assert {name for name, topic in table.items() if topic.timestamp == "LogAppendTime"} == {*RAW_TOPICS, "control"}
     assert {name for name, topic in table.items() if topic.cleanup == "compact"} == {"fusion.state", "desk.state"}
     assert {topic.configs(3)["min.insync.replicas"] for topic in table.values()} == {"2"}
+
+
+def test_the_document_shows_settings_and_topics_that_are(tmp_path: Path) -> None:
+    """The site in deploy/README.md can be read, every key has its row there, and so has every topic."""
+    text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert [settings_of(tmp_path, site).kafka.replication_factor for site in shown] == [3]
+    tables = [re.findall(r"`([\w.]+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
+    named = [name for cells in tables for name in cells]
+    keys = list(KafkaSettings.__struct_fields__)
+    assert sorted(named) == sorted([*keys, *(topic.name for topic in topics(KafkaSettings(), 1))])

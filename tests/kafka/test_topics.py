@@ -1,5 +1,7 @@
 """`city-brain topics`: a cluster becomes as the table wants, nothing is lost on the way, and a second time is quiet."""
 
+import re
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -7,28 +9,29 @@ from typing import Any
 import msgspec
 import pytest
 
+from city_brain.errors import BrokerError
 from tests.cli.processes import city_brain
-from tests.kafka.broker import free_ports
-from tests.kafka.sites import a_site
+from tests.kafka.broker import cluster, free_ports
+from tests.kafka.sites import a_site, applied, planned
 
 TOPICS = 11
 
 
-def topics(word: str, site: Path, *more: str, code: int = 0) -> list[dict[str, Any]]:
+def told(word: str, site: Path, code: int) -> list[dict[str, Any]]:
     """What a command of `topics` says, as JSON; it must end with the code."""
-    done = city_brain("topics", word, site, "--json", *more)
+    done = city_brain("topics", word, site, "--json")
     assert done.code == code, done.err
-    return msgspec.json.decode(done.out, type=list[dict[str, Any]]) if done.out else []
+    return msgspec.json.decode(done.out, type=list[dict[str, Any]])
 
 
 def test_applied_once_there_is_nothing_left_to_do(tmp_path: Path, kafka: str, prefix: str) -> None:
     """Plan changes nothing, apply makes all topics, and after it plan, apply and check find nothing."""
     site = a_site(tmp_path, kafka, prefix, top="partitions = 3")
-    planned = topics("plan", site)
-    assert [said["action"] for said in planned] == ["create"] * TOPICS
-    assert topics("check", site, code=1) == planned
-    assert topics("apply", site) == planned
-    assert topics("plan", site) == topics("apply", site) == topics("check", site) == []
+    wanted = told("plan", site, 0)
+    assert [said["action"] for said in wanted] == ["create"] * TOPICS
+    assert told("check", site, 1) == wanted
+    assert told("apply", site, 0) == wanted
+    assert told("plan", site, 0) == told("apply", site, 0) == told("check", site, 0) == []
     with closing(_admin(kafka)) as admin:
         widths = {said["name"]: len(said["partitions"]) for said in admin.describe_topics([f"{prefix}fusion.state"])}
     assert widths == {f"{prefix}fusion.state": 3}
@@ -36,27 +39,27 @@ def test_applied_once_there_is_nothing_left_to_do(tmp_path: Path, kafka: str, pr
 
 def test_widths_grow_and_never_shrink(tmp_path: Path, kafka: str, prefix: str) -> None:
     """More partitions are added; fewer are refused, with the topic, what was wanted and got, and nothing changes."""
-    topics("apply", a_site(tmp_path, kafka, prefix))
+    applied(a_site(tmp_path, kafka, prefix))
     wide = a_site(tmp_path / "wide", kafka, prefix, "retention_h = 48", "[kafka.raw_partitions]", "detections = 6")
-    assert {said["action"] for said in topics("apply", wide)} == {"raise", "alter"}
-    assert topics("check", wide) == []
+    assert {said.action for said in applied(wide)} == {"raise", "alter"}
+    assert planned(wide) == []
     narrow = a_site(tmp_path / "narrow", kafka, prefix, "retention_h = 96", "[kafka.raw_partitions]", "detections = 2")
-    done = city_brain("topics", "apply", narrow)
-    assert done.code == 1
-    assert f"topic {prefix}video.detections partitions: wanted 2, got 6; Kafka cannot shrink a topic" in done.err
-    assert topics("check", wide) == []
+    refused = re.escape(f"topic {prefix}video.detections partitions: wanted 2, got 6; Kafka cannot shrink a topic")
+    with pytest.raises(BrokerError, match=f"refused, and nothing was changed:\n  {refused}"):
+        applied(narrow)
+    assert planned(wide) == []
 
 
 def test_retention_is_not_shortened_unasked(tmp_path: Path, kafka: str, prefix: str) -> None:
     """Records are kept for less time only where that is allowed by name."""
-    topics("apply", a_site(tmp_path, kafka, prefix))
+    applied(a_site(tmp_path, kafka, prefix))
     short = a_site(tmp_path, kafka, prefix, "retention_h = 1")
     done = city_brain("topics", "apply", short)
     assert done.code == 1
     assert f"topic {prefix}observations retention.ms: wanted 3600000, got 86400000; older records would go" in done.err
-    assert {said["action"] for said in topics("plan", short)} == {"refuse"}
-    assert {said["action"] for said in topics("apply", short, "--shorten-retention")} == {"alter"}
-    assert topics("check", short) == []
+    assert {said.action for said in planned(short)} == {"refuse"}
+    assert city_brain("topics", "apply", short, "--shorten-retention").code == 0
+    assert planned(short) == []
 
 
 def test_what_somebody_altered_is_told_and_repaired(tmp_path: Path, kafka: str, prefix: str) -> None:
@@ -64,17 +67,18 @@ def test_what_somebody_altered_is_told_and_repaired(tmp_path: Path, kafka: str, 
     from kafka.admin import ConfigResource, ConfigResourceType
 
     site = a_site(tmp_path, kafka, prefix)
-    topics("apply", site)
+    applied(site)
     name = f"{prefix}signal.states"
     with closing(_admin(kafka)) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"message.timestamp.type": "CreateTime"})])
         done = city_brain("topics", "check", site)
         wanted = f"topic {name} message.timestamp.type: wanted LogAppendTime, got CreateTime"
         assert (done.code, done.out) == (1, f"alter   {wanted}\n")
-        assert len(topics("apply", site)) == 1
-        assert topics("check", site) == []
+        assert len(applied(site)) == 1
+        assert planned(site) == []
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": "compact"})])
-        assert "records would go at once" in city_brain("topics", "apply", site).err
+        with pytest.raises(BrokerError, match="records would go at once"):
+            applied(site)
 
 
 def test_copies_that_the_cluster_cannot_hold_are_told(tmp_path: Path, kafka: str, prefix: str) -> None:
@@ -85,7 +89,33 @@ def test_copies_that_the_cluster_cannot_hold_are_told(tmp_path: Path, kafka: str
     assert f"kafka {kafka}: wanted what was asked for, got: " in done.err
     assert "replication factor" in done.err.lower()
     assert "Traceback" not in done.err
-    assert len(topics("plan", site)) == TOPICS
+    assert len(planned(site)) == TOPICS
+
+
+@pytest.mark.usefixtures("java")
+def test_a_recording_of_any_day_stays(tmp_path: Path) -> None:
+    """Where a recording is replayed, records of 2001 and of 2050 stay; a live site loses those that are long past."""
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+    sweeping = {"log.retention.check.interval.ms": "500", "log.initial.task.delay.ms": "500"}
+    days_ms = (1_000_000_000_000, 2_524_608_000_000)
+    with cluster(settings=sweeping) as own:
+        assert applied(a_site(tmp_path / "live", own.bootstrap_servers, "live."))
+        assert applied(a_site(tmp_path / "replayed", own.bootstrap_servers, "replayed.", "replayed = true"))
+        kept = [TopicPartition(f"replayed.{name}", 0) for name in ("reports", "observations", "incidents")]
+        lost = TopicPartition("live.incidents", 0)
+        with closing(KafkaProducer(bootstrap_servers=own.bootstrap_servers)) as producer:
+            producer.send(lost.topic, b"{}", partition=0, timestamp_ms=days_ms[0]).get(30)
+            for place in kept:
+                for day_ms in days_ms:
+                    producer.send(place.topic, b"{}", partition=0, timestamp_ms=day_ms).get(30)
+        with closing(KafkaConsumer(bootstrap_servers=own.bootstrap_servers)) as consumer:
+            deadline = time.monotonic() + 60
+            while consumer.beginning_offsets([lost])[lost] == 0 and time.monotonic() < deadline:
+                time.sleep(0.2)
+            assert consumer.beginning_offsets([lost])[lost] == 1
+            assert set(consumer.beginning_offsets(kept).values()) == {0}
+            assert set(consumer.end_offsets(kept).values()) == {2}
 
 
 @pytest.mark.parametrize("command", [("topics", "plan"), ("topics", "check"), ("doctor",), ("send",)])
@@ -95,9 +125,10 @@ def test_no_broker_is_told_in_one_line(tmp_path: Path, command: tuple[str, ...])
     site = a_site(tmp_path, nobody, "", "connect_wait_s = 1.0")
     done = city_brain(*command, site, *(["-"] if command == ("send",) else []))
     assert (done.code, done.out) == (1, "")
-    told = [line for line in done.err.splitlines() if not line.startswith("sent 0 rows")]
-    assert len(told) == 1, done.err
-    assert told[0].startswith(f"city-brain: kafka {nobody}: wanted a broker that answers, got: ")
+    words = [line for line in done.err.splitlines() if not line.startswith("sent 0 rows")]
+    assert len(words) == 1, done.err
+    assert words[0].startswith(f"city-brain: kafka {nobody}: wanted a broker that answers, got: ")
+    assert "ECONNREFUSED" in words[0]
 
 
 def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Where a server may listen: loopback as it is, elsewhere behind TLS or by name; mistakes are said before it starts."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import grpc
@@ -10,6 +8,7 @@ import pytest
 from city_brain.errors import SettingsError
 from city_brain.servers.settings import ListenSettings, is_loopback
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
+from tests.certificates import make_certificate
 from tests.feeds.builders import a_log, an_incident
 from tests.servers.serving import run, serving
 
@@ -21,19 +20,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Files with a certificate for localhost, signed by itself, and its key, both made for this run."""
     folder = tmp_path_factory.mktemp("tls")
     return make_certificate(folder / "one")
-
-
-def make_certificate(stem: Path) -> tuple[str, str]:
-    """A certificate and a key beside it."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl absent: wanted the command that makes certificates")
-    certificate, key = f"{stem}.crt", f"{stem}.key"
-    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    whose = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    made = [openssl, "req", *kind, *whose, "-keyout", key, "-out", certificate]
-    subprocess.run(made, check=True, capture_output=True)
-    return certificate, key
 
 
 @pytest.mark.parametrize(
