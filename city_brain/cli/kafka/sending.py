@@ -7,6 +7,7 @@ import typer
 
 from city_brain.cli.common import DATA_LOST, JsonOption, Progress
 from city_brain.cli.kafka.common import SiteArgument, site_settings
+from city_brain.cli.kafka.pacing import as_now
 from city_brain.errors import RecordingError
 from city_brain.kafka.sending import Sender, Sent
 from city_brain.observations.json_twin import Rejected
@@ -34,6 +35,9 @@ def send(
             "--rows-per-record", min=1, max=1 << 16, help="Rows of an envelope at most; 1 sends single lines."
         ),
     ] = 1024,
+    now: Annotated[
+        bool, typer.Option("--as-now", help="Move all times so that the recording begins now, and send it at its pace.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send observations to a site's raw topics."""
@@ -45,7 +49,8 @@ def send(
     try:
         with sender:
             try:
-                for parsed in read_blocks(observations, block_rows):
+                blocks = read_blocks(observations, block_rows)
+                for parsed in as_now(blocks) if now else blocks:
                     teller.tell(sender.send(parsed), sender.sent)
             except RecordingError as wrong:
                 broken = wrong
