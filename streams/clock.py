@@ -19,6 +19,7 @@ from streams.command import told
 
 def clock(
     site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with site.toml.")],
+    slot: Annotated[str, typer.Option("--slot", help="A name for logs; clocks share nothing.")] = "",
 ) -> None:
     """Marks the raw topics until stopped."""
     settings = read_settings(site / "site.toml")

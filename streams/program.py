@@ -6,6 +6,7 @@ again, and it reads on from what it saved. What it said since then it says again
 
 import abc
 import asyncio
+import io
 import os
 import sys
 import tempfile
@@ -104,7 +105,11 @@ class Program(abc.ABC):
                 await program.guard(program.settle())
 
         self.watchdog.start()
-        faust.Worker(self.app, quiet=True, redirect_stdouts=False, override_logging=False).execute_from_commandline()
+        silent = io.StringIO()  # Faust draws a spinner, also where there is no terminal
+        worker = faust.Worker(
+            self.app, quiet=True, redirect_stdouts=False, override_logging=False, stdout=silent, stderr=silent
+        )
+        worker.execute_from_commandline()
 
     async def guard(self, step: Any) -> None:
         """Waits for a step; an error of any kind ends the process, since Faust would go on past it."""
