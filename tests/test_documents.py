@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import typer
 
-from city_brain.cli.app import command_line
+from city_brain.cli.app import command_line, command_word
 from tests.house import ROOT, files, report
 
 FENCE = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -66,9 +66,9 @@ def _wrong_part(words: list[str]) -> str:
 
 
 def _wrong_call(words: list[str]) -> str:
-    command = typer.main.get_command(command_line())
     said = ["city-brain"]
     rest = [word for word in words if not word.startswith(("<", ">"))]
+    command = typer.main.get_command(command_line(command_word(rest)))
     while rest and (inner := getattr(command, "commands", {}).get(rest[0])) is not None:
         command, said, rest = inner, [*said, rest[0]], rest[1:]
     if hasattr(command, "commands") and rest and not rest[0].startswith("-"):
