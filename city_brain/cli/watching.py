@@ -1,6 +1,7 @@
 """`city-brain watch`: the incident feed of a running city, printed as it comes."""
 
 import sys
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 import typer
@@ -9,8 +10,19 @@ from city_brain.cli.common import ZONE, JsonOption, LanguageOption, TypesOption,
 
 FEED: Final = "127.0.0.1:50550"
 """Where `run` listens unless it is told otherwise."""
-_ALARMS: Final = ("active", "ended")
-_States = list[Literal["suspected", "active", "ended", "withdrawn", "all"]]
+
+
+class _State(StrEnum):
+    """States of an incident, and all of them."""
+
+    SUSPECTED = "suspected"
+    ACTIVE = "active"
+    ENDED = "ended"
+    WITHDRAWN = "withdrawn"
+    ALL = "all"
+
+
+_ALARMS: Final = (_State.ACTIVE, _State.ENDED)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +36,7 @@ def watch(
     feed: Annotated[str, typer.Option("--feed", help="The feed that the number belongs to.")] = "",
     kinds: Annotated[list[str] | None, typer.Option("--type", help="Only this incident type; may be repeated.")] = None,
     states: Annotated[
-        _States | None,
+        list[_State] | None,
         typer.Option("--state", help="Only this state; may be repeated. Default: alarms (active, ended)."),
     ] = None,
     level: Annotated[
@@ -56,7 +68,7 @@ def watch(
 
     wanted = Wanted(
         types=tuple(kinds or ()),
-        states=() if states and "all" in states else tuple(states or _ALARMS),
+        states=() if _State.ALL in (states or ()) else tuple(str(state) for state in states or _ALARMS),
         minimum_level=level or "",
         minimum_confidence=confidence,
     )

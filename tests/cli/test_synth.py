@@ -73,5 +73,5 @@ def test_settings_that_make_no_sense_are_refused_as_usage(tmp_path: Path, words:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = city_brain("synth", tmp_path / "file" / "world", "--minutes", 0.1)
-    assert done.code == 1
+    assert done.code == 2
     assert f"{tmp_path / 'file' / 'world'}: wanted a folder to write into" in done.err
