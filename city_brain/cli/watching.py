@@ -55,10 +55,10 @@ def watch(
 ) -> None:
     """Print incidents as they come, and signs of life; Ctrl-C says where to go on.
 
-    A line has the time of the decision, number, state, confidence, level, what and where, who saw it. Before it stands
+    A line has the time of the decision, number, state, confidence, level, what and where, and who saw it.
 
-    = for an incident of the state at the beginning, nothing for a change, - for one that no longer is what was asked
-    for (an alarm that was withdrawn), ~ for a sign of life, ! where the link broke or came back.
+    A mark stands before it: = for an incident of the state at the beginning, none for a change, - for one that is no
+    longer what was asked for (an alarm that was withdrawn), ~ for a sign of life, ! where the link broke or came back.
     """
     from city_brain.feeds.filters import Wanted
     from city_brain.incidents.incident_type import load_incident_types
