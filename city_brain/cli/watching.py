@@ -57,8 +57,9 @@ def watch(
 
     A line has the time of the decision, number, state, confidence, level, what and where, and who saw it.
 
-    A mark stands before it: = for an incident of the state at the beginning, none for a change, - for one that is no
-    longer what was asked for (an alarm that was withdrawn), ~ for a sign of life, ! where the link broke or came back.
+    Marks: = an incident of the state at the beginning; none: a change;
+    - no longer what was asked for, as an alarm that was withdrawn;
+    ~ a sign of life; ! the link broke or came back.
     """
     from city_brain.feeds.filters import Wanted
     from city_brain.incidents.incident_type import load_incident_types

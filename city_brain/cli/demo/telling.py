@@ -167,9 +167,9 @@ class Teller:
         if beat is None:
             self.section("BLIND", "nothing was judged")
             return
-        self.section(
-            "BLIND", f"at the end {beat.sources_live} sources speak, {beat.sources_silent} are silent or never spoke"
-        )
+        are = "is" if beat.sources_silent == 1 else "are"
+        speaking = plural(beat.sources_live, "source")
+        self.section("BLIND", f"at the end {speaking} can be heard, {beat.sources_silent} {are} silent or never spoke")
         spells = sorted(journey.spells, key=lambda spell: (-spell.area.radius_m, spell.since_ms))
         for spell in spells[:_SPELLS]:
             self.line(self._spell(spell, beat.log_time_ms))
