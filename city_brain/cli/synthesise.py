@@ -1,5 +1,7 @@
 """`city-brain synth`: a seeded city of our own as a folder, from ten sources to a million."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +15,17 @@ if TYPE_CHECKING:
     from city_brain.synth import Block, SynthCity
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OPTIONS = {
+    "start_ms": "--start",
+    "incident_types": "--incident-type",
+    "distractor_kinds": "--distractor-kind",
+    "incidents_per_hour_per_100_cameras": "--incidents",
+    "distractors_per_hour_per_100_cameras": "--distractors",
+    "reports_per_incident": "--reports",
+    "garbage_fraction": "--garbage",
+    "warm_up_s": "--warm-up",
+}
+"""Options of settings that are not named as their option is."""
 
 
 def _option(name: str, default: str | bool, says: str) -> Any:
@@ -80,8 +93,9 @@ def synth(
         "garbage_fraction": garbage,
         "warm_up_s": warm_up_s,
     }
-    settings = msgspec.convert({name: value for name, value in given.items() if value is not None}, SynthSettings)
-    city = SynthCity(settings)
+    settings = {name: value for name, value in given.items() if value is not None}
+    with _options():
+        city = SynthCity(msgspec.convert(settings, SynthSettings))
     lines = write(city, folder)
     truth = city.truth()
     counted = {name: truth[f"{name}s"] for name in ("camera", "signal", "sensor")}
@@ -109,6 +123,16 @@ def write(city: "SynthCity", folder: Path) -> int:
         raise RecordingError(f"{folder}: wanted a folder to write into, got: {wrong.strerror}") from wrong
     finally:
         progress.done()
+
+
+@contextmanager
+def _options() -> Iterator[None]:
+    """Puts the option in the place of the setting, in errors about what was given."""
+    try:
+        yield
+    except SettingsError as wrong:
+        name, _, rest = str(wrong).removeprefix("synth settings, ").partition(": ")
+        raise SettingsError(f"{_OPTIONS.get(name, '--' + name)}: {rest}") from wrong
 
 
 def _epoch_ms(text: str) -> int:

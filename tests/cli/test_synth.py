@@ -59,9 +59,9 @@ def test_every_setting_of_a_synthetic_city_has_an_option() -> None:
     [
         (("--start", "yesterday"), "--start: wanted RFC 3339"),
         (("--start", "2026-06-11T08:00:00"), "wanted an offset"),
-        (("--cameras", "0"), "cameras: wanted 1 to"),
-        (("--minutes", "0"), "minutes: wanted"),
-        (("--incident-type", "flood"), "flood"),
+        (("--cameras", "0"), "--cameras: wanted 1 to"),
+        (("--minutes", "0"), "--minutes: wanted"),
+        (("--incident-type", "flood"), "--incident-type: wanted some of stopped_vehicle, crash"),
         (("--cameras", "many"), "valid integer"),
     ],
 )
