@@ -104,6 +104,14 @@ class Groups:
         first, after = self._values.searchsorted(value), self._values.searchsorted(value, side="right")
         return self._order[first:after]
 
+    def of_any(self, values: Ints) -> Ints:
+        """The rows (n,) that hold one of several values: value by value, ascending within each."""
+        first, after = self._values.searchsorted(values), self._values.searchsorted(values, side="right")
+        counts = after - first
+        before = counts.cumsum() - counts
+        rows: Ints = self._order[np.arange(int(counts.sum())) + (first - before).repeat(counts)]
+        return rows
+
 
 class KeyIndex:
     """Finds integers in a column of distinct ones, which may be `ascending` or in any order.

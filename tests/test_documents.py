@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import typer
 
-from city_brain.cli.app import command_line
+from city_brain.cli.app import command_line, command_word
 from tests.house import ROOT, files, report
 
 FENCE = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -55,6 +55,8 @@ def _wrong_part(words: list[str]) -> str:
     if words[0] == "make":
         unknown = [word for word in words[1:] if not word.startswith("-") and "=" not in word and word not in TARGETS]
         return f"make has no target {unknown}" if unknown else ""
+    if words[0] == "city-brain":
+        return "city-brain is on no path: .venv/bin/city-brain is what `make install` leaves"
     if words[0].split("/")[-1] == "city-brain":
         return _wrong_call(words[1:])
     if words[0].split("/")[-1].startswith(("python", "pytest")):
@@ -66,9 +68,9 @@ def _wrong_part(words: list[str]) -> str:
 
 
 def _wrong_call(words: list[str]) -> str:
-    command = typer.main.get_command(command_line())
     said = ["city-brain"]
     rest = [word for word in words if not word.startswith(("<", ">"))]
+    command = typer.main.get_command(command_line(command_word(rest)))
     while rest and (inner := getattr(command, "commands", {}).get(rest[0])) is not None:
         command, said, rest = inner, [*said, rest[0]], rest[1:]
     if hasattr(command, "commands") and rest and not rest[0].startswith("-"):
@@ -94,3 +96,5 @@ def test_a_document_that_lies_is_found() -> None:
     )
     assert list(commands(document)) == ["cd x && make nonsense", "CI=true make check", "frobnicate"]
     assert [bool(wrong(command)) for command in commands(document)] == [True, False, True]
+    calls = ("city-brain fuse", ".venv/bin/city-brain fuse --map m", ".venv/bin/city-brain fuse --nap m")
+    assert [bool(wrong(call)) for call in calls] == [True, False, True]

@@ -218,9 +218,10 @@ def test_a_truth_of_an_unknown_type_is_refused() -> None:
 
 def test_the_table_names_what_was_missed_and_announced_for_nothing() -> None:
     truth = _truth()
-    text = table(_ours(truth, _bad(truth, random.Random(7))))
+    text = table(_ours(truth, _bad(truth, random.Random(7))), lambda ms: f"at {ms:.0f}")
     assert "OVERALL" in text
-    assert "missed T1 crash" in text
+    assert "missed T1 crash at " in text
+    assert "recall: share of the real ones that was announced" in text
     assert "nearest: ghost at 0 m" in text
 
 

@@ -46,8 +46,9 @@ def load_city(source: Path | str | bytes) -> CityMap:
             raise MapError(f"{path}: wanted a map of at most {MOST_BYTES} bytes, got {size}")
         data = path.read_bytes()
     except (OSError, ValueError) as wrong:
-        raise MapError(f"{path}: wanted a readable file, got {wrong}") from wrong
-    return _read(data, path.name)
+        why = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
+        raise MapError(f"{path}: wanted a readable file, got: {why}") from wrong
+    return _read(data, str(path))
 
 
 def city_to_geojson(city: CityMap) -> bytes:

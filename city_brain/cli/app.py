@@ -7,6 +7,7 @@ was lost, 4 outputs differ, 130 interrupted.
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import typer
@@ -17,24 +18,30 @@ from city_brain.cli.common import FAILED, INTERRUPTED, USAGE
 from city_brain.errors import CityBrainError, SettingsError
 
 COMMANDS: Final = {
-    "demo": "demo",
-    "run": "running",
-    "watch": "watching",
-    "fuse": "fuse",
-    "convert": "converting",
-    "explain": "answers",
-    "verify": "verify",
-    "synth": "synthesise",
-    "score": "answers",
-    "topics": "kafka.topics",
-    "send": "kafka.sending",
-    "doctor": "kafka.doctor",
+    "demo": ("demo", "Make a small city, fuse what its devices send, and show what came of it."),
+    "run": ("running", "Run a city: fuse its observations and serve the incidents."),
+    "watch": ("watching", "Print the incidents of a running city as they come, and signs of life."),
+    "fuse": ("fuse", "Fuse a recording into incidents."),
+    "convert": ("converting", "Convert a recording of the field into observations."),
+    "explain": ("answers.explain", "Explain an incident: what speaks for and against it, from whom, by which rule."),
+    "verify": ("verify", "Check that orders, groupings, splits, restores and machines change nothing."),
+    "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
+    "score": ("answers.score", "Score an answer against the truth."),
+    "topics": ("kafka.topics", "Plan, make and check the topics of a site on Kafka."),
+    "send": ("kafka.sending", "Send observations to a site's raw topics."),
+    "doctor": ("kafka.doctor", "Look over brokers, topics, lag, raw partitions, snapshots and dead letters."),
 }
-"""Commands, and the modules below `cli` that have them; each has a function `register(app)`."""
+"""Commands: the module below this package with its function `register(app)`, and what the command does."""
+
+_NAMED_WRONGLY: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""Behind an error about a file: whoever typed its name must act, as for any other wrong word."""
 
 
 def command_line(word: str = "") -> typer.Typer:
-    """The command line: only what `word` needs where it is a command, so that it starts without the others' imports."""
+    """The command line: of the command `word` alone where there is one, else of all as far as a list of them needs.
+
+    So the program starts without the imports of commands that are not called.
+    """
     app = typer.Typer(
         name="city-brain",
         help="Fuses cameras, traffic signals, sensors and reports into deduplicated, explained incidents.",
@@ -44,10 +51,21 @@ def command_line(word: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_version)
-    modules = [COMMANDS[word]] if word in COMMANDS else dict.fromkeys(COMMANDS.values())
-    for module in modules:
-        importlib.import_module(f"city_brain.cli.{module}").register(app)
+    if word in COMMANDS:
+        importlib.import_module(f"city_brain.cli.{COMMANDS[word][0]}").register(app)
+    else:
+        for name, (_, does) in COMMANDS.items():
+            app.command(name, help=does)(_only_listed)
     return app
+
+
+def command_word(arguments: Sequence[str]) -> str:
+    """The first word that is no option: only a command can be."""
+    return next((argument for argument in arguments if not argument.startswith("-")), "")
+
+
+def _only_listed() -> None:
+    """Stands for a command in the list of all."""
 
 
 def _version(show: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
@@ -57,19 +75,27 @@ def _version(show: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def main() -> None:
-    """Runs the command line and exits with its code."""
+    """Runs the command line and exits with its code; a reader that closes the pipe has seen enough."""
     try:
-        command_line(sys.argv[1] if len(sys.argv) > 1 else "")()
+        try:
+            command_line(command_word(sys.argv[1:]))()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        _write_no_more()
-        sys.exit(FAILED)
+        _let_go()
+    except SystemExit as done:
+        # typer makes exit code 1 of a closed pipe.
+        if not isinstance(done.__context__, BrokenPipeError):
+            raise
+        _let_go()
     except CityBrainError as wrong:
         typer.echo("\n".join(map(printable, f"city-brain: {wrong}".split("\n"))), err=True)
+        usage = isinstance(wrong, SettingsError) or isinstance(wrong.__cause__, _NAMED_WRONGLY)
         _write_no_more()
-        sys.exit(USAGE if isinstance(wrong, SettingsError) else FAILED)
+        sys.exit(USAGE if usage else FAILED)
     except OSError as wrong:
         where = wrong.filename or "standard output"
         typer.echo(printable(f"city-brain: {where}: wanted to read or write, got: {wrong.strerror}"), err=True)
@@ -83,3 +109,9 @@ def _write_no_more() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _let_go() -> None:
+    """Exits with 0, and lets what is still buffered go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(0)

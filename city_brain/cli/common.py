@@ -1,18 +1,22 @@
-"""What several commands share: exit codes, options, a site from a map, progress on standard error, where rows ended."""
+"""What several commands share: exit codes, options, a site from a map, progress on standard error, where rows ended.
+
+Importing it is cheap, as importing any command is: what computes is imported when a command is called.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from city_brain.errors import SettingsError
-from city_brain.observations.counters import Counters
-from city_brain.site import Site, SiteSettings, time_zone
-from city_brain.ticks.tick import TickSettings
+from city_brain.errors import RecordingError, SettingsError
+
+if TYPE_CHECKING:
+    from city_brain.observations.counters import Counters
+    from city_brain.site import Site
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -23,6 +27,8 @@ INTERRUPTED: Final = 130
 
 TICK_MAX_S: Final = 7 * 86_400.0
 """Of `--tick`: no data come more rarely than once a week."""
+ZONE: Final = "Asia/Shanghai"
+"""The zone of printed times where no site says another one; it is the default of a site, too."""
 
 MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
 TypesOption = Annotated[
@@ -33,12 +39,16 @@ TickOption = Annotated[float, typer.Option("--tick", help="Length of a tick in s
 PartitionsOption = Annotated[
     int, typer.Option("--partitions", min=1, help="Partitions of the city that fuse side by side.")
 ]
-ZoneOption = Annotated[str, typer.Option("--zone", help="Time zone of printed times, as Asia/Shanghai.")]
+ZoneOption = Annotated[str, typer.Option("--zone", help="Time zone of printed times, as the IANA names it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+LanguageOption = Annotated[Literal["zh", "en"], typer.Option("--language", help="Of headlines and words.")]
 
 
-def open_map(map_path: Path, types: Path | None = None, tick_s: float = 1.0, partitions: int = 1) -> Site:
+def open_map(map_path: Path, types: Path | None = None, tick_s: float = 1.0, partitions: int = 1) -> "Site":
     """A site from a map alone, named after the map's folder."""
+    from city_brain.site import Site, SiteSettings
+    from city_brain.ticks.tick import TickSettings
+
     if not 0.0 < tick_s <= TICK_MAX_S:
         raise SettingsError(f"--tick: wanted more than 0 and at most {TICK_MAX_S:.0f} seconds, got {tick_s}")
     settings = SiteSettings(
@@ -46,7 +56,27 @@ def open_map(map_path: Path, types: Path | None = None, tick_s: float = 1.0, par
         partitions=partitions,
         ticks=TickSettings(tick_ms=round(1000 * tick_s)),
     )
-    return Site.of_map(map_path, types, settings)
+    return Site.of_map(map_path, types_folder(types), settings)
+
+
+def types_folder(types: Path | None) -> Path | None:
+    """What --types names; raises SettingsError where that is no folder."""
+    if types is not None and not types.is_dir():
+        raise SettingsError(f"--types {types}: wanted a folder of incident type files, got none")
+    return types
+
+
+def read_file(path: Path, what: str) -> bytes:
+    """All of a file; raises RecordingError with what it should have been."""
+    try:
+        return path.read_bytes()
+    except OSError as wrong:
+        raise RecordingError(f"{path}: wanted {what}, got: {wrong.strerror}") from wrong
+
+
+def plural(count: int, what: str) -> str:
+    """A count with its noun: 1 incident, 2 incidents."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def keep_apart(reads: Iterable[str | Path], writes: Iterable[str | Path | None]) -> None:
@@ -88,7 +118,7 @@ class Progress:
             sys.stderr.flush()
 
 
-def counters_text(counters: Counters, held: int) -> str:
+def counters_text(counters: "Counters", held: int) -> str:
     """Where every row ended, as a sum that adds up."""
     counters.check(held)
     parts = [f"used {counters.used} ({counters.late} of them late)", f"duplicate {counters.duplicate}"]
@@ -98,11 +128,13 @@ def counters_text(counters: Counters, held: int) -> str:
     return f"read {counters.read} = " + " + ".join([*parts, f"held {held}"])
 
 
-def instants(zone: str) -> Callable[[int], str]:
+def instants(zone: str) -> Callable[[float], str]:
     """Epoch milliseconds as RFC 3339 in a zone, to the second."""
+    from city_brain.site import time_zone
+
     known = time_zone(zone)
 
-    def instant(moment_ms: int) -> str:
+    def instant(moment_ms: float) -> str:
         try:
             return datetime.fromtimestamp(moment_ms / 1000, known).isoformat(timespec="seconds")
         except (ValueError, OverflowError):  # a year that dates do not have

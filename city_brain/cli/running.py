@@ -1,20 +1,18 @@
 """`city-brain run SITE`: all stages in one process, from a recording or standard input, served over gRPC."""
 
-import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 import typer
 
-from city_brain.cli.common import DATA_LOST, Progress, counters_text
-from city_brain.feeds.heartbeat import Heartbeat
-from city_brain.incidents.explain import headline
-from city_brain.replay.stream import StreamReader
-from city_brain.runner import ClosedTick
-from city_brain.servers.city_service import CityService, paced
-from city_brain.site import Site
-from city_brain.sources.recording import read_blocks
+from city_brain.cli.common import DATA_LOST, Progress, counters_text, instants
+
+if TYPE_CHECKING:
+    from city_brain.feeds.heartbeat import Heartbeat
+    from city_brain.incidents.incident import Incident
+    from city_brain.runner import ClosedTick
+    from city_brain.servers.settings import ListenSettings
+    from city_brain.site import Site
 
 
 def register(app: typer.Typer) -> None:
@@ -40,48 +38,75 @@ def run(
         float, typer.Option("--rate", min=0, help="Seconds of log time per second; 0 as fast as it goes.")
     ] = 0.0,
     exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="Stop when the input ends.")] = False,
+    language: Annotated[Literal["zh", "en", "both"], typer.Option("--language", help="Of what it prints.")] = "both",
+    zone: Annotated[str, typer.Option("--zone", help="Time zone of printed times; default: that of site.toml.")] = "",
 ) -> None:
-    """Run a city: fuse its observations and serve the incidents."""
+    """Run a city: fuse its observations and serve the incidents.
+
+    Prints a line whenever an incident is announced, ends, returns or is withdrawn.
+    """
+    import asyncio
+
+    from city_brain.replay.stream import StreamReader
+    from city_brain.servers.city_service import CityService, paced
+    from city_brain.site import Site
+    from city_brain.sources.recording import read_blocks
+
     site = Site.open(site_folder)
-    feed = msgspec.structs.replace(
-        site.settings.feed, insecure_listen=insecure_listen or site.settings.feed.insecure_listen
-    )
-    changes = {"address": listen, "tls_certificate": tls_certificate, "tls_key": tls_key}
-    feed = msgspec.structs.replace(feed, **{name: value for name, value in changes.items() if value})
+    feed = _listening(site, listen, tls_certificate, tls_key, insecure_listen)
     runner = site.runner()
-    teller = _Teller(site)
+    teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
     service = CityService(runner, feed, site.settings.limits)
-    block_rows = 64 if observations == "-" else 4096
     reader = StreamReader(runner)
-    ticks = paced(reader.read(read_blocks(observations, block_rows)), rate)
+    ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
     try:
         asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
     finally:
         service.stop()
         teller.progress.done()
-        typer.echo(counters_text(runner.counters, runner.held), err=True)
+        if teller.serving:
+            typer.echo(counters_text(runner.counters, runner.held), err=True)
     if reader.broken:
         typer.echo(f"city-brain: {reader.broken}", err=True)
         raise typer.Exit(DATA_LOST)
 
 
-class _Teller:
-    """Prints announced incidents on standard output, and where it has got to on standard error."""
+def _listening(site: "Site", listen: str | None, certificate: str, key: str, insecure: bool) -> "ListenSettings":
+    """Where to listen: as the options say, else as the site does."""
+    import msgspec
 
-    def __init__(self, site: Site) -> None:
-        self._types = site.types
-        self.progress = Progress("run")
+    given = {"address": listen, "tls_certificate": certificate, "tls_key": key, "insecure_listen": insecure}
+    return msgspec.structs.replace(site.settings.feed, **{name: value for name, value in given.items() if value})
+
+
+class _Teller:
+    """Prints what becomes of alarms on standard output, and where it has got to on standard error."""
+
+    def __init__(self, site: "Site", languages: tuple[Literal["zh", "en"], ...], zone: str) -> None:
+        self._types, self._languages = site.types, languages
+        self._instant = instants(zone or site.settings.time_zone)
+        self._said: dict[str, str] = {}
+        self.progress, self.serving = Progress("run"), False
 
     def started(self, address: str) -> None:
         """Says where the feed is served."""
+        self.serving = True
         typer.echo(f"serving the incident feed on {address}; city-brain watch {address}", err=True)
 
-    def told(self, closed: ClosedTick, heartbeat: Heartbeat) -> None:
-        """Prints the incidents that this tick announces or ends."""
+    def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
+        """Prints the incidents that this tick announces, ends, lets return or withdraws."""
+        from city_brain.servers.watch import incident_text
+
         for incident in closed.record.incidents:
-            if incident.detected_ms == closed.record.due_ms or incident.ended_ms == closed.record.due_ms:
+            if self._is_news(incident):
                 self.progress.done()
-                text = headline(incident, self._types[incident.type])
-                typer.echo(f"{incident.number} {incident.state:9} {incident.confidence:.2f} {text.zh} | {text.en}")
+                typer.echo(incident_text(incident, self._types, self._languages, self._instant))
         live, silent = heartbeat.sources_live, heartbeat.sources_silent
-        self.progress.show(f"log time {heartbeat.log_time_ms} ms, {live} sources live, {silent} silent")
+        self.progress.show(f"log time {self._instant(heartbeat.log_time_ms)}, {live} sources live, {silent} silent")
+
+    def _is_news(self, incident: "Incident") -> bool:
+        if incident.state == "active" or incident.incident_id in self._said:
+            before = self._said.get(incident.incident_id)
+            self._said[incident.incident_id] = incident.state
+            return before != incident.state
+        return False

@@ -4,12 +4,13 @@
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from city_brain.canonical import printable
+from city_brain.incidents.desk.evidence import confidence
 from city_brain.incidents.incident import Evidence, Incident, Level, State
 from city_brain.incidents.incident_type import IncidentType, IncidentTypes, Words
 
@@ -19,6 +20,9 @@ _SUREST = 0.0005
 
 Instant: TypeAlias = Callable[[int], str]
 """Writes milliseconds since the epoch for people: RFC 3339 with the offset of the city."""
+_NAMED = 2
+"""Sources, and log positions, that a line names before it counts the others."""
+_UNMAPPED = "source:"
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,28 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What the confidence holds besides: the detector's prior, and pieces left out of the revision."""
 
 
+class Sum(msgspec.Struct, frozen=True, kw_only=True):
+    """How a confidence comes about, as it is printed: to two decimals, and the parts add up to the total as printed."""
+
+    prior: float
+    """Of the type's detector."""
+    rest: float
+    """What rounding leaves, and pieces that the revision left out."""
+    total: float
+
+
+def sum_of(incident: Incident, kind: IncidentType) -> Sum:
+    """The sum behind a revision's confidence; with the weights, rounded to two decimals, its parts give the total."""
+    weights = sum(_hundredths(item.weight) for item in incident.evidence)
+    prior = _hundredths(getattr(kind.parameters, "prior_log_odds", 0.0))
+    total = _hundredths(_believed(incident, kind))
+    # A confidence has three decimals: within what they leave open, the parts that are known are the total.
+    known = prior + weights
+    if confidence(known / 100, kind.calibration) == incident.confidence:
+        total = known
+    return Sum(prior=prior / 100, rest=(total - known) / 100, total=total / 100)
+
+
 def headline(incident: Incident, kind: IncidentType) -> Words:
     """The type's headline with the place filled in."""
     return Words(zh=_filled(kind.headline.zh, incident, "zh"), en=_filled(kind.headline.en, incident, "en"))
@@ -68,9 +94,6 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
     heaviest = sorted(incident.evidence, key=lambda item: -abs(item.weight))
     own = [item for item in heaviest if item.rule == kind.type]
     total = math.fsum(item.weight for item in incident.evidence)
-    scale = kind.calibration
-    confidence = min(max(incident.confidence, _SUREST), 1.0 - _SUREST)
-    believed = (math.log(confidence / (1.0 - confidence)) - scale.shift) / scale.slope
     return Explanation(
         incident_id=incident.incident_id,
         revision=incident.revision,
@@ -94,19 +117,23 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
         joined=tuple(item for item in heaviest if item.rule != kind.type),
         not_counted=tuple(item for item in own if item.weight == 0),
         evidence_log_odds=round(total, 3),
-        prior_log_odds=round(believed - total, 2),
+        prior_log_odds=round(_believed(incident, kind) - total, 2),
     )
 
 
-def explanation_text(incident: Incident, types: IncidentTypes, language: Language, instant: Instant) -> str:
-    """The explanation as lines for people; what reports and sources say cannot break a line or steer a terminal."""
-    told = explain(incident, types)
+def explanation_text(
+    incident: Incident, types: IncidentTypes, language: Language, instant: Instant, revisions: int | None = None
+) -> str:
+    """The explanation as lines for people; `revisions`: how many there are of the incident, where that is known."""
+    told, kind = explain(incident, types), types[incident.type]
     say = _TEXT[language]
     title: str = getattr(told.headline, language)
     level = f"{say['level']} {told.level}" if told.level else say["no_level"]
     state = say[told.state] + (f" ({told.reason})" if told.reason else "")
+    revision = f"{say['revision']} {told.revision}" + (f" {say['of']} {revisions}" if revisions else "")
     lines = [
         f"{told.number} {title}",
+        f"  {say['as_of']}: {instant(incident.updated_ms)}, {revision}",
         f"  {say['is']}: {state}; {say['confidence']} {told.confidence:.3f}; {level}",
         f"  {say['time']}: {_times(incident, say, instant)}",
         f"  {say['place']}: {_place(incident)}",
@@ -119,10 +146,51 @@ def explanation_text(incident: Incident, types: IncidentTypes, language: Languag
         if items:
             lines.append(f"  {say[name]}:")
             lines += [f"    {_evidence(item, types, language, instant)}" for item in items]
-    lines.append(
-        f"  {say['sum']}: " + say["summed"].format(told.evidence_log_odds, told.prior_log_odds, told.confidence)
-    )
+    lines.append(f"  {sum_line(incident, kind, language)}")
+    if any(item.rows for item in incident.evidence):
+        lines.append(f"  {say['legend']}")
     return "\n".join(map(printable, lines)) + "\n"
+
+
+def sum_line(incident: Incident, kind: IncidentType, language: Language) -> str:
+    """The sum behind the confidence; it adds up as printed."""
+    say, told = _TEXT[language], sum_of(incident, kind)
+    weights = sum(_hundredths(item.weight) for item in incident.evidence) / 100
+    rest = say["rest"].format(told.rest) if told.rest else ""
+    return f"{say['sum']}: " + say["summed"].format(weights, told.prior, rest, told.total, incident.confidence)
+
+
+def phrase(item: Evidence, types: IncidentTypes, language: Language) -> str:
+    """What a piece of evidence says, in words; its code where the type has none for it."""
+    phrases = types[item.rule].phrases
+    said: str = getattr(phrases[item.what], language) if item.what in phrases else item.what.replace("_", " ")
+    return said
+
+
+def source_name(source: str) -> str:
+    """A source as people read it: what is on no map is a person's report."""
+    return "report" if source.startswith(_UNMAPPED) else source
+
+
+def source_names(sources: Sequence[str], language: Language = "en") -> str:
+    """A few sources, and how many more there are."""
+    names = list(dict.fromkeys(map(source_name, sources)))
+    return ", ".join(names[:_NAMED]) + _more(len(names), language)
+
+
+def _more(count: int, language: Language) -> str:
+    return _TEXT[language]["more"].format(count - _NAMED, count) if count > _NAMED else ""
+
+
+def _hundredths(log_odds: float) -> int:
+    return round(100 * log_odds)
+
+
+def _believed(incident: Incident, kind: IncidentType) -> float:
+    """The log-odds of a published confidence."""
+    scale = kind.calibration
+    confidence = min(max(incident.confidence, _SUREST), 1.0 - _SUREST)
+    return (math.log(confidence / (1.0 - confidence)) - scale.shift) / scale.slope
 
 
 _TEXT: dict[Language, dict[str, str]] = {
@@ -139,7 +207,6 @@ _TEXT: dict[Language, dict[str, str]] = {
         "began": "began",
         "announced": "announced",
         "over": "over",
-        "updated": "revised",
         "place": "place",
         "rule": "rule",
         "thresholds": "{type} version {version}: suspected from {suspect_log_odds:+.1f}, announced from "
@@ -149,7 +216,14 @@ _TEXT: dict[Language, dict[str, str]] = {
         "joined": "joined or explained",
         "not_counted": "listed, not counted",
         "sum": "sum",
-        "summed": "evidence {:+.2f}, prior {:+.2f}: confidence {:.3f}",
+        "summed": "evidence {:+.2f}, prior {:+.2f}{}: {:+.2f}, which is confidence {:.3f}",
+        "rest": ", rounding and what is not listed {:+.2f}",
+        "as_of": "as of",
+        "revision": "revision",
+        "of": "of",
+        "more": " and {0} more",
+        "log": "log",
+        "legend": "log: where its rows stand, as raw partition:offset (line of a recording):row within it",
     },
     "zh": {
         "is": "状态",
@@ -164,7 +238,6 @@ _TEXT: dict[Language, dict[str, str]] = {
         "began": "发生",
         "announced": "发布",
         "over": "结束",
-        "updated": "更新",
         "place": "位置",
         "rule": "规则",
         "thresholds": "{type} 第{version}版：{suspect_log_odds:+.1f} 起疑似，{open_log_odds:+.1f} 起发布，"
@@ -174,7 +247,14 @@ _TEXT: dict[Language, dict[str, str]] = {
         "joined": "并入或由其解释",
         "not_counted": "列出但不计入",
         "sum": "合计",
-        "summed": "证据 {:+.2f}，先验 {:+.2f}：置信度 {:.3f}",
+        "summed": "证据 {:+.2f}，先验 {:+.2f}{}：{:+.2f}，即置信度 {:.3f}",
+        "rest": "，舍入及未列出部分 {:+.2f}",
+        "as_of": "截至",
+        "revision": "版本",
+        "of": "/",
+        "more": " 等{1}个",
+        "log": "日志",
+        "legend": "日志：数据行的位置，原始分区:偏移（录制文件的行号）:行内序号",
     },
 }
 
@@ -198,7 +278,6 @@ def _times(incident: Incident, say: dict[str, str], instant: Instant) -> str:
         parts.append(f"{say['announced']} {instant(incident.detected_ms)} (+{wait})")
     if incident.ended_ms is not None:
         parts.append(f"{say['over']} {instant(incident.ended_ms)}")
-    parts.append(f"{say['updated']} {instant(incident.updated_ms)}")
     return "; ".join(parts)
 
 
@@ -209,18 +288,18 @@ def _place(incident: Incident) -> str:
 
 
 def _evidence(item: Evidence, types: IncidentTypes, language: Language, instant: Instant) -> str:
-    phrases = types[item.rule].phrases
-    what: str = getattr(phrases[item.what], language) if item.what in phrases else item.what
+    say = _TEXT[language]
     span = instant(item.first_ms)
     if item.last_ms > item.first_ms:
         span += f" +{_seconds((item.last_ms - item.first_ms) / 1000)}"
-    parts = [f"{item.weight:+.2f} {what}", " ".join(item.sources), span]
+    parts = [f"{item.weight:+.2f} {phrase(item, types, language)}", source_names(item.sources, language), span]
     if item.distance_m is not None:
         parts.append(f"{item.distance_m:.1f} m")
     parts += [f"{name} {value}" for name, value in sorted(item.note.items())]
     parts.append(f"{item.rule} v{item.version}")
     if item.rows:
-        parts.append("log " + " ".join(":".join(map(str, row)) for row in item.rows))
+        rows = " ".join(":".join(map(str, row)) for row in item.rows[:_NAMED])
+        parts.append(f"{say['log']} {rows}{_more(len(item.rows), language)}")
     return "; ".join(filter(None, parts))
 
 

@@ -12,7 +12,7 @@ In use:
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -136,7 +136,12 @@ class FeedReader:
         self._failures = 0
         check_states_and_level(self._wanted)
 
-    async def events(self) -> AsyncIterator[Event]:
+    @property
+    def address(self) -> str:
+        """Where the feed is looked for."""
+        return self._endpoint.address
+
+    async def events(self) -> AsyncGenerator[Event]:
         """The events, without end; raises ServiceError where the server refuses the request for good."""
         while True:
             try:

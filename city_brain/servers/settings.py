@@ -96,7 +96,8 @@ def bind(server: grpc.aio.Server, settings: ListenSettings) -> str:
     if credentials is None and not is_loopback(host) and not settings.insecure_listen:
         raise SettingsError(
             f"listen address {settings.address}: wanted TLS (a certificate and its key) for an address that other "
-            "machines reach, got neither; listen on 127.0.0.1, give both files, or allow it by name: insecure-listen"
+            "machines reach, got neither; listen on 127.0.0.1, give both files, or allow it by name: "
+            "--insecure-listen (insecure_listen in site.toml)"
         )
     try:
         if credentials is None:

@@ -3,53 +3,88 @@
 Marks at the beginning of a line:
 
     =  an incident of the snapshot       ~  a sign of life
-       a new revision                    !  the link broke, or the feed began anew
+       a new revision                    !  the link broke, came back, or the feed began anew
     -  it no longer matches the filter
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
 from city_brain.canonical import printable
+from city_brain.errors import ServiceError
 from city_brain.feeds.subscription import Delivery
+from city_brain.incidents.explain import Language, headline, source_name
 from city_brain.incidents.incident import Incident, incident_line
-from city_brain.servers.feed_reader import FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
+from city_brain.servers.feed_reader import Event, FeedReader, Interrupted, SignOfLife, Snapshot
 
 INTERRUPTED = 130
 """Exit code of a program that was stopped with Ctrl-C."""
+FIRST_WAIT_S = 5.0
+"""Without a first answer for so long nobody is there: whoever typed the address should know."""
 _NAMED = 3
-"""Sources and blind areas that a line names before it counts the others."""
+"""Names that a line gives before it counts the others."""
 _ALL_BUT_SURE = 0.995
 """From here on a rounded probability would read 100 %, which nothing is."""
 _LIFE_S = 10.0
 """Time between signs of life in a file; a terminal shows each, in one line that changes."""
 _CLEAR_LINE = "\r\x1b[K"
+_CAUSES = {
+    "connection refused": "connection refused",
+    "dns": "an unknown host",
+    "domain name": "an unknown host",
+    "name or service": "an unknown host",
+    "certificate": "a TLS certificate that is not trusted",
+    "handshake": "no TLS handshake",
+    "ssl": "no TLS handshake",
+    "unreachable": "an unreachable host",
+    "timeout": "no answer",
+    "timed out": "no answer",
+    "socket closed": "a closed connection",
+    "reset": "a closed connection",
+    "server_stopping": "a server that stops",
+}
+"""Words in the messages of gRPC, and what they mean; the first that is found counts."""
 
 
 class Watch:
     """Prints the events of a reader: incidents to `out`, everything else to `err`."""
 
     def __init__(
-        self, reader: FeedReader, out: TextIO, err: TextIO, *, as_json: bool = False, zone: tzinfo = UTC
+        self,
+        reader: FeedReader,
+        out: TextIO,
+        err: TextIO,
+        *,
+        as_json: bool = False,
+        zone: tzinfo = UTC,
+        wait_s: float = FIRST_WAIT_S,
+        types: IncidentTypes | None = None,
+        languages: Sequence[Language] = ("en",),
     ) -> None:
         self._reader = reader
         self._out = out
         self._err = err
         self._as_json = as_json
-        self._zone = zone
+        self._wait_s = wait_s
+        self._instant = instants_in(zone)
+        self._types = types or load_incident_types()
+        self._languages = languages
         self._terminal = err.isatty()
         self._status_shown = False
         self._life_at = -_LIFE_S
         self._life_seen: tuple[object, ...] = ()
+        self._lost: tuple[float, Interrupted] | None = None
 
     def run(self) -> int:
         """Prints until Ctrl-C, then says where to go on, and returns the exit code.
 
-        Raises ServiceError where the server refuses the request for good.
+        Raises ServiceError where nobody answers at first, or the server refuses the request for good.
         """
         try:
             asyncio.run(self.print_all())
@@ -58,22 +93,53 @@ class Watch:
         return INTERRUPTED
 
     async def print_all(self) -> None:
-        """Prints without end."""
-        async for event in self._reader.events():
-            match event:
-                case Snapshot() | Delivery():
-                    self._clear_status()
-                    for line in json_lines(event) if self._as_json else lines(event, self._zone):
-                        self._out.write(line + "\n")
-                    self._out.flush()
-                case SignOfLife():
-                    self._show_life(event)
-                case Interrupted():
-                    self._tell(interrupted_line(event))
+        """Prints without end; raises ServiceError where the first answer does not come in time."""
+        why = "no answer"
+        try:
+            async with aclosing(self._reader.events()) as events, asyncio.timeout(self._wait_s) as first:
+                async for event in events:
+                    if not isinstance(event, Interrupted):
+                        first.reschedule(None)
+                    elif first.when() is not None:
+                        why = plain_cause(event.why)
+                        continue
+                    self._print(event)
+        except TimeoutError:
+            raise ServiceError(
+                f"{self._reader.address}: wanted an incident feed, got {why}; start one with: city-brain run SITE"
+            ) from None
+
+    def _print(self, event: Event) -> None:
+        if isinstance(event, Interrupted):
+            if self._lost is None:
+                self._lost = time.monotonic(), event
+                self._tell(lost_line(event, self._now()))
+            return
+        if self._lost is not None:
+            self._tell(back_line(time.monotonic() - self._lost[0], isinstance(event, Snapshot), self._now()))
+            self._lost = None
+        if isinstance(event, SignOfLife):
+            self._show_life(event)
+            return
+        self._clear_status()
+        for line in json_lines(event) if self._as_json else self.lines(event):
+            self._out.write(line + "\n")
+        self._out.flush()
+
+    def lines(self, event: Snapshot | Delivery) -> list[str]:
+        """Lines for people, each with its mark; times are RFC 3339, to the second."""
+        told, mark = event.incidents if isinstance(event, Snapshot) else (event.incident,), "= "
+        if isinstance(event, Delivery):
+            mark = "- " if event.no_longer_matches else "  "
+        return [mark + incident_text(incident, self._types, self._languages, self._instant) for incident in told]
+
+    def _now(self) -> str:
+        return self._instant(round(time.time() * 1000))
 
     def _show_life(self, event: SignOfLife) -> None:
+        line = life_line(event, self._instant)
         if self._terminal:
-            self._err.write(_CLEAR_LINE + life_line(event, self._zone))
+            self._err.write(_CLEAR_LINE + line)
             self._err.flush()
             self._status_shown = True
             return
@@ -81,7 +147,7 @@ class Watch:
         seen = (heartbeat.sources_live, heartbeat.sources_silent, heartbeat.blind_areas) if heartbeat else ()
         if seen != self._life_seen or time.monotonic() - self._life_at >= _LIFE_S:
             self._life_seen, self._life_at = seen, time.monotonic()
-            self._tell(life_line(event, self._zone))
+            self._tell(line)
 
     def _tell(self, line: str) -> None:
         self._clear_status()
@@ -95,14 +161,34 @@ class Watch:
             self._status_shown = False
 
 
-def lines(event: Snapshot | Delivery, zone: tzinfo = UTC) -> list[str]:
-    """Lines for people: when it was decided, number, state, type, place, level, probability, sources.
+def incident_text(
+    incident: Incident, types: IncidentTypes, languages: Sequence[Language], instant: Callable[[int], str]
+) -> str:
+    """When it was decided, number, state, probability, level, headline with position, sources, reason."""
+    state = incident.state if incident.status == "actual" else f"{incident.state} ({incident.status.upper()})"
+    parts = [
+        instant(incident.updated_ms),
+        incident.number,
+        f"{state:9}",
+        f"{sureness(incident.confidence):>4}",
+        f"{incident.level or '-':3}",
+        f"{_headline(incident, types, languages)} ({incident.lat:.5f}, {incident.lon:.5f})",
+        f"seen by {some([source_name(source) for source in incident.sources])}" if incident.sources else "",
+        incident.reason or "",
+    ]
+    return printable("  ".join(part for part in parts if part))
 
-    Times are RFC 3339 in `zone`, to the second.
-    """
-    if isinstance(event, Delivery):
-        return [("- " if event.no_longer_matches else "  ") + _line(event.incident, zone)]
-    return ["= " + _line(incident, zone) for incident in event.incidents]
+
+def sureness(probability: float) -> str:
+    """A probability in percent, never rounded up to certainty."""
+    return f"{probability:.0%}" if probability < _ALL_BUT_SURE else ">99%"
+
+
+def some(names: Sequence[str]) -> str:
+    """A few names and how many more."""
+    distinct = list(dict.fromkeys(names))
+    more = f" and {len(distinct) - _NAMED} more" if len(distinct) > _NAMED else ""
+    return ", ".join(distinct[:_NAMED]) + more
 
 
 def json_lines(event: Snapshot | Delivery) -> list[str]:
@@ -112,60 +198,52 @@ def json_lines(event: Snapshot | Delivery) -> list[str]:
     return [_json(event.number, False, incident) for incident in event.incidents]
 
 
-def life_line(event: SignOfLife, zone: tzinfo = UTC) -> str:
+def life_line(event: SignOfLife, instant: Callable[[int], str]) -> str:
     """Log time, sources live and silent, blind areas."""
     heartbeat = event.heartbeat
     if heartbeat is None:
         return f"~ change {event.number}, nothing judged yet"
     blind = [area.name or area.source_id for area in heartbeat.blind_areas]
     text = (
-        f"~ {_instant(heartbeat.log_time_ms, zone)}  change {event.number}, "
+        f"~ {instant(heartbeat.log_time_ms)}  change {event.number}, "
         f"{heartbeat.sources_live} sources live, {heartbeat.sources_silent} silent"
     )
-    return printable(f"{text}, blind: {_some(blind)}") if blind else text
+    return printable(f"{text}, blind: {some(blind)}") if blind else text
 
 
-def interrupted_line(event: Interrupted) -> str:
-    """Why the watch broke, and how it goes on."""
-    how = "begins anew with a snapshot" if event.anew else "resumes"
-    return printable(f"! {event.why}; {how} in {event.pause_s:.1f} s")
+def lost_line(event: Interrupted, now: str) -> str:
+    """That the watch broke, and why."""
+    return printable(f"! {now}  lost the feed: {plain_cause(event.why)}; trying again")
+
+
+def back_line(away_s: float, anew: bool, now: str) -> str:
+    """That it goes on, and from where."""
+    return f"! {now}  back after {away_s:.0f} s; " + ("begins anew with a snapshot" if anew else "nothing was missed")
+
+
+def plain_cause(why: str) -> str:
+    """Why a link broke, in a few words; as it was said where nothing is known of it."""
+    said = why.lower()
+    return next((cause for words, cause in _CAUSES.items() if words in said), why)
+
+
+def instants_in(zone: tzinfo) -> Callable[[int], str]:
+    """Epoch milliseconds as RFC 3339 in a zone, to the second."""
+    return lambda epoch_ms: datetime.fromtimestamp(epoch_ms / 1000, zone).isoformat(timespec="seconds")
+
+
+def _headline(incident: Incident, types: IncidentTypes, languages: Sequence[Language]) -> str:
+    if incident.type not in types.by_name:
+        # A city has types of its own, which whoever only watches need not have.
+        return incident.type
+    said = headline(incident, types[incident.type])
+    return " | ".join(getattr(said, language) for language in languages)
 
 
 def _where_to_go_on(reader: FeedReader) -> str:
     if reader.number is None:
         return "! stopped before the first snapshot"
     return f"! stopped; go on with --after {reader.number} --feed {reader.feed_id}"
-
-
-def _line(incident: Incident, zone: tzinfo) -> str:
-    parts = [
-        _instant(incident.updated_ms, zone),
-        incident.number,
-        incident.state if incident.status == "actual" else f"{incident.state} ({incident.status.upper()})",
-        incident.type,
-        _place(incident),
-        f"level {incident.level}" if incident.level else "",
-        f"{incident.confidence:.0%}" if incident.confidence < _ALL_BUT_SURE else ">99%",
-        f"seen by {_some(incident.sources)}" if incident.sources else "",
-        incident.reason or "",
-    ]
-    return printable("  ".join(part for part in parts if part))
-
-
-def _place(incident: Incident) -> str:
-    names = incident.place.names
-    known = names.get("en") or names.get("zh") or incident.place.intersection or incident.place.road
-    where = f"{incident.lat:.5f},{incident.lon:.5f}"
-    return f"{known} ({where})" if known else where
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
-def _instant(epoch_ms: int, zone: tzinfo) -> str:
-    return datetime.fromtimestamp(epoch_ms / 1000, zone).isoformat(timespec="seconds")
 
 
 def _json(number: int, no_longer_matches: bool, incident: Incident) -> str:

@@ -37,9 +37,10 @@ def read_blocks(path: str | Path, block_rows: int = BLOCK_ROWS) -> Iterator[Pars
     """
     number = 1
     lines: list[bytes] = []
-    filled = 0
+    filled, opened = 0, False
     try:
         with _open(path) as file:
+            opened = True
             for line in _lines(_chunks(file)):
                 lines.append(line)
                 filled += len(line)
@@ -52,7 +53,8 @@ def read_blocks(path: str | Path, block_rows: int = BLOCK_ROWS) -> Iterator[Pars
             yield from_lines(lines, number)
         place = "standard input" if str(path) == STANDARD_INPUT else str(path)
         why = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
-        raise RecordingError(f"{place} line {number + len(lines)}: wanted observations to read, got: {why}") from wrong
+        at = f" line {number + len(lines)}" if opened else ""
+        raise RecordingError(f"{place}{at}: wanted observations to read, got: {why}") from wrong
     if lines:
         yield from_lines(lines, number)
 

@@ -26,7 +26,7 @@ from city_brain.replay.comparing import announced
 from city_brain.site import Site, SiteSettings
 from tests.benchmarks.inputs import City, Maker, Second
 
-_VERSIONS = ("numpy", "scipy", "msgspec")
+_VERSIONS = ("numpy", "shapely", "msgspec")
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,7 +68,8 @@ def test_the_score_is_that_of_the_files(demo: Shown) -> None:
     again = score(truth, read_answers((folder / "incidents.jsonl").read_bytes().splitlines()))
     assert msgspec.json.decode((folder / "score.json").read_bytes(), type=Score) == again
     whole = again.overall
-    said = f"{whole.detected} found, {whole.true - whole.detected} missed, {whole.false_alarms} false alarms"
+    false = f"{whole.false_alarms} false alarm" + ("" if whole.false_alarms == 1 else "s")
+    said = f"{whole.detected} found, {whole.true - whole.detected} missed, {false}"
     assert demo.sections["SCORE"][0].endswith(said)
     assert sum(line.startswith("  missed") for line in demo.sections["SCORE"]) == len(again.missed)
     assert sum(line.startswith("  false") for line in demo.sections["SCORE"]) == len(again.false)
@@ -93,11 +94,30 @@ def test_what_it_says_is_left_lies_on_disk(demo: Shown) -> None:
 def test_what_to_try_next_works(demo: Shown) -> None:
     """The quick ones of the commands are run as they are printed; the others are tested on their own."""
     quick = [line for line in demo.sections["NEXT"][1:] if re.search(r" (explain|score) ", line)]
-    assert len(quick) == 3
+    assert len(quick) == 4
     for line in quick:
         words = line.partition(" city_brain ")[2].split()
         done = city_brain(*words, folder=demo.folder)
         assert done.code == 0, f"{line}: {done.err}"
+
+
+@pytest.mark.parametrize("title", ["WHY", "NEAR MISS"])
+def test_the_printed_weights_add_up_to_the_printed_sum(demo: Shown, title: str) -> None:
+    """Prior and evidence as they are printed, to the last digit; what another revision said stands below the sum."""
+    figures = [re.match(r"  +([+-]\d+\.\d\d)  (sum)?", line) for line in demo.sections[title][1:]]
+    found = [(round(100 * float(figure[1])), bool(figure[2])) for figure in figures if figure is not None]
+    at = [is_sum for _, is_sum in found].index(True)
+    assert at > 1
+    assert sum(weight for weight, _ in found[:at]) == found[at][0]
+
+
+def test_cameras_that_fell_silent_are_counted_as_they_were_shown(demo: Shown) -> None:
+    """What BLIND lists and what the score says of it are one."""
+    (line,) = [line for line in demo.sections["SCORE"] if line.startswith("  apart: ")]
+    silent, shown = (int(found) for found in re.findall(r"(\d+) (?:cameras? fell silent|shown as blind)", line))
+    listed = [line for line in demo.sections["BLIND"][1:] if line.startswith("  cam-")]
+    assert 0 < shown <= silent
+    assert len(listed) >= shown
 
 
 def test_readme_shows_what_the_demo_prints(demo: Shown) -> None:

@@ -1,5 +1,7 @@
 """`city-brain fuse`: files and streams in, incidents out, every row accounted for, the same bytes each time."""
 
+import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -77,10 +79,14 @@ def test_partitions_find_the_same_incidents(world: Fused) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("{observations}", "--map", "absent.geojson", "--incidents", "-"), 1, "absent.geojson: wanted"),
-        (("absent.jsonl", "--map", "{map}", "--incidents", "-"), 1, "absent.jsonl line 1: wanted observations to read"),
-        (("{observations}", "--map", "{map}", "--incidents", "absent/i.jsonl"), 1, "absent/i.jsonl: wanted a file"),
-        (("{observations}", "--map", "{map}", "--incidents", "-", "--types", "absent"), 1, "absent: wanted a folder"),
+        (("{observations}", "--map", "absent.geojson", "--incidents", "-"), 2, "absent.geojson: wanted"),
+        (("absent.jsonl", "--map", "{map}", "--incidents", "-"), 2, "absent.jsonl: wanted observations to read"),
+        (("{observations}", "--map", "{map}", "--incidents", "absent/i.jsonl"), 2, "absent/i.jsonl: wanted a file"),
+        (
+            ("{observations}", "--map", "{map}", "--incidents", "-", "--types", "absent"),
+            2,
+            "--types absent: wanted a folder",
+        ),
         (("{observations}", "--map", "{map}"), 2, "--incidents"),
         (("{observations}", "--map", "{map}", "--incidents", "-", "--tick", "0"), 2, "tick"),
         (("{observations}", "--map", "{map}", "--incidents", "-", "--partitions", "0"), 2, "--partitions"),
@@ -94,11 +100,17 @@ def test_what_is_wrong_is_named_with_its_exit_code(world: Fused, words: tuple[st
     assert "Traceback" not in done.err
 
 
-def test_garbage_alone_is_counted_and_no_error(world: Fused) -> None:
+def test_garbage_alone_is_counted_and_said(world: Fused) -> None:
+    """Nothing of it was used, so it is probably the wrong file or the wrong map: exit code 3."""
     done = city_brain("fuse", "-", "--map", world.city_map, "--incidents", "-", given=b"{\nnot json\n\xff\xfe\n[]\n")
-    assert done.code == 0, done.err
+    assert done.code == 3, done.err
     assert done.out == ""
     assert "read 4 = used 0" in done.err
+    assert f"wanted rows of sources on {world.city_map}, got none that is used" in done.err
+
+
+def test_an_empty_recording_is_no_error(world: Fused) -> None:
+    assert city_brain("fuse", "-", "--map", world.city_map, "--incidents", "-").code == 0
 
 
 def test_a_recording_cut_short_is_fused_as_far_as_it_goes(world: Fused, tmp_path: Path) -> None:
@@ -113,14 +125,33 @@ def test_a_recording_cut_short_is_fused_as_far_as_it_goes(world: Fused, tmp_path
     assert told[0] == world.incidents.read_bytes().splitlines()[0]
 
 
-def test_ctrl_c_exits_with_130(world: Fused) -> None:
+def test_ctrl_c_says_where_it_stopped_and_leaves_nothing_that_looks_complete(world: Fused, tmp_path: Path) -> None:
     """Standard input stays open, so the command waits for rows until it is interrupted."""
-    with running(
-        "fuse", "-", "--map", world.city_map, "--incidents", "-", "--ticks", world.folder / "cut.jsonl"
-    ) as fuse:
-        while not (world.folder / "cut.jsonl").exists():
+    ticks, part = tmp_path / "cut.jsonl", tmp_path / "cut.jsonl.part"
+    lines = _plain(world).splitlines(keepends=True)
+    words = ("--incidents", tmp_path / "none.jsonl", "--ticks", ticks, "--envelope", 64)
+    with running("fuse", "-", "--map", world.city_map, *words) as fuse:
+        assert fuse.process.stdin is not None
+        fuse.process.stdin.write(b"".join(lines[:20_000]).decode())
+        fuse.process.stdin.flush()
+        while not part.exists() or not part.stat().st_size:
             assert fuse.process.poll() is None, fuse.err
+        # Python sees a signal that comes just before it begins to wait only when the wait ends.
+        time.sleep(0.5)
         assert fuse.interrupted() == 130
+    assert not ticks.exists()
+    said = "".join(fuse.err)
+    assert re.search(r"stopped at 2026-09-24T08:0\d:\d\d\+08:00 of log time; incomplete: ", said), said
+    assert str(part) in said
+    assert re.search(r"read \d+ so far, used \d+; \d+ ticks", said), said
+
+
+def test_what_fails_leaves_the_file_of_before(world: Fused, tmp_path: Path) -> None:
+    before = tmp_path / "incidents.jsonl"
+    before.write_text("of yesterday")
+    assert city_brain("fuse", "absent.jsonl", "--map", world.city_map, "--incidents", before).code == 2
+    assert [path.name for path in tmp_path.iterdir()] == [before.name]
+    assert before.read_text() == "of yesterday"
 
 
 @pytest.mark.parametrize(

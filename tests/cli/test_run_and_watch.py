@@ -1,5 +1,6 @@
 """`city-brain run` serves what it finds, `city-brain watch` prints it: two processes over loopback."""
 
+import re
 import signal
 import time
 
@@ -7,10 +8,24 @@ import msgspec
 import pytest
 import zstandard
 
+from city_brain.cli.watching import FEED
+from city_brain.servers.settings import ListenSettings
 from tests.cli.conftest import Fused
 from tests.cli.processes import Running, city_brain, running
 
 SERVING = r"serving the incident feed on (\S+);"
+
+
+def _changes(world: Fused) -> list[tuple[str, str]]:
+    """Number and state whenever an alarm begins, ends, returns or is withdrawn."""
+    told: dict[str, str] = {}
+    changes = []
+    for line in world.revisions():
+        number, state = str(line["number"]), str(line["state"])
+        if (state == "active" or number in told) and told.get(number) != state:
+            told[number] = state
+            changes.append((number, state))
+    return changes
 
 
 def _incidents(watch: Running) -> list[dict[str, object]]:
@@ -31,7 +46,10 @@ def test_a_watcher_is_told_every_revision_and_the_run_ends_with_its_input(world:
     assert len(said) == len(set(said)) > 0
     assert any("go on with --after" in line for line in watch.err)
     announced = {line["number"] for line in world.revisions() if line["detected_ms"]}
-    assert {line.split()[0] for line in run.out} == announced
+    assert {line.split()[1] for line in run.out} == announced
+    assert all(re.match(r"2026-\S+\+08:00  \S+  (active|ended|withdrawn)", line) for line in run.out), run.out
+    told = [tuple(line.split()[1:3]) for line in run.out]
+    assert told == _changes(world)
     assert any(f"read {world.result['counters']['read']} = used" in line for line in run.err)
 
 
@@ -53,7 +71,8 @@ def test_the_network_is_refused_without_tls(world: Fused) -> None:
     done = city_brain("run", world.folder, "--from", world.observations, "--listen", "0.0.0.0:0")
     assert done.code == 2
     assert "wanted TLS" in done.err
-    assert "insecure-listen" in done.err
+    assert "--insecure-listen" in done.err
+    assert "read 0" not in done.err, "nothing was read, so nothing is counted"
 
 
 def test_a_folder_without_a_map_is_no_site(world: Fused) -> None:
@@ -92,3 +111,37 @@ def test_rows_are_taken_as_they_come(world: Fused) -> None:
         run.process.stdin.flush()
         with running("watch", address) as watch:
             watch.wait_for(r"~ .* sources live")
+
+
+def test_a_watch_shows_alarms_unless_other_states_are_asked_for(world: Fused) -> None:
+    """Suspicions are no alarms: who wants them asks."""
+    with running(
+        "run", world.folder, "--from", world.observations, "--listen", "127.0.0.1:0", "--language", "zh"
+    ) as run:
+        address = run.wait_for(SERVING)
+        last = [line for line in world.revisions() if line["detected_ms"]][-1]
+        run.wait_for(str(last["number"]))
+        for options, states in (((), {"active", "ended"}), (("--state", "withdrawn"), {"withdrawn"})):
+            with running("watch", address, "--json", *options) as watch:
+                watch.wait_for("~ ")
+                assert {line["state"] for line in _incidents(watch)} <= states
+    assert not any("|" in line for line in run.out)
+
+
+def test_a_watch_without_a_feed_ends_with_one_line() -> None:
+    done = city_brain("watch", "127.0.0.1:1", "--wait", 0.5)
+    assert done.code == 1
+    assert done.err == (
+        "city-brain: 127.0.0.1:1: wanted an incident feed, got connection refused; "
+        "start one with: city-brain run SITE\n"
+    )
+
+
+def test_a_level_that_does_not_exist_is_named_with_its_option() -> None:
+    done = city_brain("watch", "--level", "9")
+    assert done.code == 2
+    assert "--level" in done.err
+
+
+def test_the_feed_that_is_watched_by_default_is_the_one_that_is_served_by_default() -> None:
+    assert ListenSettings().address == FEED

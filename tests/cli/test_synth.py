@@ -1,5 +1,7 @@
 """`city-brain synth` writes a world, the same one for the same settings, and refuses what makes no sense."""
 
+import re
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -57,9 +59,9 @@ def test_every_setting_of_a_synthetic_city_has_an_option() -> None:
     [
         (("--start", "yesterday"), "--start: wanted RFC 3339"),
         (("--start", "2026-06-11T08:00:00"), "wanted an offset"),
-        (("--cameras", "0"), "cameras: wanted 1 to"),
-        (("--minutes", "0"), "minutes: wanted"),
-        (("--incident-type", "flood"), "flood"),
+        (("--cameras", "0"), "--cameras: wanted 1 to"),
+        (("--minutes", "0"), "--minutes: wanted"),
+        (("--incident-type", "flood"), "--incident-type: wanted some of stopped_vehicle, crash"),
         (("--cameras", "many"), "valid integer"),
     ],
 )
@@ -73,5 +75,18 @@ def test_settings_that_make_no_sense_are_refused_as_usage(tmp_path: Path, words:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = city_brain("synth", tmp_path / "file" / "world", "--minutes", 0.1)
-    assert done.code == 1
+    assert done.code == 2
     assert f"{tmp_path / 'file' / 'world'}: wanted a folder to write into" in done.err
+
+
+def test_the_defaults_that_are_shown_are_those_of_the_settings() -> None:
+    """They stand in the help as text, so that help does not wait for what makes cities."""
+    text = " ".join(city_brain("synth", "--help").out.replace("│", " ").split())
+    settings = SynthSettings()
+    shown = [settings.seed, settings.cameras, settings.minutes, settings.incidents_per_hour_per_100_cameras]
+    shown += [settings.distractors_per_hour_per_100_cameras, settings.reports_per_incident]
+    shown += [settings.garbage_fraction, settings.warm_up_s]
+    defaults = re.findall(r"\[default: \(?([^\s()]+)\)?\]", text)
+    start = datetime.fromisoformat(next(found for found in defaults if "T" in found))
+    assert sorted(float(found) for found in defaults if "T" not in found) == sorted(map(float, shown))
+    assert start.timestamp() * 1000 == settings.start_ms

@@ -50,7 +50,7 @@ def test_answers_that_differ_exit_with_4(world: Fused, tmp_path: Path) -> None:
 
 def test_a_recording_that_is_not_there_is_named(world: Fused) -> None:
     done = city_brain("verify", "absent.jsonl", "--map", world.city_map)
-    assert done.code == 1
+    assert done.code == 2
     assert "absent.jsonl" in done.err
 
 

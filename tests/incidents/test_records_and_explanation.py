@@ -1,5 +1,6 @@
 """What is said can be read back, proved, and explained in two languages."""
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,9 @@ import pytest
 from city_brain.errors import RecordingError
 from city_brain.incidents.explain import explain, explanation_text
 from city_brain.incidents.incident import incident_line, read_incident
+from city_brain.incidents.incident_type import load_incident_types
 from city_brain.incidents.tick_record import PartitionTick, TickRecord
+from tests.house import sources
 from tests.incidents.kit import START_MS, Play, evidence, finding, types
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -87,24 +90,25 @@ def test_an_explanation_takes_an_incident_apart() -> None:
 
 def test_the_explanation_for_people_in_english() -> None:
     incident = crash_with_everything().only()
-    assert explanation_text(incident, types(), "en", clock).splitlines() == [
+    assert explanation_text(incident, types(), "en", clock, revisions=incident.revision).splitlines() == [
         "0611-001 Crash at Jiefang Road",
+        f"  as of: 2025-06-11T10:00:03.000+08:00, revision {incident.revision} of {incident.revision}",
         "  state: active; confidence 0.961; level III",
-        "  time: began 2025-06-11T10:00:00.000+08:00; announced 2025-06-11T10:00:03.000+08:00 (+3 s); "
-        "revised 2025-06-11T10:00:03.000+08:00",
+        "  time: began 2025-06-11T10:00:00.000+08:00; announced 2025-06-11T10:00:03.000+08:00 (+3 s)",
         "  place: R1, 117.0011197, 36.6500000 ± 1.0 m",
         "  rule: crash version 1: suspected from +0.0, announced from +2.2, "
         "over 30 s after it falls below -1.0 (log-odds)",
         "  for:",
-        "    +3.50 abrupt_stop; cam-1; 2025-06-11T10:00:00.000+08:00; 1.2 m; deceleration_mps2 6.1; "
+        "    +3.50 abrupt stop; cam-1; 2025-06-11T10:00:00.000+08:00; 1.2 m; deceleration_mps2 6.1; "
         "crash v1; log 0:7:1",
         "  against:",
-        "    -0.50 no_bang; cam-3; 2025-06-11T10:00:01.000+08:00; crash v1; log 0:7:1",
+        "    -0.50 no bang; cam-3; 2025-06-11T10:00:01.000+08:00; crash v1; log 0:7:1",
         "  joined or explained:",
         "    +0.70 walks; cam-2; 2025-06-11T10:00:03.000+08:00; 5.0 m; pedestrian_on_carriageway v1; log 0:7:1",
         "  listed, not counted:",
-        "    +0.00 abrupt_stop; cam-4; 2025-06-11T10:00:00.000+08:00; crash v1; log 0:7:1",
-        "  sum: evidence +3.70, prior -0.50: confidence 0.961",
+        "    +0.00 abrupt stop; cam-4; 2025-06-11T10:00:00.000+08:00; crash v1; log 0:7:1",
+        "  sum: evidence +3.70, prior +0.00, rounding and what is not listed -0.50: +3.20, which is confidence 0.961",
+        "  log: where its rows stand, as raw partition:offset (line of a recording):row within it",
     ]
 
 
@@ -113,9 +117,34 @@ def test_the_explanation_for_people_in_chinese() -> None:
     play.step(finding("crash", x=800.0, y=900.0))
     (said,) = play.step(finding("crash", gone=True))
     lines = explanation_text(said, types(), "zh", clock).splitlines()
-    assert lines[:2] == ["0611-001 117.00896, 36.65808发生交通事故", "  状态: 已结束; 置信度 0.953; 建议等级 III"]
-    assert "结束 2025-06-11T10:00:04.000+08:00" in lines[2]
-    assert lines[-1] == "  合计: 证据 +4.00，先验 -0.99：置信度 0.953"
+    assert lines[0] == "0611-001 117.00896, 36.65808发生交通事故"
+    assert lines[2] == "  状态: 已结束; 置信度 0.953; 建议等级 III"
+    assert "结束 2025-06-11T10:00:04.000+08:00" in lines[3]
+    assert lines[-2] == "  合计: 证据 +4.00，先验 +0.00，舍入及未列出部分 -0.99：+3.01，即置信度 0.953"
+    text = explanation_text(crash_with_everything().only(), load_incident_types(), "zh", clock)
+    assert "    +3.50 车辆急停; cam-1; " in text
+
+
+def test_of_many_sources_and_rows_a_few_are_named() -> None:
+    sources, rows = tuple(f"cam-{n}" for n in range(5)), tuple((0, n, 0) for n in range(4))
+    incident = crash_with_everything().only()
+    item = msgspec.structs.replace(incident.evidence[0], sources=sources, rows=rows)
+    told = msgspec.structs.replace(incident, evidence=(item,))
+    text = explanation_text(told, types(), "en", clock)
+    assert "; cam-0, cam-1 and 3 more; " in text
+    assert "log 0:0:0 0:1:0 and 2 more\n" in text
+    assert "cam-0, cam-1 等5个" in explanation_text(told, types(), "zh", clock)
+
+
+def test_every_code_that_a_detector_emits_has_words_in_both_languages() -> None:
+    """Codes are the literals behind `what=`, and those that helpers are called with."""
+    phrases = {code for kind in load_incident_types() for code in kind.phrases}
+    emitted = set()
+    for source in sources():
+        if source.name.startswith("city_brain/incidents/detectors/"):
+            emitted |= set(re.findall(r'what="([a-z_]+)"', source.text))
+    assert emitted <= phrases
+    assert emitted >= {"abrupt_stop", "queue_outlasts_green", "reported"}
 
 
 def test_a_withdrawn_incident_says_why() -> None:

@@ -48,7 +48,7 @@ def test_other_machines_are_served_behind_tls_or_by_name_only(address: str) -> N
     """The refusal says what to do."""
 
     async def test() -> None:
-        with pytest.raises(SettingsError, match=r"wanted TLS .* or allow it by name: insecure-listen"):
+        with pytest.raises(SettingsError, match=r"wanted TLS .* or allow it by name: --insecure-listen"):
             async with serving(listen=ListenSettings(address=address)):
                 pass
 

@@ -7,35 +7,59 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta, timezone, tzinfo
 
 import pytest
 
+from city_brain.errors import ServiceError
 from city_brain.feeds.heartbeat import BlindArea
 from city_brain.feeds.subscription import Delivery
+from city_brain.incidents.explain import Language
 from city_brain.incidents.incident import Place, read_incident
 from city_brain.servers.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
-from city_brain.servers.watch import Watch, interrupted_line, json_lines, life_line, lines
-from tests.feeds.builders import a_heartbeat, a_log, an_incident
+from city_brain.servers.grpc_server import GrpcServer
+from city_brain.servers.live_feed import LiveFeed
+from city_brain.servers.settings import Limits, ListenSettings
+from city_brain.servers.watch import Watch, back_line, instants_in, json_lines, life_line, lost_line, plain_cause
+from tests.feeds.builders import TYPES, a_heartbeat, a_log, an_incident
 from tests.servers.serving import run, serving
 
 CHINA = timezone(timedelta(hours=8))
 
 
+def _watch(zone: tzinfo = CHINA, languages: tuple[Language, ...] = ("en",)) -> Watch:
+    return Watch(FeedReader(Endpoint("127.0.0.1:1")), io.StringIO(), io.StringIO(), zone=zone, languages=languages)
+
+
 def test_an_incident_is_one_line() -> None:
-    """When, number, state, type, place, level, probability, sources; an exercise shouts."""
+    """When, number, state, probability, level, what and where, sources; an exercise shouts."""
     incident = an_incident(place=Place(names={"en": "Jing 7 Rd", "zh": "经七路"}), sources=("a", "b", "c", "d", "e"))
     delivery = Delivery(number=7, incident=incident, no_longer_matches=False)
-    assert lines(delivery, CHINA) == [
-        "  2026-05-29T04:26:43+08:00  0611-001  active  crash  Jing 7 Rd (36.65000,117.00000)  level III  90%"
+    assert _watch().lines(delivery) == [
+        "  2026-05-29T04:26:43+08:00  0611-001  active      90%  III  Crash at Jing 7 Rd (36.65000, 117.00000)"
         "  seen by a, b, c and 2 more"
     ]
     gone = an_incident(state="withdrawn", status="exercise", reason="faded", level=None, sources=(), confidence=0.999)
-    assert lines(Delivery(number=8, incident=gone, no_longer_matches=True)) == [
-        "- 2026-05-28T20:26:43+00:00  0611-001  withdrawn (EXERCISE)  crash  int-5 (36.65000,117.00000)  >99%  faded"
+    assert _watch(UTC).lines(Delivery(number=8, incident=gone, no_longer_matches=True)) == [
+        "- 2026-05-28T20:26:43+00:00  0611-001  withdrawn (EXERCISE)  >99%  -    "
+        "Crash at int-5 (36.65000, 117.00000)  faded"
     ]
     opening = Snapshot(incidents=(incident, gone), number=8, feed_id="jinan-1")
-    assert [line[:2] for line in lines(opening)] == ["= ", "= "]
+    assert [line[:2] for line in _watch().lines(opening)] == ["= ", "= "]
+
+
+def test_a_line_speaks_the_languages_asked_for_and_calls_a_report_a_report() -> None:
+    """What came from no device on the map came from a person."""
+    incident = an_incident(sources=("cam-1", "source:00000000000000aa", "source:00000000000000bb"))
+    (line,) = _watch(languages=("zh", "en")).lines(Delivery(number=7, incident=incident, no_longer_matches=False))
+    assert "int-5发生交通事故 | Crash at int-5" in line
+    assert line.endswith("seen by cam-1, report")
+
+
+def test_a_type_that_only_the_city_knows_is_named() -> None:
+    """Whoever watches need not have the city's own types."""
+    (line,) = _watch().lines(Delivery(number=7, incident=an_incident(type="landslide"), no_longer_matches=False))
+    assert "landslide (36.65000, 117.00000)" in line
 
 
 def test_json_carries_the_canonical_line() -> None:
@@ -54,14 +78,56 @@ def test_signs_of_life_and_interruptions_are_lines() -> None:
     blind = BlindArea(source_id="cam-9", name="Jing 7 Rd", lon=117.0, lat=36.6, radius_m=80.0)
     nameless = BlindArea(source_id="cam-8", name="", lon=117.0, lat=36.6, radius_m=80.0)
     alive = SignOfLife(number=7, feed_id="jinan-1", heartbeat=a_heartbeat(blind_areas=(blind, nameless)))
-    assert life_line(alive) == (
+    instant = instants_in(UTC)
+    assert life_line(alive, instant) == (
         "~ 2026-05-28T20:26:40+00:00  change 7, 60 sources live, 2 silent, blind: Jing 7 Rd, cam-8"
     )
-    assert life_line(SignOfLife(number=0, feed_id="", heartbeat=None)) == "~ change 0, nothing judged yet"
-    assert interrupted_line(Interrupted(why="UNAVAILABLE: gone", pause_s=0.26, anew=False)) == (
-        "! UNAVAILABLE: gone; resumes in 0.3 s"
-    )
-    assert "begins anew with a snapshot" in interrupted_line(Interrupted(why="HISTORY_GONE", pause_s=1, anew=True))
+    assert life_line(SignOfLife(number=0, feed_id="", heartbeat=None), instant) == "~ change 0, nothing judged yet"
+    broken = Interrupted(why="UNAVAILABLE: tcp handshaker: Connection refused (111)", pause_s=0.26, anew=False)
+    assert lost_line(broken, "now") == "! now  lost the feed: connection refused; trying again"
+    assert back_line(12.3, False, "now") == "! now  back after 12 s; nothing was missed"
+    assert back_line(1.0, True, "now") == "! now  back after 1 s; begins anew with a snapshot"
+    assert plain_cause("HISTORY_GONE: change 3 is no longer known") == "HISTORY_GONE: change 3 is no longer known"
+
+
+@pytest.mark.parametrize(
+    ("address", "got"), [("127.0.0.1:1", "connection refused"), ("no-such-host.invalid:50550", "an unknown host")]
+)
+def test_where_nobody_answers_at_first_it_says_so_and_ends(address: str, got: str) -> None:
+    """One line that says what to do, and nothing of the attempts."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(ServiceError) as refused:
+        Watch(FeedReader(Endpoint(address)), out, err, wait_s=1.0).run()
+    assert str(refused.value) == (f"{address}: wanted an incident feed, got {got}; start one with: city-brain run SITE")
+    assert (out.getvalue(), err.getvalue()) == ("", "")
+
+
+def test_a_feed_that_goes_and_comes_back_is_told_once_each_way() -> None:
+    """However often it was tried in between."""
+
+    async def test() -> None:
+        err = io.StringIO()
+        feed = LiveFeed(a_log(), TYPES)
+        quick = Limits(stop_wait_s=0.1)
+        async with GrpcServer(feed, ListenSettings(address="127.0.0.1:0"), quick) as server:
+            address = server.address
+            reader = FeedReader(Endpoint(address), jitter=lambda: 0.05)
+            printing = asyncio.create_task(Watch(reader, io.StringIO(), err, wait_s=2.0).print_all())
+            while "~" not in err.getvalue():
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(2.5)
+        async with GrpcServer(feed, ListenSettings(address=address), quick):
+            while "back after" not in err.getvalue():
+                await asyncio.sleep(0.01)
+            printing.cancel()
+            with suppress(asyncio.CancelledError):
+                await printing
+        marked = [line.split("  ")[1] for line in err.getvalue().splitlines() if line.startswith("!")]
+        assert len(marked) == 2, err.getvalue()
+        assert marked[0].startswith("lost the feed: ")
+        assert marked[1].endswith("s; nothing was missed")
+
+    run(test)
 
 
 class Screen(io.StringIO):

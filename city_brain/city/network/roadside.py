@@ -2,7 +2,6 @@
 
 import numpy as np
 import shapely
-from scipy.spatial import cKDTree
 
 from city_brain.city.city_map import Intersection
 from city_brain.city.grid.cells import BLOCK
@@ -68,11 +67,16 @@ def opposite_by_ends(start_xy: Floats, end_xy: Floats, length_m: Floats) -> Ints
     none = np.full(len(length_m), -1, dtype=np.int64)
     if len(length_m) == 0:
         return none
-    tree = cKDTree(np.concatenate([end_xy, start_xy], axis=1))
-    bound = np.minimum(_PAIR_M, 0.5 * length_m)
-    away, other = tree.query(np.concatenate([start_xy, end_xy], axis=1), distance_upper_bound=1.5 * _PAIR_M)
-    found = away <= 1.4143 * bound
-    other = np.where(found, other, 0)
+    reach = 1.4143 * np.minimum(_PAIR_M, 0.5 * length_m)
+    tree = shapely.STRtree(shapely.points(end_xy))
+    road, candidate = tree.query(shapely.points(start_xy), predicate="dwithin", distance=reach)
+    ends = np.concatenate([start_xy[road] - end_xy[candidate], end_xy[road] - start_xy[candidate]], axis=1)
+    away = np.sqrt((ends * ends).sum(axis=1))
+    order = np.lexsort((-candidate, -away, road))
+    order = order[away[order] <= reach[road[order]]]
+    other = none.copy()
+    other[road[order]] = candidate[order]
+    found = other >= 0
     mutual = found & (other[other] == np.arange(len(other))) & (other != np.arange(len(other)))
     return np.where(mutual, other, none)
 

@@ -15,7 +15,6 @@ from city_brain.cli.converting.writing import (
     write_map,
     write_observations,
 )
-from city_brain.sources.air_quality import Station, read_air_quality, station_map
 
 
 def air_quality(
@@ -31,6 +30,8 @@ def air_quality(
     utc_offset: ClockOption = 8.0,
 ) -> None:
     """Convert hourly air quality and weather (the CSV of UCI's “Beijing PM2.5”); fuse it with --tick 3600."""
+    from city_brain.sources.air_quality import Station, read_air_quality, station_map
+
     keep_apart((file,), (out, map_out))
     station = Station(source, lon, lat, read_datum(datum), utc_offset)
     write_map(map_out, station_map(station))

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,9 @@ from city_brain.cli.converting.writing import (
     write_observations,
 )
 from city_brain.errors import SettingsError
-from city_brain.sources.phase_plan import PlannedJunction, junctions_map, read_movements, read_place, read_plan
-from city_brain.sources.signal_events import Junction, devices, read_signal_events
+
+if TYPE_CHECKING:
+    from city_brain.sources.phase_plan import PlannedJunction
 
 _SERVES = "as 2=W:through,right (from the western arm); may be repeated"
 
@@ -48,6 +49,9 @@ def signal_events(
 
     All controllers of the log are converted, or those of the --plan.
     """
+    from city_brain.sources.phase_plan import junctions_map, read_place
+    from city_brain.sources.signal_events import read_signal_events
+
     keep_apart((file, *filter(None, (plan,))), (out, map_out))
     if plan is None:
         planned = _unplanned(file, source, phase or [], overlap or [], read_place("--lon, --lat", lon, lat))
@@ -61,8 +65,11 @@ def signal_events(
     write_observations(out, read_signal_events(file, junctions, utc_offset, round(1000 * repeat_s) or None))
 
 
-def _planned(file: Path, plan: Path) -> dict[int, PlannedJunction]:
+def _planned(file: Path, plan: Path) -> "dict[int, PlannedJunction]":
     """The controllers of a plan; says which are only in the plan or only in the log."""
+    from city_brain.sources.phase_plan import read_plan
+    from city_brain.sources.signal_events import devices
+
     planned, found = read_plan(plan), devices(file)
     for where, numbers in (
         ("log", [device for device in planned if device not in found]),
@@ -75,8 +82,11 @@ def _planned(file: Path, plan: Path) -> dict[int, PlannedJunction]:
 
 def _unplanned(
     file: Path, source: str, phase: list[str], overlap: list[str], position: tuple[float, float] | None
-) -> dict[int, PlannedJunction]:
+) -> "dict[int, PlannedJunction]":
     """The controllers of a log, all with the same phases."""
+    from city_brain.sources.phase_plan import PlannedJunction, read_movements
+    from city_brain.sources.signal_events import Junction, devices
+
     found = devices(file)
     if position is not None and len(found) > 1:
         raise SettingsError(f"--lon, --lat: wanted a --plan with the places of {len(found)} controllers, got one place")

@@ -3,18 +3,17 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Annotated, Final
+from typing import IO, TYPE_CHECKING, Annotated, Final
 
 import typer
-import zstandard
 
-from city_brain.city.city_map import CityMap
-from city_brain.city.datum import Datum
-from city_brain.city.loading import city_to_geojson
-from city_brain.cli.common import Progress, instants
+from city_brain.cli.common import ZONE, Progress, instants, plural
 from city_brain.errors import RecordingError, SettingsError
-from city_brain.observations.columns import Observations
-from city_brain.observations.json_twin import to_lines
+
+if TYPE_CHECKING:
+    from city_brain.city.city_map import CityMap
+    from city_brain.city.datum import Datum
+    from city_brain.observations.columns import Observations
 
 STANDARD_OUTPUT: Final = "-"
 PACKED: Final = ".zst"
@@ -32,28 +31,34 @@ ClockOption = Annotated[
 ]
 
 
-def read_datum(label: str) -> Datum:
+def read_datum(label: str) -> "Datum":
     """The datum that an option names."""
+    from city_brain.city.datum import Datum
+
     datum = Datum.from_label(label)
     if datum is None:
         raise SettingsError(f"--datum: wanted one of {', '.join(known.label for known in Datum)}, got {label!r}")
     return datum
 
 
-def write_map(path: Path | None, city: CityMap) -> None:
+def write_map(path: Path | None, city: "CityMap") -> None:
     """Writes a map where a path is given."""
+    from city_brain.city.loading import city_to_geojson
+
     if path is not None:
         with _create(path) as file:
             file.write(city_to_geojson(city))
 
 
-def write_observations(out: str, blocks: Iterable[Observations]) -> None:
+def write_observations(out: str, blocks: "Iterable[Observations]") -> None:
     """Writes the rows of all blocks as they come, and says at the end how many they were, of whom and when.
 
     Where the recording cannot be read to its end, no file is left that looks like all of it.
     """
+    from city_brain.observations.json_twin import to_lines
+
     rows, sources, times_ms = 0, set[str](), set[int]()
-    progress, instant = Progress("convert"), instants("UTC")
+    progress, instant = Progress("convert"), instants(ZONE)
     try:
         with ExitStack() as opened:
             file = _open(out, opened)
@@ -70,12 +75,14 @@ def write_observations(out: str, blocks: Iterable[Observations]) -> None:
     finally:
         progress.done()
     span = f" from {instant(min(times_ms))} to {instant(max(times_ms))}" if rows else ""
-    typer.echo(f"{rows} rows of {len(sources)} sources{span}", err=True)
+    typer.echo(f"{plural(rows, 'row')} of {plural(len(sources), 'source')}{span}", err=True)
 
 
 def _open(out: str, opened: ExitStack) -> IO[bytes]:
     if out == STANDARD_OUTPUT:
         return typer.get_binary_stream("stdout")
+    import zstandard
+
     file = opened.enter_context(_create(Path(out)))
     return opened.enter_context(zstandard.ZstdCompressor().stream_writer(file)) if out.endswith(PACKED) else file
 

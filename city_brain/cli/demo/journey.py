@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from city_brain.cli.common import Progress, open_map
-from city_brain.cli.fuse import Outputs
+from city_brain.cli.outputs import Outputs
 from city_brain.feeds.heartbeat import BlindArea, Heartbeat, heartbeat_of
 from city_brain.incidents.incident import Incident
 from city_brain.replay.replay import Answer

@@ -3,18 +3,21 @@
 import shlex
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from city_brain.cli.common import plural
 from city_brain.cli.demo.choosing import NEAR_M
-from city_brain.cli.demo.journey import INCIDENTS, TICKS, TRACKS, Journey
+from city_brain.cli.demo.journey import INCIDENTS, TICKS, TRACKS, BlindSpell, Journey
 from city_brain.cli.demo.telling import Teller
 from city_brain.incidents.explain import explanation_text
 from city_brain.incidents.incident import Incident
 from city_brain.replay.verifying import Verified
-from city_brain.scoring import Score
+from city_brain.scoring import Score, Truth
+from city_brain.scoring.records import TrueIncident
 from city_brain.synth.files import IDENTITY, MAP, OBSERVATIONS, TRUTH
 
 SCORE: Final = "score.json"
@@ -32,12 +35,13 @@ _FILES: Final = {
 }
 
 
-def tell_score(teller: Teller, score: Score) -> None:
+def tell_score(teller: Teller, score: Score, journey: Journey, truth: Truth) -> None:
     """How good the answer was; what was missed and what was false by name."""
     whole = score.overall
     missed, twice = whole.true - whole.detected, round((whole.duplicates_per_detected or 0.0) * whole.detected)
-    found = f"{whole.detected} found, {missed} missed, {whole.false_alarms} false alarms"
-    teller.section("SCORE", f"{whole.true} incidents were real: {found}")
+    found = f"{whole.detected} found, {missed} missed, {plural(whole.false_alarms, 'false alarm')}"
+    were = "incident was" if whole.true == 1 else "incidents were"
+    teller.section("SCORE", f"{whole.true} {were} real: {found}")
     wait_s, away_m = whole.ttd_s.mean, whole.location_error_m.mean
     if wait_s is not None and away_m is not None:
         teller.line(
@@ -54,8 +58,18 @@ def tell_score(teller: Teller, score: Score) -> None:
             near = f"{alarm.distractor.replace('_', ' ')} {alarm.distractor_m:.0f} m away"
         teller.line(f"false {alarm.type} at {teller.clock(alarm.detected_ms)}; {near}", "red")
     if score.coverage is not None and score.coverage.true + score.coverage.false_alarms:
-        lost = score.coverage
-        teller.line(f"apart: {lost.detected} of {lost.true} cameras that fell silent told, {lost.false_alarms} false")
+        lost, silent = score.coverage, truth.coverage_lost or ()
+        shown = sum(any(_overlap(spell, camera) for spell in journey.spells) for camera in silent)
+        false = f", {plural(lost.false_alarms, 'such incident')} of one that spoke" if lost.false_alarms else ""
+        teller.line(
+            f"apart: {plural(lost.true, 'camera')} fell silent; {shown} shown as blind meanwhile, "
+            f"{lost.detected} silent for long enough to be announced as an incident{false}"
+        )
+
+
+def _overlap(spell: BlindSpell, camera: TrueIncident) -> bool:
+    """Whether what a camera sees was shown as blind while that was silent; the synthetic truth notes which it is."""
+    return spell.area.source_id == camera.note and spell.since_ms <= camera.end and spell.until_ms >= camera.start
 
 
 def tell_digest(teller: Teller, journey: Journey) -> None:
@@ -77,7 +91,11 @@ def tell_again(teller: Teller, verified: Verified) -> None:
 def write_answers(journey: Journey, teller: Teller, score: Score) -> None:
     """Leaves the score and all explanations on disk."""
     newest = {incident.incident_id: incident for incident in journey.revisions}
-    told = [explanation_text(incident, journey.site.types, "en", teller.instant) for incident in newest.values()]
+    counts = Counter(incident.incident_id for incident in journey.revisions)
+    told = [
+        explanation_text(incident, journey.site.types, "en", teller.instant, counts[name])
+        for name, incident in newest.items()
+    ]
     (journey.folder / EXPLANATIONS).write_text("\n".join(told), encoding="utf-8")
     (journey.folder / SCORE).write_bytes(msgspec.json.format(msgspec.json.encode(score)) + b"\n")
 
@@ -95,17 +113,19 @@ def tell_next(teller: Teller, folder: Path, explained: Incident | None, seed: in
     program, number = program_words(), (explained.number,) if explained else ()
     observations, city_map = folder / OBSERVATIONS, folder / MAP
     teller.section("NEXT")
-    for command in (
-        ("explain", folder / INCIDENTS, *number, "--language", "zh"),
-        ("fuse", observations, "--map", city_map, "--incidents", folder / "again.jsonl"),
-        ("verify", observations, "--map", city_map, "--minutes", 2),
-        ("score", folder / TRUTH, folder / INCIDENTS),
-        ("score", "--pairs", folder / IDENTITY, folder / TRACKS),
-        ("run", folder, "--from", observations, "--rate", 10),
-        ("watch",),
-        ("demo", "--seed", seed + 1),
+    for command, note in (
+        (("explain", folder / INCIDENTS), ""),
+        (("explain", folder / INCIDENTS, *number, "--language", "zh"), ""),
+        (("fuse", observations, "--map", city_map, "--incidents", folder / "again.jsonl"), ""),
+        (("verify", observations, "--map", city_map, "--minutes", 2), ""),
+        (("score", folder / TRUTH, folder / INCIDENTS), ""),
+        (("score", "--pairs", folder / IDENTITY, folder / TRACKS), ""),
+        (("run", folder, "--from", observations, "--rate", 10), "goes on until Ctrl-C"),
+        (("watch",), "in a second terminal, meanwhile"),
+        (("demo", "--seed", seed + 1), ""),
     ):
-        teller.line(shlex.join([*program, *map(str, command)]))
+        said = shlex.join([*program, *map(str, command)])
+        teller.line(f"{said}    # {note}" if note else said)
 
 
 def program_words() -> list[str]:

@@ -8,19 +8,15 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 
-from city_brain.cli.demo.choosing import UNMAPPED, NearMiss, enough
+from city_brain.cli.common import plural
+from city_brain.cli.demo.choosing import NearMiss, enough
 from city_brain.cli.demo.journey import BlindSpell, Journey
-from city_brain.incidents.explain import explain, headline
+from city_brain.incidents.explain import explain, headline, phrase, source_names, sum_of
 from city_brain.incidents.incident import Evidence, Incident
 from city_brain.incidents.incident_type import IncidentTypes
-from city_brain.numerics import hash63
 from city_brain.observations.counters import Counters
 from city_brain.scoring.records import Distractor
-from city_brain.synth.world import HOTLINE
 
-_CALLED: Final = {f"{UNMAPPED}{hash63(HOTLINE):016x}": HOTLINE}
-"""The hotline is on no map, so incidents know it by its hash only."""
-_NAMED: Final = 2
 _SPELLS: Final = 6
 _KINDS: Final = 5
 
@@ -64,8 +60,9 @@ class Teller:
         began = self.instant(start_ms)
         self.section("CITY", f"{minutes:g} minutes from {began}, {east - west:.0f} × {north - south:.0f} m")
         self.line(
-            f"{len(city.cameras)} cameras, {len(city.signals)} signals, {len(city.sensors)} sensors; "
-            f"{len(city.intersections)} junctions, {len(roads.road_id)} roads, {whole_m / 1000:.1f} km, "
+            f"{plural(len(city.cameras), 'camera')}, {plural(len(city.signals), 'signal')}, "
+            f"{plural(len(city.sensors), 'sensor')}; {plural(len(city.intersections), 'junction')}, "
+            f"{plural(len(roads.road_id), 'road')}, {whole_m / 1000:.1f} km, "
             f"{100 * seen:.0f} % of it in view"
         )
         self.line(f"{lines} lines arrived, late, twice, skewed and broken ones among them: {journey.observations}")
@@ -81,32 +78,42 @@ class Teller:
         self.line(f"          {said.en} | {said.zh}")
         self.line(
             f"          {incident.lat:.5f}, {incident.lon:.5f} ± {incident.position_error_m:.1f} m; "
-            f"seen at {self.clock(incident.first_seen_ms)} by {sources(incident.sources)}"
+            f"seen at {self.clock(incident.first_seen_ms)} by {source_names(incident.sources)}"
         )
 
     def why(self, incident: Incident, against: tuple[Incident, Evidence] | None) -> None:
-        """One incident's evidence, heaviest first, what speaks or spoke `against` it, and the sum."""
-        told = explain(incident, self.types)
+        """One incident's evidence, heaviest first, as a sum, and what speaks `against` it in another revision."""
+        said = headline(incident, self.types[incident.type])
         as_of = self.clock(incident.updated_ms)
-        self.section("WHY", f"{incident.number} is believed: {told.headline.en}, as of {as_of}")
-        listed = [item for item in (*told.joined, *told.not_counted) if not item.weight]
+        self.section("WHY", f"{incident.number} is believed: {said.en}, as of {as_of}")
+        self._sum(incident)
+        if any(item.weight < 0 for item in incident.evidence):
+            return
+        if against is None:
+            self.line("nothing ever spoke against it")
+            return
+        when = self.clock(against[0].updated_ms)
+        self.line(f"against it at another time: as of {when}, when its confidence was {against[0].confidence:.3f}")
+        self.line(self._evidence(against[1], ""), "red")
+
+    def _sum(self, incident: Incident) -> None:
+        """Prior and evidence, and the sum that they give as printed."""
+        kind = self.types[incident.type]
+        told, parts = explain(incident, self.types), sum_of(incident, kind)
+        self.line(f"{parts.prior:+6.2f}  prior: what is thought of any suspected {kind.type}")
         for item in (*told.supporting, *(item for item in told.joined if item.weight)):
             self.line(self._evidence(item, "joined" if item.rule != incident.type else ""))
         for item in told.contradicting:
             self.line(self._evidence(item, "against"), "red")
-        if not told.contradicting and against is not None:
-            when = self.clock(against[0].updated_ms)
-            self.line(self._evidence(against[1], f"against as of {when}, at confidence {against[0].confidence}"), "red")
-        elif not told.contradicting:
-            self.line("nothing ever spoke against it")
-        if listed:
-            self.line(f"and {len(listed)} more of the same sources about the same, which count once")
-        rule = told.rule
+        if parts.rest:
+            self.line(f"{parts.rest:+6.2f}  rounding, and what is not listed")
         self.line(
-            f"sum {told.evidence_log_odds:+.2f}, prior {told.prior_log_odds:+.2f}: confidence "
-            f"{incident.confidence:.3f}; {rule.type} version {rule.version} announces from {rule.open_log_odds:+.1f} "
-            f"({enough(self.types[incident.type]):.3f})"
+            f"{parts.total:+6.2f}  sum, which is confidence {incident.confidence:.3f}; {kind.type} version "
+            f"{kind.version} is announced from {kind.open_log_odds:+.2f}, confidence {enough(kind):.3f}"
         )
+        listed = sum(not item.weight for item in incident.evidence)
+        if listed:
+            self.line(f"and {listed} more of the same sources about the same, which count once")
 
     def near_miss(self, miss: NearMiss | None, quiet: Sequence[Distractor], distractors: int) -> None:
         """What nearly became a false alarm, what stopped it, and how many hard negatives raised no suspicion."""
@@ -120,14 +127,16 @@ class Teller:
 
     def _missed(self, miss: NearMiss) -> None:
         surest, kind = miss.surest, self.types[miss.surest.type]
-        self.section("NEAR MISS", f"{surest.number} {headline(surest, kind).en}: suspected, never announced")
-        self.line(
-            f"{self.clock(surest.updated_ms)}  {surest.type} at confidence {surest.confidence:.3f}, "
-            f"announced from {enough(kind):.3f}"
+        as_of = self.clock(surest.updated_ms)
+        self.section(
+            "NEAR MISS",
+            f"{surest.number} {headline(surest, kind).en}: suspected, never announced; at its surest, as of {as_of}",
         )
-        for label, item in (("", miss.strongest_for), ("against", miss.strongest_against)):
-            if item is not None:
-                self.line(self._evidence(item, label), "red" if label else "")
+        self._sum(surest)
+        other = miss.strongest_against
+        if other is not None and other not in surest.evidence:
+            self.line("against it at another time:")
+            self.line(self._evidence(other, ""), "red")
         self.line(f"stopped: {self._stopped(miss)}")
         if miss.distractor is None:
             self.line("in truth no incident, and no hard negative near: ordinary traffic", "green")
@@ -145,14 +154,12 @@ class Teller:
         return f"{why}; withdrawn at {self.clock(last.updated_ms)}"
 
     def _evidence(self, item: Evidence, label: str) -> str:
-        phrases = self.types[item.rule].phrases
-        what = phrases[item.what].en if item.what in phrases else item.what.replace("_", " ")
         seconds = round((item.last_ms - item.first_ms) / 1000)
         when = self.clock(item.first_ms) + (f" +{seconds} s" if seconds else "")
         away = "" if item.distance_m is None else f"{item.distance_m:.1f} m"
         note = ", ".join(f"{name} {value}" for name, value in sorted(item.note.items()))
-        head = f"{item.weight:+6.2f}  {what}" + (f" ({label})" if label else "")
-        return "; ".join(filter(None, (head, sources(item.sources), when, away, note)))
+        head = f"{item.weight:+6.2f}  {phrase(item, self.types, 'en')}" + (f" ({label})" if label else "")
+        return "; ".join(filter(None, (head, source_names(item.sources), when, away, note)))
 
     def blind(self, journey: Journey) -> None:
         """Who is silent at the end, which areas were blind meanwhile, and where no camera looks at all."""
@@ -160,16 +167,16 @@ class Teller:
         if beat is None:
             self.section("BLIND", "nothing was judged")
             return
-        self.section(
-            "BLIND", f"at the end {beat.sources_live} sources speak, {beat.sources_silent} are silent or never spoke"
-        )
+        are = "is" if beat.sources_silent == 1 else "are"
+        speaking = plural(beat.sources_live, "source")
+        self.section("BLIND", f"at the end {speaking} can be heard, {beat.sources_silent} {are} silent or never spoke")
         spells = sorted(journey.spells, key=lambda spell: (-spell.area.radius_m, spell.since_ms))
         for spell in spells[:_SPELLS]:
             self.line(self._spell(spell, beat.log_time_ms))
         if not spells:
             self.line("no source that should speak fell silent")
         if len(spells) > _SPELLS:
-            self.line(f"and {len(spells) - _SPELLS} more times that a source was silent")
+            self.line(f"and {plural(len(spells) - _SPELLS, 'more time')} that a source was silent")
         roads = journey.site.ground.roads
         unseen_m = float(((1.0 - journey.site.ground.views.road_cover) * roads.road_length_m).sum())
         self.line(f"{unseen_m:.0f} m of road that no camera looks at: only people and sensors can tell")
@@ -193,12 +200,6 @@ class Teller:
         ):
             self.line(f"{count:9}  {name:14} {why}".rstrip())
         self.line(f"{counters.read:9}  read")
-
-
-def sources(names: Sequence[str]) -> str:
-    """A few names and how many more."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(_CALLED.get(name, name) for name in names[:_NAMED]) + more
 
 
 def _reasons(counts: dict[str, int]) -> str:

@@ -7,7 +7,6 @@ import typer
 
 from city_brain.cli.common import FAILED, JsonOption
 from city_brain.cli.kafka.common import SiteArgument, site_settings
-from city_brain.kafka.doctor import examine
 
 
 def register(app: typer.Typer) -> None:
@@ -17,6 +16,8 @@ def register(app: typer.Typer) -> None:
 
 def doctor(site: SiteArgument, as_json: JsonOption = False) -> None:
     """Examine brokers, topics, lag, silence, snapshots and dead letters; exit code 1 where something is bad."""
+    from city_brain.kafka.doctor import examine
+
     settings = site_settings(site)
     found = []
     for finding in examine(settings.kafka, settings.partitions):

@@ -1,17 +1,17 @@
 """`city-brain send SITE FILE`: a recording, or lines from standard input, into the raw topics of a site."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
 
 from city_brain.cli.common import DATA_LOST, JsonOption, Progress
 from city_brain.cli.kafka.common import SiteArgument, site_settings
-from city_brain.cli.kafka.pacing import as_now
 from city_brain.errors import RecordingError
-from city_brain.kafka.sending import Sender, Sent
-from city_brain.observations.json_twin import Rejected
-from city_brain.sources.recording import BLOCK_ROWS, STANDARD_INPUT, read_blocks
+
+if TYPE_CHECKING:
+    from city_brain.kafka.sending import Sent
+    from city_brain.observations.json_twin import Rejected
 
 _LIVE_BLOCK_ROWS: Final = 64
 """Lines of standard input may be live: they go on in small blocks."""
@@ -41,6 +41,10 @@ def send(
     as_json: JsonOption = False,
 ) -> None:
     """Send observations to a site's raw topics."""
+    from city_brain.cli.kafka.pacing import as_now
+    from city_brain.kafka.sending import Sender
+    from city_brain.sources.recording import BLOCK_ROWS, STANDARD_INPUT, read_blocks
+
     settings = site_settings(site).kafka
     block_rows = min(BLOCK_ROWS, _LIVE_BLOCK_ROWS) if observations == STANDARD_INPUT else BLOCK_ROWS
     teller = _Teller()
@@ -69,7 +73,7 @@ class _Teller:
         self._progress = Progress("send")
         self._told = 0
 
-    def tell(self, rejected: tuple[Rejected, ...], sent: Sent) -> None:
+    def tell(self, rejected: tuple["Rejected", ...], sent: "Sent") -> None:
         """Tells the lines of a block that were rejected, and how far it has got."""
         for line in rejected[: max(0, _TOLD_LINES - self._told)]:
             self._progress.done()
@@ -77,7 +81,7 @@ class _Teller:
         self._told += len(rejected)
         self._progress.show(f"{sent.rows} rows in {sent.records} records, {self._told} lines rejected")
 
-    def end(self, sent: Sent, as_json: bool) -> None:
+    def end(self, sent: "Sent", as_json: bool) -> None:
         """Tells the sums."""
         self._progress.done()
         if self._told > _TOLD_LINES:

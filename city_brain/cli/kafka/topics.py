@@ -1,13 +1,15 @@
 """`city-brain topics plan|apply|check`: the topics that a site needs, and those that its cluster has."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from city_brain.cli.common import FAILED, JsonOption
 from city_brain.cli.kafka.common import SiteArgument, site_settings
-from city_brain.kafka.admin import Difference, apply, plan
+
+if TYPE_CHECKING:
+    from city_brain.kafka.admin import Difference
 
 ShortenOption = Annotated[
     bool, typer.Option("--shorten-retention", help="Let topics keep records for less time; older ones go.")
@@ -25,18 +27,24 @@ def register(app: typer.Typer) -> None:
 
 def plan_topics(site: SiteArgument, shorten_retention: ShortenOption = False, as_json: JsonOption = False) -> None:
     """Print what apply would do; changes nothing."""
+    from city_brain.kafka.admin import plan
+
     settings = site_settings(site)
     _tell(plan(settings.kafka, settings.partitions, shorten_retention=shorten_retention), as_json, "nothing to do")
 
 
 def apply_topics(site: SiteArgument, shorten_retention: ShortenOption = False, as_json: JsonOption = False) -> None:
     """Create and alter topics until they are as the site wants; a second time it does nothing."""
+    from city_brain.kafka.admin import apply
+
     settings = site_settings(site)
     _tell(apply(settings.kafka, settings.partitions, shorten_retention=shorten_retention), as_json, "nothing to do")
 
 
 def check_topics(site: SiteArgument, as_json: JsonOption = False) -> None:
     """Compare the topics with what the site wants; exit code 1 where any differs."""
+    from city_brain.kafka.admin import plan
+
     settings = site_settings(site)
     found = plan(settings.kafka, settings.partitions)
     _tell(found, as_json, "all topics are as wanted")
@@ -44,7 +52,7 @@ def check_topics(site: SiteArgument, as_json: JsonOption = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _tell(found: list[Difference], as_json: bool, nothing: str) -> None:
+def _tell(found: list["Difference"], as_json: bool, nothing: str) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(found))
         return

@@ -181,7 +181,7 @@ class Congestion:
         stands = scene.queues.stands.table
         at = np.flatnonzero((stands["road"] == road) & (scene.now_ms - stands["last_ms"] <= 10_000))
         at = at[np.argsort(stands["to_stop_m"][at], kind="stable")]
-        seen = np.isin(scene.objects.members["object_id"], stands["object_id"][at])
+        seen = scene.members_of.of_any(stands["object_id"][at])
         sources = tuple(np.unique(scene.objects.members["source"][seen]).tolist())
         if len(at) == 0:
             x, y = scene.ground.junctions.stop_xy[road]

@@ -159,17 +159,19 @@ class Script:
 def plays_of(settings: SynthSettings) -> dict[bool, dict[str, Play]]:
     """The plays of incidents (False) and of hard negatives (True) that the settings want; raises SettingsError."""
     return {
-        False: _chosen({**INCIDENTS, **SURROUNDINGS}, settings.incident_types),
-        True: _chosen({**DISTRACTORS}, settings.distractor_kinds),
+        False: _chosen({**INCIDENTS, **SURROUNDINGS}, "incident_types", settings.incident_types),
+        True: _chosen({**DISTRACTORS}, "distractor_kinds", settings.distractor_kinds),
     }
 
 
-def _chosen(plays: dict[str, Play], names: tuple[str, ...]) -> dict[str, Play]:
+def _chosen(plays: dict[str, Play], setting: str, names: tuple[str, ...]) -> dict[str, Play]:
     """The plays of these names, all of them for none."""
     for name in names:
         if name not in plays:
             near = difflib.get_close_matches(name, plays, 1, 0.0)
-            raise SettingsError(f"synth settings: wanted events of {list(plays)}, got {name!r}; nearest: {near[0]!r}")
+            raise SettingsError(
+                f"synth settings, {setting}: wanted some of {', '.join(plays)}, got {name!r}; nearest: {near[0]!r}"
+            )
     return {name: plays[name] for name in names} if names else plays
 
 

@@ -98,11 +98,10 @@ class Waterlogging:
         rise = {"rise_mm_per_min": round(float(table["rate_per_min"][channel]), 1)}
         evidence = [reading(scene.sensors, channel, "water_level", round(weight, 2), since_ms, 0.0, {**rise})]
         evidence += self._sky(scene, x, y, since_ms)
-        places = self.state.places
-        for place in range(places.table.n):
-            dx, dy = float(places.table["x"][place]) - x, float(places.table["y"][place]) - y
-            if dx * dx + dy * dy <= limits.sensor_near_m * limits.sensor_near_m:
-                evidence.append(self._seen(place, float(np.sqrt(dx * dx + dy * dy))))
+        dx, dy = self.state.places.table["x"] - x, self.state.places.table["y"] - y
+        away2 = dx * dx + dy * dy
+        for place in (away2 <= limits.sensor_near_m * limits.sensor_near_m).nonzero()[0].tolist():
+            evidence.append(self._seen(place, float(np.sqrt(away2[place]))))
         return Finding(
             type=self.type_name,
             key=f"{int(table['key'][channel]):016x}",

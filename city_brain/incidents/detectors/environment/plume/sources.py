@@ -207,7 +207,9 @@ class Sources(msgspec.Struct):
         x, y = (source.x, source.y) if centre < 0 else (float(sensors["x"][centre]), float(sensors["y"][centre]))
         at = near(scene.sensors, scene.sensors.of(quantity), x, y, REACH_M)
         clean = scene.now_ms - sensors["last_ms"][at] <= 3.0 * np.maximum(sensors["period_ms"][at], 10_000.0)
-        clean &= (sensors["n"][at] >= 4) & ~np.isin(at, table["channel"]) & ~sensors["flat"][at]
+        warm = np.zeros(scene.sensors.table.n, dtype=np.bool_)
+        warm[table["channel"]] = True
+        clean &= (sensors["n"][at] >= 4) & ~warm[at] & ~sensors["flat"][at]
         at = np.unique(np.append(at[clean], own))
         unit = MICROGRAMS_PER_UNIT[quantity]
         recent = sensors["ring"][at, -4:].mean(axis=1) - sensors["expected"][at]
