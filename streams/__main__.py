@@ -15,7 +15,8 @@ import typer
 
 from city_brain.kafka.admin import apply
 from city_brain.site import read_settings
-from streams.command import told
+from streams.command import LogOption, told
+from streams.logs import LogForm
 
 WORKERS = ("ingest", "fuse", "desk")
 PAUSE_S = 1.0
@@ -26,8 +27,8 @@ STOP_WAIT_S = 15.0
 class Supervisor:
     """Programs by name, with their processes."""
 
-    def __init__(self, site: Path) -> None:
-        self._site = site
+    def __init__(self, site: Path, log: LogForm) -> None:
+        self._site, self._log = site, log
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = False
 
@@ -47,7 +48,16 @@ class Supervisor:
         self._end()
 
     def _start(self, program: str, slot: str) -> None:
-        command = [sys.executable, "-m", f"streams.{program}", str(self._site), "--slot", slot]
+        command = [
+            sys.executable,
+            "-m",
+            f"streams.{program}",
+            str(self._site),
+            "--slot",
+            slot,
+            "--log",
+            self._log.value,
+        ]
         # A group of its own, so that Ctrl-C comes to us alone and programs end one after the other.
         self._processes[f"{program}-{slot}"] = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own
 
@@ -72,13 +82,14 @@ def run_all(
     clock: Annotated[
         bool, typer.Option("--clock/--no-clock", help="Whether to write marks; not for recordings.")
     ] = True,
+    log: LogOption = LogForm.TEXT,
 ) -> None:
     """Makes the topics, then runs clock, ingest, fuse, desk and serve until stopped."""
     settings = read_settings(site / "site.toml")
     apply(settings.kafka, settings.partitions)
     programs = [("clock", "0")] if clock else []
     programs += [(program, str(slot)) for program in WORKERS for slot in range(workers)]
-    Supervisor(site).run([*programs, ("serve", "0")])
+    Supervisor(site, log).run([*programs, ("serve", "0")])
 
 
 if __name__ == "__main__":

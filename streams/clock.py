@@ -14,15 +14,23 @@ from city_brain.distributed import MARK_HEADER
 from city_brain.kafka.connecting import producer
 from city_brain.kafka.topics import raw_partitions
 from city_brain.site import read_settings
-from streams.command import told
+from streams.command import LogOption, MetricsOption, prepare, told, told_to
+from streams.health import Health, serve_health
+from streams.logs import LogForm
+from streams.metrics import Metrics
 
 
 def clock(
     site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with site.toml.")],
     slot: Annotated[str, typer.Option("--slot", help="A name for logs; clocks share nothing.")] = "",
+    log: LogOption = LogForm.JSON,
+    metrics: MetricsOption = "",
 ) -> None:
-    """Marks the raw topics until stopped."""
-    settings = read_settings(site / "site.toml")
+    """Marks the raw topics until stopped; 0 after SIGTERM."""
+    lines = prepare("clock", slot, log)
+    settings = told_to(read_settings(site / "site.toml"), metrics, lines)
+    figures, health = Metrics("clock"), Health(settings.workers.stalled_after_s)
+    serve_health(settings.workers, figures.registry, health)
     pause_s = 1.0 / settings.workers.marks_per_s
     places = [
         (settings.kafka.topic(name), partition)
@@ -38,6 +46,10 @@ def clock(
             ]
             for mark in sent:
                 mark.get(timeout=settings.kafka.request_wait_s)
+            for topic, _ in places:
+                figures.outgoing(topic)
+            health.ready()
+            health.beat()
             next_s = max(next_s + pause_s, time.monotonic() - pause_s)
             time.sleep(max(next_s - time.monotonic(), 0.0))
 

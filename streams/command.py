@@ -1,45 +1,78 @@
-"""The command line of the programs: a site, a slot, and errors that say what to do."""
+"""The command line of the programs: a site, a slot, how to log, and errors that say what to do."""
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
+import msgspec
 import typer
 
-from city_brain.errors import CityBrainError
-from city_brain.site import Site
+from city_brain.errors import CityBrainError, SettingsError
+from city_brain.site import Site, SiteSettings
+from streams import logs
+from streams.logs import LogForm
 
-logger = logging.getLogger("city_brain")
+logger = logging.getLogger(logs.OURS)
+
+SiteArgument = Annotated[Path, typer.Argument(metavar="SITE", help="A folder with city.geojson and site.toml.")]
+LogOption = Annotated[LogForm, typer.Option("--log", help="Lines of JSON, or text for people.")]
+MetricsOption = Annotated[
+    str,
+    typer.Option("--metrics", metavar="HOST:PORT", help="Where to tell metrics and health; else as site.toml says."),
+]
 
 
 def run_program(make: Callable[..., Any]) -> None:
     """Runs a program as its arguments ask; 1 where the site or the brokers are not as they must be."""
 
     def command(
-        site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with city.geojson and site.toml.")],
+        site: SiteArgument,
         slot: Annotated[
             str, typer.Option("--slot", help="This worker's name; a restart under it takes its place at once.")
         ] = "",
         accept_gap: Annotated[
             bool, typer.Option("--accept-gap", help="Begin with what the log still holds; what is gone stays unread.")
         ] = False,
+        log: LogOption = LogForm.JSON,
+        metrics: MetricsOption = "",
     ) -> None:
-        prepare()
-        make(Site.open(site), slot, accept_gap).run()
+        lines = prepare(make.name, slot, log)  # type: ignore[attr-defined]
+        opened = Site.open(site)
+        opened.settings = told_to(opened.settings, metrics, lines)
+        make(opened, slot, accept_gap).run()
 
     command.__doc__ = sys.modules["__main__"].__doc__
     told(lambda: typer.run(command))
 
 
-def prepare() -> None:
-    """Logs to standard error; uvloop, which must be chosen before any loop exists."""
+def prepare(program: str, slot: str, form: LogForm) -> logs.Lines:
+    """Logs to standard error; ends with 0 on SIGTERM, as long as the loop has no better way; uvloop, which must be
+    chosen before any loop exists.
+    """
     import uvloop
 
+    signal.signal(signal.SIGTERM, _end)
     uvloop.install()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.WARNING)
-    logger.setLevel(logging.INFO)
+    return logs.begin(program, slot, form)
+
+
+def _end(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def told_to(settings: SiteSettings, metrics_address: str, lines: logs.Lines) -> SiteSettings:
+    """The settings with what the command line says instead; passwords in them are never logged."""
+    lines.hide([settings.kafka.connection().get("sasl_plain_password", "")])
+    if not metrics_address:
+        return settings
+    workers = msgspec.structs.asdict(settings.workers) | {"metrics_address": metrics_address}
+    try:
+        return msgspec.structs.replace(settings, workers=type(settings.workers)(**workers))
+    except ValueError as wrong:
+        raise SettingsError(f"--metrics: {wrong}") from wrong
 
 
 def told(run: Callable[[], object]) -> None:
@@ -47,5 +80,8 @@ def told(run: Callable[[], object]) -> None:
     try:
         run()
     except CityBrainError as wrong:
-        print(f"city-brain: {wrong}", file=sys.stderr)
+        if logging.getLogger().handlers:
+            logger.critical("%s", wrong)
+        else:
+            print(f"city-brain: {wrong}", file=sys.stderr)
         raise SystemExit(1) from None

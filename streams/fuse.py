@@ -24,6 +24,11 @@ class Fuse(StatefulProgram):
         key = str(partition).encode()
         return Outgoing(self.kafka.topic(FUSION_TICKS), said.to_bytes(), key=key, partition=0)
 
+    def show(self, partition: int, said: PartitionTick) -> int:
+        """Where the rows of its partition have ended."""
+        self.metrics.rows(partition, said.counters)
+        return said.due_ms
+
 
 if __name__ == "__main__":
     run_program(Fuse)

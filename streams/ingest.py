@@ -51,7 +51,12 @@ class IngestProgram(Program):
         for tp, offset in fresh.items():
             self.ingest.begin(self._number(tp), offset)
         self._assigned = assigned
+        self.metrics.only({self._number(tp) for tp in assigned})
         return {tp: self.ingest.next_offset(self._number(tp)) for tp in assigned}
+
+    def next_offsets(self) -> dict[TP, int]:
+        """What is read next of each raw partition."""
+        return {tp: self.ingest.next_offset(self._number(tp)) for tp in self._assigned}
 
     async def _committed(self, partitions: frozenset[TP]) -> dict[TP, int]:
         if not partitions:
@@ -74,6 +79,8 @@ class IngestProgram(Program):
             return
         mark = any(name == MARK_HEADER for name, _ in message.headers or ())
         stamp_ms = round(message.timestamp * 1000.0)
+        if mark:
+            self.metrics.log_time(number, stamp_ms)
         self.ingest.read(RawRecord(number, message.offset, stamp_ms, message.value, mark))
         if self.ingest.is_full:
             await self._flush()
@@ -90,12 +97,14 @@ class IngestProgram(Program):
         async with self._flushing:
             batch = self.ingest.flush()
             for partition, parcel in batch.parcels:
+                self.metrics.rows_sent.inc(parcel.rows.n if parcel.rows is not None else 0)
                 key = str(parcel.raw_partition).encode()
                 await self.outbox.send(
                     Outgoing(self.kafka.topic(OBSERVATIONS), parcel.to_bytes(), key=key, partition=partition)
                 )
             for dead in batch.dead:
                 tp = self._place(dead.record.partition)
+                self.metrics.refuse(dead.reasons)
                 letter = DeadLetter.of(tp.topic, tp.partition, dead)
                 key = str(dead.record.partition).encode()
                 await self.outbox.send(

@@ -32,6 +32,7 @@ class Outbox:
         """Hands a record to the producer; it is stored some time later."""
         if len(self._under_way) >= UNSTORED_MAX:
             await self.stored()
+        self._app.program.metrics.outgoing(record.topic)
         self._under_way.append(
             await self._app.producer.send(
                 record.topic, record.key, record.value, record.partition, None, list(record.headers) or None

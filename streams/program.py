@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -22,6 +22,9 @@ from city_brain.kafka.topics import RECORD_BYTES_MAX
 from city_brain.site import Site
 from streams import driver
 from streams.command import logger
+from streams.health import BEAT_S, Health, serve_health
+from streams.logs import PLACE
+from streams.metrics import Metrics
 from streams.outbox import Outbox
 from streams.watchdog import Watchdog
 
@@ -48,6 +51,7 @@ class Program(abc.ABC):
         self.outbox = Outbox(self.app)
         self._resuming = asyncio.Lock()
         self.watchdog = Watchdog(self.kafka, self.workers.stalled_after_s)
+        self.metrics, self.health = Metrics(self.name), Health(self.workers.stalled_after_s)
 
     @property
     @abc.abstractmethod
@@ -57,15 +61,22 @@ class Program(abc.ABC):
     async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
         """Where each assigned partition is to be read from, once it is ready. Rebalances wait for each other."""
         async with self._resuming:
-            self.watchdog.forget()
+            self.watchdog.begin({})
             try:
-                return await self.resume(assigned)
+                positions = await self.resume(assigned)
+                self.watchdog.begin(positions)
+                self.health.ready(idle=not assigned)
+                return positions
             except Exception as wrong:  # noqa: BLE001 - a partition that cannot be resumed must not be skipped
                 self.fail(wrong)
 
     @abc.abstractmethod
     async def resume(self, assigned: frozenset[TP]) -> dict[TP, int]:
         """Makes the assigned partitions ready, lets go of all others, and says where each is to be read from."""
+
+    @abc.abstractmethod
+    def next_offsets(self) -> dict[TP, int]:
+        """What is read next of each assigned partition."""
 
     @abc.abstractmethod
     async def take(self, message: Any) -> None:
@@ -92,18 +103,28 @@ class Program(abc.ABC):
                 message = event.message
                 if message.generation_id != self.app.consumer_generation_id:
                     continue  # read before partitions moved; whoever has this one now reads it again
-                await program.guard(program.take(message))
-                program.watchdog.saw(message.topic, message.partition, message.offset)
+                await program.guard(program.take(message), message)
+                program._took(message)
 
         @self.app.on_partitions_revoked.connect
         async def give_away(*_: Any, **__: Any) -> None:
             await program.guard(program.settle())
 
+        @self.app.on_partitions_assigned.connect
+        async def given(*_: Any, **__: Any) -> None:
+            program.metrics.rebalances.inc()
+            if not program.app.consumer.assignment():
+                program.health.ready(idle=True)
+
         @self.app.service
         class LastWords(faust.Service):
+            async def on_start(self) -> None:
+                self.add_future(program._beat())
+
             async def on_stop(self) -> None:
                 await program.guard(program.settle())
 
+        serve_health(self.workers, self.metrics.registry, self.health)
         self.watchdog.start()
         silent = io.StringIO()  # Faust draws a spinner, also where there is no terminal
         worker = faust.Worker(
@@ -111,19 +132,40 @@ class Program(abc.ABC):
         )
         worker.execute_from_commandline()
 
-    async def guard(self, step: Any) -> None:
+    def _took(self, message: Any) -> None:
+        self.watchdog.saw(message.topic, message.partition, message.offset)
+        self.metrics.took(message.topic, message.partition)
+        self.health.progressed()
+
+    async def _beat(self) -> None:
+        while not self.app.should_stop:
+            self.health.beat()
+            self.metrics.lag({(tp.topic, tp.partition): lag for tp, lag in self._lag()})
+            await asyncio.sleep(BEAT_S)
+
+    def _lag(self) -> Iterator[tuple[TP, int]]:
+        for tp, offset in self.next_offsets().items():
+            try:
+                end = self.app.consumer.highwater(tp)
+            except Exception:  # noqa: BLE001, S112 - partitions move just now: a figure is worth no program
+                continue
+            if end is not None:
+                yield tp, max(0, end - offset)
+
+    async def guard(self, step: Any, message: Any = None) -> None:
         """Waits for a step; an error of any kind ends the process, since Faust would go on past it."""
         try:
             await step
         except Exception as wrong:  # noqa: BLE001 - whatever it is, going on would lose records in silence
-            self.fail(wrong)
+            self.fail(wrong, message)
 
-    def fail(self, wrong: BaseException) -> NoReturn:
+    def fail(self, wrong: BaseException, message: Any = None) -> NoReturn:
         """Ends the process at once: nothing that it still holds is needed by whoever comes next."""
+        place = {} if message is None else {name: getattr(message, name) for name in PLACE}
         if isinstance(wrong, CityBrainError):
-            logger.critical("%s: %s", self.group, wrong)
+            logger.critical("%s: %s", self.group, wrong, extra=place)
         else:
-            logger.critical("%s: an error that nobody expected", self.group, exc_info=wrong)
+            logger.critical("%s: an error that nobody expected", self.group, exc_info=wrong, extra=place)
         sys.stderr.flush()
         os._exit(FAILED)
 

@@ -5,7 +5,9 @@ same numbers. A record that is missing, or comes again in other words, ends the 
 """
 
 import asyncio
+import contextlib
 import re
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,8 +26,11 @@ from city_brain.kafka.topics import INCIDENTS
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.live_feed import LiveFeed
 from city_brain.site import Site
-from streams.command import logger, prepare, told
+from streams.command import LogOption, MetricsOption, logger, prepare, told, told_to
 from streams.desk import HEARTBEAT_HEADER
+from streams.health import Health, serve_health
+from streams.logs import LogForm
+from streams.metrics import Metrics
 
 _QUIET = re.compile(rb'"incidents":\[\],"tick":(\d+),')
 """A tick in which nothing changed, as nearly all are: it need not be decoded."""
@@ -39,10 +44,13 @@ class Server:
         self.topic = site.settings.kafka.topic(INCIDENTS)
         self.feed: LiveFeed | None = None
         self._sequence = TickSequence()
+        self.metrics, self.health = Metrics("serve"), Health(site.settings.workers.stalled_after_s)
+        self.health.waits_for("the log of incidents to be read")
 
     async def run(self) -> None:
         """Reads what the log holds, then serves and reads on, until stopped."""
         settings = self.site.settings
+        serve_health(settings.workers, self.metrics.registry, self.health)
         async with aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **settings.kafka.connection()) as consumer:
             place = aiokafka.TopicPartition(self.topic, 0)
             consumer.assign([place])
@@ -52,6 +60,7 @@ class Server:
                 await self._read(consumer)
             async with GrpcServer(self.feed, settings.feed, settings.limits) as server:
                 logger.info("serving the incident feed on %s", server.address)
+                self.health.ready()
                 while True:
                     await self._read(consumer)
 
@@ -59,6 +68,9 @@ class Server:
         for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
             for record in records:
                 self._take(record)
+                self.metrics.took(record.topic, record.partition)
+                self.health.progressed()
+        self.health.beat()
 
     def _take(self, record: Any) -> None:
         tick, incidents = _changes(record.value)
@@ -90,10 +102,23 @@ def _heartbeat(record: Any) -> Heartbeat:
 def serve(
     site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with city.geojson and site.toml.")],
     slot: Annotated[str, typer.Option("--slot", help="A name for logs; servers share nothing.")] = "",
+    log: LogOption = LogForm.JSON,
+    metrics: MetricsOption = "",
 ) -> None:
     """Serves the incident feed of a city on Kafka."""
-    prepare()
-    asyncio.run(Server(Site.open(site)).run())
+    lines = prepare("serve", slot, log)
+    opened = Site.open(site)
+    opened.settings = told_to(opened.settings, metrics, lines)
+    asyncio.run(_until_stopped(Server(opened)))
+
+
+async def _until_stopped(server: Server) -> None:
+    """SIGTERM tells watchers that the server stops, and ends with 0."""
+    running = asyncio.ensure_future(server.run())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 if __name__ == "__main__":

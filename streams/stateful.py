@@ -76,13 +76,22 @@ class StatefulProgram(Program):
     def outgoing(self, partition: int, said: Any) -> Outgoing:
         """The record for something that was said."""
 
+    @abc.abstractmethod
+    def show(self, partition: int, said: Any) -> int:
+        """Shows its figures in the metrics; the log time at which it was due."""
+
     async def resume(self, assigned: frozenset[TP]) -> dict[TP, int]:
         """Partitions that stay keep their state, which is a function of the log up to where they read."""
         mine = {tp.partition: tp for tp in assigned if tp.topic == self.inputs[0]}
         self.jobs = {partition: job for partition, job in self.jobs.items() if partition in mine}
         for partition in sorted(mine.keys() - self.jobs.keys()):
             self.jobs[partition] = await self._resume(partition)
+        self.metrics.only(set(mine))
         return {tp: self.jobs[partition].read_to for partition, tp in mine.items()}
+
+    def next_offsets(self) -> dict[TP, int]:
+        """What is read next of each partition."""
+        return {TP(self.inputs[0], partition): job.read_to for partition, job in self.jobs.items()}
 
     async def _resume(self, partition: int) -> Job:
         work = self.new_work(partition)
@@ -95,7 +104,8 @@ class StatefulProgram(Program):
                 f"{self.inputs[0]} partition {partition}: wanted to read on from offset {work.next_offset}, the log "
                 f"begins with {begin}: records are lost; a new beginning must be asked for: --accept-gap"
             )
-        logger.info("%s partition %d resumes at offset %d", self.inputs[0], partition, work.next_offset)
+        place = {"topic": self.inputs[0], "partition": partition, "offset": work.next_offset}
+        logger.info("resumes", extra=place)
         return Job(work, max(work.next_offset, begin), Outbox(self.app))
 
     async def take(self, message: Any) -> None:
@@ -107,8 +117,13 @@ class StatefulProgram(Program):
             raise StateError(
                 f"{message.topic} partition {message.partition}: wanted offset {job.read_to}, got {message.offset}"
             )
-        for said in job.work.read(message.offset, message.value):
+        ticks = iter(job.work.read(message.offset, message.value))
+        begun_s = time.perf_counter()
+        while (said := next(ticks, None)) is not None:
+            taken_s = time.perf_counter() - begun_s
+            self.metrics.closed(message.partition, self.show(message.partition, said), taken_s)
             await job.outbox.send(self.outgoing(message.partition, said))
+            begun_s = time.perf_counter()
         job.read_to = message.offset + 1
         job.unsaved = True
         idle = job.saving is None or job.saving.done()
@@ -124,6 +139,7 @@ class StatefulProgram(Program):
         key = str(partition).encode()
         await job.outbox.send(Outgoing(self.snapshots.topic, packed, key=key, partition=partition))
         await job.outbox.stored()
+        self.metrics.saved(partition, len(packed))
         await self.commit({TP(self.inputs[0], partition): offset})
 
     async def settle(self) -> None:

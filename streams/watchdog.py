@@ -7,6 +7,7 @@ taken for a while, the brokers are asked, by a client of its own, whether there 
 import os
 import threading
 import time
+from collections.abc import Mapping
 
 from city_brain.errors import BrokerError
 from city_brain.kafka.connecting import consumer
@@ -30,9 +31,9 @@ class Watchdog:
         self._seen[topic, partition] = offset
         self._last_s = time.monotonic()
 
-    def forget(self) -> None:
-        """Partitions have moved: what was seen of them says nothing any more."""
-        self._seen = {}
+    def begin(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Partitions have moved: each assigned one is to be read from its offset, empty until that is known."""
+        self._seen = {place: offset - 1 for place, offset in offsets.items()}
         self._last_s = time.monotonic()
 
     def start(self) -> None:
@@ -46,13 +47,18 @@ class Watchdog:
                 continue
             behind = self._behind()
             if behind:
+                topic, partition, offset = behind
                 logger.critical(
-                    "wanted records to be taken, got none for %.0f s while %s waits", self._stalled_after_s, behind
+                    "wanted records to be taken, got none for %.0f s while there are more",
+                    self._stalled_after_s,
+                    extra={"topic": topic, "partition": partition, "offset": offset},
                 )
                 os._exit(STALLED)
 
-    def _behind(self) -> str:
-        """A partition that has more than was taken of it; empty where none has, or no broker can be asked."""
+    def _behind(self) -> tuple[str, int, int] | None:
+        """A partition that has more than was taken of it, and the offset that is due; None where none has, or no broker
+        can be asked.
+        """
         from kafka import TopicPartition
 
         seen = dict(self._seen)
@@ -60,8 +66,8 @@ class Watchdog:
             with consumer(self._kafka) as client:
                 ends = client.end_offsets([TopicPartition(topic, partition) for topic, partition in seen])
         except BrokerError:
-            return ""
+            return None
         for place, end in ends.items():
             if end > seen[place.topic, place.partition] + 1:
-                return f"{place.topic} partition {place.partition}, offset {seen[place.topic, place.partition] + 1}"
-        return ""
+                return place.topic, place.partition, seen[place.topic, place.partition] + 1
+        return None

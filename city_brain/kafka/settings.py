@@ -122,12 +122,32 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """A worker that has input and takes none for so long ends itself, to be started again."""
     fetch_bytes_max: Annotated[int, msgspec.Meta(ge=1 << 20)] = 4 << 20
     """What is fetched of a partition at a time; a larger record comes all the same, alone."""
+    metrics_address: str = ""
+    """`host:port` or `[ipv6]:port` where each program tells metrics and health over HTTP; port 0 takes a free one."""
+    insecure_metrics: bool = False
+    """Tells them to other machines too: whoever reaches the port reads them, and nothing hides them."""
+
+    def __post_init__(self) -> None:
+        """Refuses an address that other machines reach, unless that is asked for by name; a ValueError as above."""
+        if not self.metrics_address:
+            return
+        host = _host(self.metrics_address, "metrics_address")
+        if not _is_loopback(host) and not self.insecure_metrics:
+            raise ValueError(
+                f"metrics_address: wanted an address of this machine alone, since it has no TLS, got {host}; "
+                "listen on 127.0.0.1, or allow it by name: insecure_metrics = true"
+            )
 
 
-def _host(server: str) -> str:
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of an address that settings have let pass."""
+    return _host(address, "address"), int(address.rpartition(":")[2])
+
+
+def _host(server: str, key: str = "bootstrap_servers") -> str:
     found = _HOST_AND_PORT.fullmatch(server)
     if found is None:
-        raise ValueError(f"bootstrap_servers: wanted host:port or [ipv6]:port, got {server!r}")
+        raise ValueError(f"{key}: wanted host:port or [ipv6]:port, got {server!r}")
     return found["ipv6"] or found["host"]
 
 

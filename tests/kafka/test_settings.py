@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from city_brain.errors import SettingsError
-from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.settings import KafkaSettings, WorkerSettings
 from city_brain.kafka.topics import RAW_TOPICS, raw_partitions, raw_topic, topics
 from city_brain.observations.vocabulary import Kind
 from city_brain.site import SiteSettings, read_settings
@@ -101,5 +101,5 @@ def test_the_document_shows_settings_and_topics_that_are(tmp_path: Path) -> None
     assert [settings_of(tmp_path, site).kafka.replication_factor for site in shown] == [3]
     tables = [re.findall(r"`([\w.]+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
     named = [name for cells in tables for name in cells]
-    keys = list(KafkaSettings.__struct_fields__)
+    keys = [*KafkaSettings.__struct_fields__, *WorkerSettings.__struct_fields__]
     assert sorted(named) == sorted([*keys, *(topic.name for topic in topics(KafkaSettings(), 1))])
