@@ -12,7 +12,7 @@ import aiokafka
 from faust.types import TP
 
 from city_brain.distributed import MARK_HEADER, Ingest, RawPartitions, RawRecord
-from city_brain.kafka.dead_letters import DeadLetter
+from city_brain.kafka.dead_letters import REDRIVEN_HEADER, DeadLetter
 from city_brain.kafka.topics import DEAD_LETTERS, OBSERVATIONS, raw_partitions
 from city_brain.site import Site
 from streams.command import run_program
@@ -33,6 +33,7 @@ class IngestProgram(Program):
         self._names = dict(zip(self._inputs, counts, strict=True))
         self.ingest = Ingest(site.ground.city, site.settings.partitions)
         self._assigned: frozenset[TP] = frozenset()
+        self._redriven: dict[tuple[int, int], str] = {}
         self._committing: dict[TP, int] = {}
         self._flush_at: asyncio.TimerHandle | None = None
         self._flushing = asyncio.Lock()
@@ -77,7 +78,10 @@ class IngestProgram(Program):
         number = self._number(tp)
         if message.offset < self.ingest.next_offset(number):
             return
-        mark = any(name == MARK_HEADER for name, _ in message.headers or ())
+        headers = dict(message.headers or ())
+        mark = MARK_HEADER in headers
+        if REDRIVEN_HEADER in headers:
+            self._redriven[number, message.offset] = headers[REDRIVEN_HEADER].decode(errors="replace")
         stamp_ms = round(message.timestamp * 1000.0)
         if mark:
             self.metrics.log_time(number, stamp_ms)
@@ -96,6 +100,7 @@ class IngestProgram(Program):
         """Sends what was read, stores it, then commits the marks in it."""
         async with self._flushing:
             batch = self.ingest.flush()
+            redriven, self._redriven = self._redriven, {}
             for partition, parcel in batch.parcels:
                 self.metrics.rows_sent.inc(parcel.rows.n if parcel.rows is not None else 0)
                 key = str(parcel.raw_partition).encode()
@@ -105,7 +110,8 @@ class IngestProgram(Program):
             for dead in batch.dead:
                 tp = self._place(dead.record.partition)
                 self.metrics.refuse(dead.reasons)
-                letter = DeadLetter.of(tp.topic, tp.partition, dead)
+                redriven_from = redriven.get((dead.record.partition, dead.record.offset), "")
+                letter = DeadLetter.of(tp.topic, tp.partition, dead, redriven_from)
                 key = str(dead.record.partition).encode()
                 await self.outbox.send(
                     Outgoing(self.kafka.topic(DEAD_LETTERS), letter.value, key=key, partition=0, headers=letter.headers)

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "score": ("answers.score", "Score an answer against the truth."),
     "topics": ("kafka.topics", "Plan, make and check the topics of a site on Kafka."),
     "send": ("kafka.sending", "Send observations to a site's raw topics."),
+    "redrive": ("kafka.redriving", "Send dead letters back, once what was wrong with them is mended."),
     "doctor": ("kafka.doctor", "Look over brokers, topics, lag, raw partitions, snapshots and dead letters."),
 }
 """Commands: the module below this package with its function `register(app)`, and what the command does."""

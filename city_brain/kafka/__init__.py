@@ -5,5 +5,6 @@ topics.py      the one table of topics
 connecting.py  clients, and errors that say the place
 admin.py       what the cluster lacks of the table, and how it gets that
 sending.py     observations into the raw topics
+redriving.py   dead letters back to where they came from
 doctor.py      brokers, topics, lag, silence, snapshots, dead letters
 """

@@ -1,1 +1,1 @@
-"""Commands around Kafka: `topics`, `send`, `doctor`."""
+"""Commands around Kafka: `topics`, `send`, `redrive`, `doctor`."""
