@@ -2,7 +2,7 @@
 
 A letter goes once: what was sent is remembered in `dead.letters` itself, beside the letters. What is refused again
 comes back as a letter that names where it was redriven from, and stays, so that nothing goes round for ever; `again`
-sends those too, each once. A crash between sending and remembering sends rows twice, which are then counted as duplicates.
+sends those too, each once. A crash between sending and remembering sends rows twice, which are counted as duplicates.
 """
 
 from collections import Counter
