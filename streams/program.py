@@ -64,7 +64,7 @@ class Program(abc.ABC):
             self.watchdog.begin({})
             try:
                 positions = await self.resume(assigned)
-                self.watchdog.begin(positions)
+                self.watchdog.begin({(tp.topic, tp.partition): offset for tp, offset in positions.items()})
                 self.health.ready(idle=not assigned)
                 return positions
             except Exception as wrong:  # noqa: BLE001 - a partition that cannot be resumed must not be skipped

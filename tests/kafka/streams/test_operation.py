@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from city_brain.city.loading import city_to_geojson
 from city_brain.incidents.tick_record import PartitionTick
 from city_brain.kafka.topics import FUSION_TICKS, INCIDENTS
 from city_brain.site import Site
 from tests.distributed import kit
 from tests.kafka.broker import free_ports
-from tests.kafka.sites import kafka_settings
+from tests.kafka.sites import a_site, applied, kafka_settings
 from tests.kafka.streams.fleet import PATIENCE_S, Fleet, read_all, write_raw
-from tests.kafka.streams.replayed import PARTITIONS, http, replayed_city
+from tests.kafka.streams.replayed import ONE_EACH, PARTITIONS, http, replayed_city
 
 PROGRAMS = ("ingest", "fuse", "desk")
 
@@ -88,3 +89,31 @@ def test_what_a_program_does_can_be_seen(kafka: str, prefix: str, tmp_path: Path
         assert {(line["topic"], line["partition"], line["offset"]) for line in resumed} == {
             (settings.topic("observations"), partition, 0) for partition in range(PARTITIONS)
         }
+
+
+@pytest.mark.slow
+def test_a_live_city_is_ready_and_stops_when_told(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """With a clock, log time is that of this machine; all five programs are ready, the feed too, and end with 0."""
+    site = a_site(tmp_path / "city", kafka, prefix, ONE_EACH, "[feed]", 'address = "127.0.0.1:0"')
+    (site / "city.geojson").write_bytes(city_to_geojson(kit.city()[0].city))
+    applied(site)
+    fleet, programs = Fleet(site), ("clock", "ingest", "fuse", "desk", "serve")
+    ports = dict(zip(programs, free_ports(len(programs)), strict=True))
+    try:
+        for program, port in ports.items():
+            fleet.start(program, "0", "--metrics", f"127.0.0.1:{port}")
+        assert _soon(lambda: all(http(port, "/readyz")[0] == 200 for port in ports.values()), fleet)
+        assert {http(port, "/healthz")[0] for port in ports.values()} == {200}
+        assert _soon(lambda: 0.0 < _behind_s(http(ports["fuse"], "/metrics")[1]) < 10.0, fleet)
+        assert 'records_sent_total{program="clock"' in http(ports["clock"], "/metrics")[1]
+        assert {program: fleet.stop(f"{program}-0") for program in reversed(programs)} == dict.fromkeys(programs, 0)
+        for program in programs:
+            lines = fleet.log(f"{program}-0").splitlines()
+            assert {json.loads(line)["program"] for line in lines} == {program}
+    finally:
+        fleet.end()
+
+
+def _behind_s(metrics: str) -> float:
+    told = [line for line in metrics.splitlines() if line.startswith("city_brain_log_behind_seconds{")]
+    return float(told[0].split()[-1]) if told else 0.0
