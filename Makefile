@@ -15,10 +15,10 @@ WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo test check format lock protos bench verify kafka clean
+.PHONY: help install demo test check format lock protos bench verify kafka chaos chaos-full clean
 
 help: ## Prints this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Installs the locked packages and city-brain itself into .venv; does nothing where that is done.
 
@@ -46,6 +46,12 @@ bench: $(INSTALLED) ## Measures observations a second, stage by stage, on growin
 
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)
+
+chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, then plants bugs, and compares bytes with one process.
+	@$(BIN)/python -m tests.chaos --kills 20 --bugs $(ARGS)
+
+chaos-full: $(INSTALLED) $(JARS) ## The same with 200 kills; a quarter of an hour.
+	@$(BIN)/python -m tests.chaos --kills 200 --bugs $(ARGS)
 
 protos: $(INSTALLED) ## Generates the Python of protos/*.proto anew, into city_brain/wire/.
 	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. $(PROTOS)

@@ -6,8 +6,10 @@ a figure for people who look at lag.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import TRANSPORTS, aiokafka
 from faust.types import TP
 
@@ -24,15 +26,41 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
 
 
 class Consumer(aiokafka.Consumer):
-    """Asks the program for the position of every assigned partition."""
+    """Asks the program for the position of every assigned partition.
+
+    A fetch runs in a thread of its own. One that a rebalance overtakes brings records from before the seek, and Faust
+    would stamp them with the new generation: what waited for the reader is skipped, and these would come in its place.
+    """
+
+    _seeks = 0
+    _fetched_in = 0
+    """The generation in which the last fetch began and ended."""
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        """What a seek or a rebalance has overtaken is dropped, and read again from where the program says."""
+        before = self._seeks, self.app.consumer_generation_id
+        records = await super()._getmany(active_partitions, timeout)
+        if before == (self._seeks, self.app.consumer_generation_id):
+            self._fetched_in = before[1]
+            return records
+        with suppress(IllegalStateError):  # partitions have moved once more: their own seek is still to come
+            await self.perform_seek()
+        return {}
+
+    def _to_message(self, tp: TP, record: Any) -> Any:
+        message = super()._to_message(tp, record)
+        message.generation_id = self._fetched_in
+        return message
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Every way to resume goes through here: after a rebalance, and after the flow was held up."""
+        self._seeks += 1
         positions: Mapping[TP, int] = await cast("Any", self.app).program.positions(frozenset(self.assignment()))
         await self._thread.seek_wait(positions)
+        self._seeks += 1
         return positions
 
 

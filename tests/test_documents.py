@@ -12,7 +12,7 @@ from tests.house import ROOT, files, report
 
 FENCE = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OF_THE_SYSTEM = {"git", "cd", "mkdir", "cat", "head", "curl", "grpcurl", "zstd", "diff", "export", ".ci/run", "jq"}
-TARGETS = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def _documents() -> list[str]:

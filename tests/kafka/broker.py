@@ -52,6 +52,10 @@ class Broker:
         """Whether its process lives."""
         return self.process is not None and self.process.poll() is None
 
+    def accepts(self) -> bool:
+        """Whether its port is open: it is, once its logs have been recovered."""
+        return _accepts(self.port)
+
     def format(self, cluster_id: str) -> None:
         """Prepares the empty data folder."""
         done = subprocess.run(
@@ -121,7 +125,7 @@ class Cluster:
         deadline = time.monotonic() + START_S
         alive = [broker for broker in self.brokers if broker.running]
         for broker in alive:
-            while not _accepts(broker.port):
+            while not broker.accepts():
                 if not broker.running or time.monotonic() > deadline:
                     raise RuntimeError(f"broker {broker.node}: wanted an open port, got: {broker.said()!r}")
                 time.sleep(0.05)

@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from city_brain.distributed import RAW_TOPICS
 from city_brain.errors import BrokerError
+from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.topics import topics as topic_table
 from tests.cli.processes import city_brain
 from tests.kafka.broker import cluster, free_ports
 from tests.kafka.sites import a_site, applied, planned
@@ -60,6 +63,14 @@ def test_retention_is_not_shortened_unasked(tmp_path: Path, kafka: str, prefix: 
     assert {said.action for said in planned(short)} == {"refuse"}
     assert city_brain("topics", "apply", short, "--shorten-retention").code == 0
     assert planned(short) == []
+
+
+def test_a_recording_is_not_too_old_to_be_kept() -> None:
+    """Brokers count age from stamps, and those of a recording may be years old: it must not go before it is read."""
+    live, replayed = (topic_table(KafkaSettings(replayed=told), 1) for told in (False, True))
+    kept = {(topic.name, topic.retention_ms) for topic in replayed if topic.name in RAW_TOPICS}
+    assert kept == {(name, -1) for name in RAW_TOPICS}
+    assert all(topic.retention_ms > 0 for topic in live if topic.name in RAW_TOPICS)
 
 
 def test_what_somebody_altered_is_told_and_repaired(tmp_path: Path, kafka: str, prefix: str) -> None:

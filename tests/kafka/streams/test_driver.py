@@ -1,0 +1,73 @@
+"""The driver: a fetch that a seek has overtaken is dropped and made again, so that no record is skipped."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streams.driver import Consumer
+
+PLACE = TP("observations", 0)
+
+
+class Thread:
+    """A fetch that is held up, as Faust's thread holds it up, while `meanwhile` happens."""
+
+    def __init__(self) -> None:
+        self.position = 476
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def getmany(self, *_: Any) -> dict[TP, list[int]]:
+        """The records at the position where the fetch began."""
+        found = {PLACE: [self.position]}
+        self.position += 1
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
+        return found
+
+    async def seek_wait(self, positions: dict[TP, int]) -> None:
+        """Moves the position."""
+        self.position = positions[PLACE]
+
+    def assignment(self) -> set[TP]:
+        """The one partition."""
+        return {PLACE}
+
+
+class Program:
+    """Wants to read on from 388."""
+
+    async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
+        """Where each partition is to be read from."""
+        return dict.fromkeys(assigned, 388)
+
+
+class App:
+    """An app with its program."""
+
+    program = Program()
+    consumer_generation_id = 5
+
+
+@pytest.mark.parametrize("what", ["a seek", "a new generation"])
+def test_a_fetch_that_is_overtaken_is_made_again(what: str) -> None:
+    """Records from before the seek would come under the new generation, and those between would be missing."""
+
+    async def run() -> None:
+        consumer: Any = Consumer.__new__(Consumer)
+        app, thread = App(), Thread()
+        consumer.app, consumer._thread = app, thread
+        consumer._read_offset, consumer._committed_offset = {}, {}
+
+        async def rebalance() -> None:
+            app.consumer_generation_id = 6
+
+        thread.meanwhile = consumer.seek_to_committed if what == "a seek" else rebalance
+        assert await consumer._getmany({PLACE}, 1.0) == {}
+        assert await consumer._getmany({PLACE}, 1.0) == {PLACE: [388]}
+        assert await consumer._getmany({PLACE}, 1.0) == {PLACE: [389]}
+
+    asyncio.run(run())
