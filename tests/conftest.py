@@ -5,6 +5,7 @@ that CI accepts: with CI=true any other one fails the run, since a test that nev
 """
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -32,7 +33,12 @@ def shared() -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Counts skips by reason, in the process that sees the reports of all tests."""
+    """Counts skips by reason, in the process that sees the reports of all tests.
+
+    A shell starts what it runs in the background deaf to Ctrl-C, and so would be every program that a test interrupts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[_skips] = Counter()
         config.pluginmanager.register(_SkipCounter(config.stash[_skips]))
