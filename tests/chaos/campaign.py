@@ -68,8 +68,10 @@ class Report:
     seconds: float
     done: dict[str, int]
     """Faults, and kills by program."""
+    moved_s: dict[str, list[float]]
+    """By program: seconds from each kill to the next new tick, whichever."""
     back_s: dict[str, list[float]]
-    """By program: seconds from each kill to the first tick that fell due after it."""
+    """By program: seconds from each kill to the first tick that fell due after it: with the lag that there was."""
     back_alone_s: dict[str, list[float]]
     """The same of those kills during which nobody was frozen and the broker was there."""
     complaints: list[Exit]
@@ -244,11 +246,19 @@ class Campaign:
             raw_records=wanted.raw_records,
             seconds=(self.player.marked[-1][0] - self.player.marked[0][0]) if self.player.marked else 0.0,
             done={**self._done, **{f"kill {program}": count for program, count in sorted(kills.items())}},
+            moved_s=self._moved_again_s(),
             back_s=self._back_s(self._hits),
             back_alone_s=self._back_s([hit for hit in self._hits if self._was_alone(hit)]),
             complaints=self.crew.complaints,
             outages=self.crew.outages,
         )
+
+    def _moved_again_s(self) -> dict[str, list[float]]:
+        seen_s = sorted(self.watcher.seen_s.values())
+        found: dict[str, list[float]] = {}
+        for hit in self._hits:
+            found.setdefault(hit.program, []).extend([at_s - hit.when_s for at_s in seen_s if at_s > hit.when_s][:1])
+        return found
 
     def _back_s(self, hits: list[Hit]) -> dict[str, list[float]]:
         found: dict[str, list[float]] = {}

@@ -30,6 +30,7 @@ def as_json(report: Report) -> dict[str, Any]:
         },
         "dead_letters": verdict.letters,
         "counters": verdict.rows,
+        "moved_s": _by_program(report.moved_s),
         "back_s": _by_program(report.back_s),
         "back_alone_s": _by_program(report.back_alone_s),
         "differences": verdict.differences,
@@ -63,7 +64,8 @@ def as_lines(report: Report) -> Iterator[str]:
     yield f"{said['dead_letters']} dead letters; said again: {repeated}"
     yield "rows: " + ", ".join(f"{name} {count}" for name, count in said["counters"].items() if count)
     for kind, when in (
-        ("back_s", "back after a kill"),
+        ("moved_s", "output moves again after a kill"),
+        ("back_s", "back in step after a kill"),
         ("back_alone_s", "likewise, nobody frozen and the broker there"),
     ):
         for name, found in said[kind].items():
