@@ -15,7 +15,7 @@ WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo test check format lock protos bench verify kafka chaos chaos-full clean
+.PHONY: help install demo test campaign check format lock protos bench verify kafka chaos chaos-full clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(INSTALLED) ## Makes a city, runs the whole journey on it and prints its 
 
 test: $(INSTALLED) $(JARS) ## Runs every test; make test ARGS="tests/test_house.py -k lock" runs some.
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile $(ARGS)
+
+campaign: $(INSTALLED) $(JARS) ## Runs the tests that take minutes each: chaos in small, and many workers.
+	@$(BIN)/pytest --quiet -m campaign $(ARGS)
 
 check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a reviewer should never have to say.
 	@$(BIN)/ruff check --quiet --output-format concise .

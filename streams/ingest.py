@@ -34,7 +34,6 @@ class IngestProgram(Program):
         self.ingest = Ingest(site.ground.city, site.settings.partitions)
         self._assigned: frozenset[TP] = frozenset()
         self._redriven: dict[tuple[int, int], str] = {}
-        self._committing: dict[TP, int] = {}
         self._flush_at: asyncio.TimerHandle | None = None
         self._flushing = asyncio.Lock()
 

@@ -37,6 +37,7 @@ def test_every_bug_is_planted_somewhere() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.campaign
 def test_a_small_campaign_changes_nothing(tmp_path: Path) -> None:
     """Six kills, and one each of what else happens, the broker's end among them."""
     menu = Menu(6, freezes=1, joins=1, brokers=1, gap_s=(0.0, 4.0))
@@ -51,6 +52,7 @@ def test_a_small_campaign_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("name", ["ingest-takes-sent-for-stored", "fuse-drops-its-state", "ingest-keeps-dead-letters"])
 def test_a_planted_bug_is_caught(name: str, tmp_path: Path) -> None:
     """Some of them; `make chaos` plants all."""

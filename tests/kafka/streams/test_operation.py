@@ -29,6 +29,7 @@ def _soon(holds: Callable[[], bool], fleet: Fleet) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.campaign
 def test_a_planned_stop_and_start_says_nothing_twice(kafka: str, prefix: str, tmp_path: Path) -> None:
     """Each program is stopped (0) and started while it works; ticks and incidents come once, as one process says."""
     with replayed_city(tmp_path, kafka, prefix) as fleet:

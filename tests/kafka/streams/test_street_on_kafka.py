@@ -59,7 +59,7 @@ def _ticks(records: list[Any]) -> set[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 2, pytest.param(4, marks=pytest.mark.campaign)])
 def test_it_says_what_one_process_says(city: City, workers: int) -> None:
     """With one, two and four workers of each program."""
     for program in PROGRAMS:
