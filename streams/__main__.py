@@ -15,7 +15,7 @@ import typer
 
 from city_brain.kafka.admin import apply
 from city_brain.site import read_settings
-from streams.command import LogOption, told
+from streams.command import LogOption, SiteArgument, told
 from streams.logs import LogForm
 
 WORKERS = ("ingest", "fuse", "desk")
@@ -77,7 +77,7 @@ class Supervisor:
 
 
 def run_all(
-    site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with city.geojson and site.toml.")],
+    site: SiteArgument,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of each program.")] = 1,
     clock: Annotated[
         bool, typer.Option("--clock/--no-clock", help="Whether to write marks; not for recordings.")

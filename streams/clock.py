@@ -5,8 +5,6 @@ or wrong. A clock that cannot write ends: without one the city stands still, and
 """
 
 import time
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -14,15 +12,15 @@ from city_brain.distributed import MARK_HEADER
 from city_brain.kafka.connecting import producer
 from city_brain.kafka.topics import raw_partitions
 from city_brain.site import read_settings
-from streams.command import LogOption, MetricsOption, prepare, told, told_to
+from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, prepare, told, told_to
 from streams.health import Health, serve_health
 from streams.logs import LogForm
 from streams.metrics import Metrics
 
 
 def clock(
-    site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with site.toml.")],
-    slot: Annotated[str, typer.Option("--slot", help="A name for logs; clocks share nothing.")] = "",
+    site: SiteArgument,
+    slot: NameOption = "",
     log: LogOption = LogForm.JSON,
     metrics: MetricsOption = "",
 ) -> None:

@@ -18,6 +18,7 @@ from streams.logs import LogForm
 logger = logging.getLogger(logs.OURS)
 
 SiteArgument = Annotated[Path, typer.Argument(metavar="SITE", help="A folder with city.geojson and site.toml.")]
+NameOption = Annotated[str, typer.Option("--slot", help="A name for logs; programs of this kind share nothing.")]
 LogOption = Annotated[LogForm, typer.Option("--log", help="Lines of JSON, or text for people.")]
 MetricsOption = Annotated[
     str,

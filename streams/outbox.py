@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ class Outbox:
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self._under_way: deque[Awaitable[object]] = deque()
+        self._under_way: deque[asyncio.Future[object]] = deque()
 
     async def send(self, record: Outgoing) -> None:
         """Hands a record to the producer; it is stored some time later."""
@@ -40,6 +39,7 @@ class Outbox:
         )
 
     async def stored(self) -> None:
-        """Returns when all that was sent before is stored."""
-        waiting, self._under_way = self._under_way, deque()
-        await asyncio.gather(*waiting)
+        """Returns when all that was sent before is stored, whoever else waits for some of it."""
+        await asyncio.gather(*self._under_way)
+        while self._under_way and self._under_way[0].done():
+            self._under_way.popleft()

@@ -59,11 +59,14 @@ class Program(abc.ABC):
         """The topics that are read, with their prefix."""
 
     async def positions(self, assigned: frozenset[TP]) -> dict[TP, int]:
-        """Where each assigned partition is to be read from, once it is ready. Rebalances wait for each other."""
+        """Where each assigned partition is to be read from, once it is ready. Rebalances wait for each other.
+
+        The watchdog sees only partitions that are being read, so one that never becomes ready ends the program here.
+        """
         async with self._resuming:
             self.watchdog.begin({})
             try:
-                positions = await self.resume(assigned)
+                positions = await asyncio.wait_for(self.resume(assigned), self.workers.stalled_after_s)
                 self.watchdog.begin({(tp.topic, tp.partition): offset for tp, offset in positions.items()})
                 self.health.ready(idle=not assigned)
                 return positions

@@ -8,8 +8,7 @@ import asyncio
 import contextlib
 import re
 import signal
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import aiokafka
 import msgspec
@@ -26,7 +25,7 @@ from city_brain.kafka.topics import INCIDENTS
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.live_feed import LiveFeed
 from city_brain.site import Site
-from streams.command import LogOption, MetricsOption, logger, prepare, told, told_to
+from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, logger, prepare, told, told_to
 from streams.desk import HEARTBEAT_HEADER
 from streams.health import Health, serve_health
 from streams.logs import LogForm
@@ -100,8 +99,8 @@ def _heartbeat(record: Any) -> Heartbeat:
 
 
 def serve(
-    site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with city.geojson and site.toml.")],
-    slot: Annotated[str, typer.Option("--slot", help="A name for logs; servers share nothing.")] = "",
+    site: SiteArgument,
+    slot: NameOption = "",
     log: LogOption = LogForm.JSON,
     metrics: MetricsOption = "",
 ) -> None:

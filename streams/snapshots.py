@@ -1,8 +1,6 @@
 """Snapshots in a compacted topic: the newest of each partition, packed, with the position to read on from inside."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
 import aiokafka
 import zstandard
@@ -38,11 +36,12 @@ class Snapshots:
             record = await asyncio.wait_for(consumer.getone(place), 30.0)
         return _unpack(record.value, f"{self.topic} partition {partition}")
 
-    async def begins(self, topic: str, partitions: Mapping[int, Any]) -> dict[int, int]:
-        """The first offset that each partition of a topic still holds."""
+    async def begin(self, topic: str, partition: int) -> int:
+        """The first offset that a partition of a topic still holds."""
         async with aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **self._connection) as consumer:
-            places = [aiokafka.TopicPartition(topic, partition) for partition in partitions]
-            return {place.partition: offset for place, offset in (await consumer.beginning_offsets(places)).items()}
+            place = aiokafka.TopicPartition(topic, partition)
+            offset: int = (await consumer.beginning_offsets([place]))[place]
+            return offset
 
 
 def _unpack(record: bytes, place: str) -> bytes:

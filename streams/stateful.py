@@ -98,7 +98,7 @@ class StatefulProgram(Program):
         state = await self.snapshots.newest(partition)
         if state is not None:
             work.restore(state)
-        begin = (await self.snapshots.begins(self.inputs[0], {partition: None}))[partition]
+        begin = await self.snapshots.begin(self.inputs[0], partition)
         if begin > work.next_offset and not (state is None and self.accept_gap):
             raise StateError(
                 f"{self.inputs[0]} partition {partition}: wanted to read on from offset {work.next_offset}, the log "

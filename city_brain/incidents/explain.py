@@ -54,7 +54,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     joined: tuple[Evidence, ...]
     """Findings of other types: reports that joined, effects that it explains."""
     not_counted: tuple[Evidence, ...]
-    """The same again from the same sources, or a rival reading of the same event."""
+    """The same again from the same sources, a rival reading, or what another piece rests on, such as a lamp."""
     evidence_log_odds: float
     """Sum of all weights."""
     prior_log_odds: float
@@ -189,8 +189,8 @@ def _hundredths(log_odds: float) -> int:
 def _believed(incident: Incident, kind: IncidentType) -> float:
     """The log-odds of a published confidence."""
     scale = kind.calibration
-    confidence = min(max(incident.confidence, _SUREST), 1.0 - _SUREST)
-    return (math.log(confidence / (1.0 - confidence)) - scale.shift) / scale.slope
+    sure = min(max(incident.confidence, _SUREST), 1.0 - _SUREST)
+    return (math.log(sure / (1.0 - sure)) - scale.shift) / scale.slope
 
 
 _TEXT: dict[Language, dict[str, str]] = {

@@ -12,14 +12,7 @@ from tests.chaos.faults import Menu, schedule
 from tests.chaos.reporting import as_lines
 from tests.chaos.scenario import Scenario
 from tests.kafka.broker import cluster
-from tests.kafka.jars import missing
-
-
-@pytest.fixture(autouse=True)
-def java(request: pytest.FixtureRequest) -> None:
-    """Skips where no broker can run; in CI that fails the run."""
-    if missing() and request.node.get_closest_marker("slow"):
-        pytest.skip(f"Kafka absent: wanted java and mvn, got no {' and no '.join(missing())}")
+from tests.kafka.jars import need_java
 
 
 def test_the_same_seed_draws_the_same_faults() -> None:
@@ -40,6 +33,7 @@ def test_every_bug_is_planted_somewhere() -> None:
 @pytest.mark.campaign
 def test_a_small_campaign_changes_nothing(tmp_path: Path) -> None:
     """Six kills, and one each of what else happens, the broker's end among them."""
+    need_java()
     menu = Menu(6, freezes=1, joins=1, brokers=1, gap_s=(0.0, 4.0))
     plan = Plan(seed=5, menu=menu, scenario=Scenario(seed=5, cameras=24), workers={"ingest": 1, "fuse": 2, "desk": 1})
     with cluster() as running:
@@ -56,5 +50,6 @@ def test_a_small_campaign_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ingest-takes-sent-for-stored", "fuse-drops-its-state", "ingest-keeps-dead-letters"])
 def test_a_planted_bug_is_caught(name: str, tmp_path: Path) -> None:
     """Some of them; `make chaos` plants all."""
+    need_java()
     with cluster(settings=planted.BROKER) as running:
         assert planted.caught_by(BY_NAME[name], running, tmp_path, "bug.", seed=1, tell=print)

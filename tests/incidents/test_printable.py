@@ -1,13 +1,15 @@
 """Texts from outside do nothing to a terminal."""
 
+import io
+
 import msgspec
 import pytest
 
 from city_brain.canonical import printable
 from city_brain.cli.common import instants
 from city_brain.incidents.explain import explanation_text
-from city_brain.servers.feed_reader import Snapshot
-from city_brain.servers.watch import lines
+from city_brain.servers.feed_reader import Endpoint, FeedReader, Snapshot
+from city_brain.servers.watch import Watch
 from tests.feeds.builders import an_incident
 from tests.incidents.kit import Play, evidence, finding, types
 
@@ -37,7 +39,7 @@ def test_a_report_cannot_write_into_an_explanation() -> None:
 
 def test_a_source_cannot_write_into_a_watch() -> None:
     opening = Snapshot(incidents=(an_incident(sources=(HOSTILE,)),), number=8, feed_id="jinan-1")
-    (line,) = lines(opening)
+    (line,) = Watch(FeedReader(Endpoint("127.0.0.1:1")), io.StringIO(), io.StringIO()).lines(opening)
     assert line.isprintable()
 
 

@@ -6,14 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kafka.jars import missing
+from tests.kafka.jars import need_java
 from tests.kafka.sharing import shared_broker
-
-
-def need_java() -> None:
-    """Skips where no broker can run; in CI that fails the run, as any such skip does."""
-    if missing():
-        pytest.skip(f"Kafka absent: wanted java and mvn, got no {' and no '.join(missing())}")
 
 
 @pytest.fixture(scope="session")

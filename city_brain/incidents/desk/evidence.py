@@ -60,7 +60,7 @@ def weigh(findings: Sequence[Finding], combine: Literal["strongest", "sum"]) -> 
     first = ordered[0]
     counted = [Counted(item, item.weight, first) for item in first.evidence]
     said = _by_sources(first)
-    heard = {source for sources in said for source in sources}
+    heard = {source for sources, total in said.items() if total for source in sources}
     added: list[float] = []
     for finding in ordered[1:]:
         for sources, total in _by_sources(finding).items():

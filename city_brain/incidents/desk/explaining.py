@@ -88,7 +88,8 @@ def lent_log_odds(case: Case) -> float:
     most: dict[str, float] = {}
     for absorbed in case.absorbed.values():
         kind = absorbed.finding.type
-        sources = tuple(sorted(dict.fromkeys(key for item in absorbed.finding.evidence for key in item.sources)))
+        weighed = [item for item in absorbed.finding.evidence if item.weight]
+        sources = tuple(sorted(dict.fromkeys(key for item in weighed for key in item.sources)))
         shares = by_type.setdefault(kind, {})
         shares[sources] = max(shares.get(sources, 0.0), absorbed.weight)
         most[kind] = max(most.get(kind, 0.0), absorbed.most)

@@ -18,7 +18,7 @@ PROGRAMS = ("ingest", "fuse", "desk")
 @pytest.mark.slow
 @pytest.mark.campaign
 def test_behind_tls_and_a_password_they_say_the_same(java: None, prefix: str, tmp_path: Path) -> None:
-    """SASL_SSL with SCRAM through Faust, its snapshots' clients and the watchdog's; a wrong password ends with 1."""
+    """SASL_SSL with SCRAM through Faust, its snapshots' clients and the watchdog's; a wrong password ends a program."""
     secret = tmp_path / "secret"
     secret.write_text(f"{PASSWORD}\n", encoding="utf-8")
     with secured_broker(tmp_path) as secured:

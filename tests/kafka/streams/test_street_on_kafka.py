@@ -9,20 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from city_brain.city.loading import city_to_geojson
 from city_brain.incidents.tick_record import PartitionTick
-from city_brain.kafka.admin import apply
 from city_brain.kafka.dead_letters import DeadLetter
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import DEAD_LETTERS, FUSION_TICKS, INCIDENTS
 from city_brain.site import Site
 from tests.distributed import kit
-from tests.kafka.sites import a_site, kafka_settings
+from tests.kafka.sites import kafka_settings
 from tests.kafka.streams.fleet import Fleet, read_all, write_raw
+from tests.kafka.streams.replayed import PARTITIONS, replayed_city
 
-PARTITIONS = 2
 PROGRAMS = ("ingest", "fuse", "desk")
-ONE_EACH = "raw_partitions = { detections = 1, signals = 1, sensors = 1, reports = 1 }"
 
 
 @dataclass
@@ -42,16 +39,9 @@ class City:
 @pytest.fixture
 def city(kafka: str, prefix: str, tmp_path: Path) -> Iterator[City]:
     """The small city of the tests of the distributed street, replayed through Kafka."""
-    top = f'city = "city"\npartitions = {PARTITIONS}'
-    folder = a_site(tmp_path / "city", kafka, prefix, ONE_EACH, "replayed = true", top=top)
-    (folder / "city.geojson").write_bytes(city_to_geojson(kit.city()[0].city))
-    settings = kafka_settings(folder)
-    apply(settings, PARTITIONS)
-    fleet = Fleet(folder)
-    try:
-        yield City(settings, fleet, kit.oracle(PARTITIONS, Site.open(folder).desk_settings))
-    finally:
-        fleet.end()
+    with replayed_city(tmp_path, kafka, prefix) as fleet:
+        wanted = kit.oracle(PARTITIONS, Site.open(fleet.site).desk_settings)
+        yield City(kafka_settings(fleet.site), fleet, wanted)
 
 
 def _ticks(records: list[Any]) -> set[int]:
