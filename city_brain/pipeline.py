@@ -7,14 +7,14 @@ back between any two rows.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 import numpy as np
 
-from city_brain.canonical import content_id
-from city_brain.city.city_map import CityMap
 from city_brain.city.loading import fingerprint
 from city_brain.city.routing import Routing
+from city_brain.configuration import Configurations, Configured, Schedule
 from city_brain.errors import StateError
 from city_brain.fusion.crossings import CrossingBook
 from city_brain.fusion.queues import QueueBook
@@ -25,13 +25,15 @@ from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import TrackBook
 from city_brain.incidents.detectors import DETECTORS, Detector
 from city_brain.incidents.hypothesis import Finding
-from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.incidents.incident_type import IncidentType, IncidentTypes
+from city_brain.observations.admission import Refused, admit
+from city_brain.observations.columns import Observations
 from city_brain.observations.rows import Rows
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick, TickSettings
 from city_brain.ticks.ticker import Ticker, TickerState
-from city_brain.types import Bools
+from city_brain.types import Indices, Ints
 
 
 class Books(msgspec.Struct):
@@ -90,21 +92,73 @@ class Reading:
     """Incident types whose detector raised in this tick and was skipped."""
 
 
-def versions_of(city: CityMap, types: IncidentTypes, settings: TickSettings) -> dict[str, str]:
-    """What decides beside the rows: hashes of map, types and ticks, for records and snapshots."""
-    return {
-        "map": fingerprint(city),
-        "ticks": content_id(msgspec.to_builtins(settings)),
-        "types": types.fingerprint,
-    }
+class Door:
+    """The first step: rows are believed or refused, and go to the partitions that need them.
+
+    Which map decides that follows from the arrival of a row (its stamp in the raw log) alone, whoever handles it.
+    """
+
+    def __init__(self, configurations: Configurations) -> None:
+        self.configurations = configurations
+        self.schedule = Schedule.of(configurations.first.version)
+
+    def admit(
+        self, observations: Observations, raw_partition: int, offset: int | Ints, sub: Indices | None = None
+    ) -> tuple[Rows, Refused]:
+        """The rows of a batch that are believed, and the others; `offset` and `sub` as in `admission.admit`."""
+        spans = self._spans(observations.common.arrival_ms)
+        if len(spans) == 1:
+            return admit(observations, raw_partition, offset, spans[0][0].admission, sub=sub)
+        at = np.broadcast_to(np.asarray(offset, dtype=np.int64), (observations.n,))
+        sub = np.arange(observations.n, dtype=np.int32) if sub is None else sub
+        parts, row, reason = [], [], []
+        for configured, which in spans:
+            some = observations.take(which)
+            rows, refused = admit(some, raw_partition, at[which], configured.admission, sub=sub[which])
+            parts.append(rows)
+            row.append(which[refused.row])
+            reason.append(refused.reason)
+        rows_refused = np.concatenate(row)
+        order = np.argsort(rows_refused, kind="stable")
+        return Rows.concat(parts), Refused(rows_refused[order], np.concatenate(reason)[order])
+
+    def route(self, rows: Rows) -> list[Rows]:
+        """The rows for each partition."""
+        spans = self._spans(rows.arrival_ms)
+        if len(spans) == 1:
+            return routed(rows, spans[0][0].routing)
+        parts = [routed(rows.take(which), configured.routing) for configured, which in spans]
+        return [Rows.concat(mine) for mine in zip(*parts, strict=True)]
+
+    def _spans(self, arrival_ms: Ints) -> list[tuple[Configured, Ints]]:
+        """What holds for rows of these arrivals (n,), and for which of them."""
+        low, high = (int(arrival_ms.min()), int(arrival_ms.max())) if len(arrival_ms) else (0, 0)
+        begins = self.schedule.begins(low, high)
+        if not begins:
+            return [(self.configurations.at(self.schedule, low), np.arange(len(arrival_ms)))]
+        return [
+            (self.configurations.at(self.schedule, since_ms), np.flatnonzero((arrival_ms >= since_ms) & (arrival_ms < end_ms)))
+            for since_ms, end_ms in pairwise([low, *begins, high + 1])
+        ]
 
 
-def partitions_of(routing: Routing, rows: Rows) -> Bools:
-    """The partitions (n, P) that get each row (n,): those of its source, or near it where the map lacks the source."""
-    reached = routing.partitions_of(rows.source)
-    unmapped = routing.home(rows.source) < 0
-    reached[unmapped] = routing.partitions_near(rows.x[unmapped], rows.y[unmapped])
-    return reached
+def routed(rows: Rows, routing: Routing | None) -> list[Rows]:
+    """The rows for each partition: those of its sources, and copies of what lies near it, which are not at home there.
+
+    Rows of sources that the map lacks go where they lie.
+    """
+    if routing is None:
+        return [rows]
+    home, reached = routing.home(rows.source), routing.partitions_of(rows.source)
+    unmapped = np.flatnonzero(home < 0)
+    if len(unmapped):
+        x, y = rows.x[unmapped], rows.y[unmapped]
+        home[unmapped], reached[unmapped] = routing.owner(x, y), routing.partitions_near(x, y)
+    parts = []
+    for partition in range(routing.partitions):
+        which = np.flatnonzero(reached[:, partition])
+        parts.append(msgspec.structs.replace(rows.take(which), home=home[which] == partition))
+    return parts
 
 
 class Engine:
@@ -120,13 +174,27 @@ class Engine:
         partition: int = 0,
     ) -> None:
         self.ground, self.types = ground, types
-        self.ticker = Ticker(settings, raw_partitions, self._at_home if routing else None)
+        self.ticker = Ticker(settings, raw_partitions)
         self.books = Books.empty(ground)
         self.routing, self.partition = routing, partition
-        self.detectors: dict[str, Detector] = {
-            kind.type: DETECTORS[kind.detector].build(kind.type, kind.parameters) for kind in types
-        }
+        self.detectors: dict[str, Detector] = {kind.type: _detector(kind) for kind in types}
         self.profile: Callable[[str], None] = lambda stage: None
+
+    def adopt(self, ground: Ground, types: IncidentTypes, routing: Routing | None) -> None:
+        """Goes on with another configuration, between two ticks. On the same map all is remembered, except by detectors
+        whose type has changed; on another one only the clocks of sources are.
+        """
+        same_map = fingerprint(ground.city) == fingerprint(self.ground.city)
+        if not same_map:
+            self.books = Books.empty(ground)
+        before, old = self.detectors, self.types
+        self.detectors = {
+            kind.type: before[kind.type]
+            if same_map and kind.type in before and _same_detector(kind, old[kind.type])
+            else _detector(kind)
+            for kind in types
+        }
+        self.ground, self.types, self.routing = ground, types, routing
 
     def read(self, raw_partition: int, rows: Rows) -> None:
         """Takes admitted rows that follow the last mark of their raw partition."""
@@ -136,10 +204,11 @@ class Engine:
         """Takes a mark of a raw partition."""
         self.ticker.mark(raw_partition, mark_ms)
 
-    def readings(self) -> Iterator[Reading]:
-        """What the ticks that are due by now say, in order."""
+    def readings(self, before_step: Callable[[int], None] = lambda due_ms: None) -> Iterator[Reading]:
+        """What the ticks that are due by now say, in order; `before_step` is told when each was due, and may `adopt`."""
         for tick in self.ticker.closed():
             self.profile("ticks")
+            before_step(tick.due_ms)
             yield self._step(tick)
 
     def _step(self, tick: Tick) -> Reading:
@@ -164,17 +233,6 @@ class Engine:
             self.profile(name)
         return Reading(tick.index, tick.due_ms, self._own(findings), books.objects.ended)
 
-    def _at_home(self, rows: Rows) -> Bools:
-        """Which rows (n,) belong to this partition; the others are here for the halo."""
-        routing = self.routing
-        if routing is None:
-            return np.ones(rows.n, dtype=np.bool_)
-        home = routing.home(rows.source)
-        unmapped = home < 0
-        home[unmapped] = routing.owner(rows.x[unmapped], rows.y[unmapped])
-        mine: Bools = home == self.partition
-        return mine
-
     def _own(self, findings: list[Finding]) -> list[Finding]:
         """The findings that lie in this partition's cells."""
         if self.routing is None or not findings:
@@ -196,3 +254,11 @@ class Engine:
         self.ticker.state, self.books = state.ticker, state.books
         for name, detector in self.detectors.items():
             detector.state = from_bytes(type(detector.state), state.detectors[name])
+
+
+def _detector(kind: IncidentType) -> Detector:
+    return DETECTORS[kind.detector].build(kind.type, kind.parameters)
+
+
+def _same_detector(one: IncidentType, other: IncidentType) -> bool:
+    return (one.detector, one.parameters) == (other.detector, other.parameters)

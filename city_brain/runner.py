@@ -9,20 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
-from city_brain.city.routing import Routing
+from city_brain.configuration import Configurations, Configured
 from city_brain.errors import StateError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.incidents.tick_record import TickRecord
-from city_brain.observations.admission import AdmissionTable, admit
 from city_brain.observations.columns import Observations
 from city_brain.observations.counters import Counters
 from city_brain.observations.rows import Rows
-from city_brain.pipeline import Engine, Reading, partitions_of, versions_of
+from city_brain.pipeline import Door, Engine, Reading
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
 from city_brain.types import Ints
@@ -37,11 +35,11 @@ class ClosedTick:
 
 
 class RunnerState(msgspec.Struct):
-    """All that a runner remembers: partitions, desk, and what admission has counted."""
+    """All that a runner remembers: partitions, desk, and what was refused at the door."""
 
     engines: list[bytes]
     desk: DeskState
-    door: Counters
+    refused: Counters
 
 
 class Runner:
@@ -57,21 +55,35 @@ class Runner:
         city: str = "city",
         desk: DeskSettings | None = None,
     ) -> None:
-        self.ground, self.types, self.city = ground, types, city
-        self.settings = settings or TickSettings()
-        self.admission = AdmissionTable.from_city(ground.city)
-        self.routing = Routing(ground.city, partitions) if partitions > 1 else None
+        self.city, self.settings = city, settings or TickSettings()
+        self.configured = Configured(ground, types, self.settings, desk or DeskSettings(), partitions)
+        self.door = Door(Configurations(self.configured))
         self.engines = [
-            Engine(ground, types, self.settings, raw_partitions, self.routing, partition)
+            Engine(ground, types, self.settings, raw_partitions, self.configured.routing, partition)
             for partition in range(partitions)
         ]
-        self._desk_settings = desk or DeskSettings()
-        self.versions = versions_of(ground.city, types, self.settings)
         self.desk = self._new_desk(None)
-        self.door = Counters()
+        self.refused = Counters()
 
     def _new_desk(self, state: DeskState | None) -> Desk:
-        return Desk(self.city, self.ground.city, self.types, self._desk_settings, self.versions, state)
+        now = self.configured
+        return Desk(self.city, now.ground.city, now.types, now.desk, now.versions, state)
+
+    @property
+    def ground(self) -> Ground:
+        """The map that holds now."""
+        return self.configured.ground
+
+    @property
+    def types(self) -> IncidentTypes:
+        """The incident types that hold now."""
+        return self.configured.types
+
+    def announce(self, record: bytes, stamp_ms: int) -> None:
+        """Takes a record of `control`, before any row that arrives within `LEAD_MS` of its stamp or later."""
+        change = self.door.configurations.add(record)
+        if change.since_ms:
+            self.door.schedule.announce(change.holds_from_ms(stamp_ms), change.configuration.version)
 
     def read(self, raw_partition: int, observations: Observations, offset: int | Ints) -> None:
         """Takes a batch that follows the last mark of its raw partition; `offset` as in `admit`."""
@@ -79,25 +91,21 @@ class Runner:
 
     def admit(self, raw_partition: int, observations: Observations, offset: int | Ints) -> Rows:
         """The rows of a batch that are believed; the others are counted."""
-        rows, refused = admit(observations, raw_partition, offset, self.admission)
-        self.door.read += observations.n - rows.n
+        rows, refused = self.door.admit(observations, raw_partition, offset)
+        self.refused.read += observations.n - rows.n
         for reason, count in refused.counts().items():
-            self.door.quarantine(reason, count)
+            self.refused.quarantine(reason, count)
         return rows
 
     def dead_letter(self, reason: str, rows: int = 1) -> None:
         """Counts what could not be read as observations."""
-        self.door.read += rows
-        self.door.dead_letter(reason, rows)
+        self.refused.read += rows
+        self.refused.dead_letter(reason, rows)
 
     def read_rows(self, raw_partition: int, rows: Rows) -> None:
         """Takes admitted rows."""
-        if self.routing is None:
-            self.engines[0].read(raw_partition, rows)
-            return
-        reached = partitions_of(self.routing, rows)
-        for partition, engine in enumerate(self.engines):
-            engine.read(raw_partition, rows.take(np.flatnonzero(reached[:, partition])))
+        for engine, mine in zip(self.engines, self.door.route(rows), strict=True):
+            engine.read(raw_partition, mine)
 
     def mark(self, raw_partition: int, mark_ms: int) -> None:
         """Takes a mark of a raw partition."""
@@ -112,9 +120,18 @@ class Runner:
     def closed(self) -> Iterator[ClosedTick]:
         """The ticks of the city that are due by now, in order."""
         self._begin_together()
-        rounds = zip(*(engine.readings() for engine in self.engines), strict=True)
+        rounds = zip(*(engine.readings(self._adopt) for engine in self.engines), strict=True)
         for readings in rounds:
             yield self._join(readings)
+
+    def _adopt(self, due_ms: int) -> None:
+        """Goes on with what holds for the tick that was due, all partitions and the desk at once."""
+        now = self.door.configurations.at(self.door.schedule, due_ms - 1)
+        if now.version != self.configured.version:
+            for engine in self.engines:
+                engine.adopt(now.ground, now.types, now.routing)
+            self.configured = now
+            self.desk.adopt(now.ground.city, now.types, now.desk, now.versions, due_ms)
 
     def _begin_together(self) -> None:
         """Lets every partition begin with the first tick of any, as soon as that is due."""
@@ -133,7 +150,7 @@ class Runner:
     def counters(self) -> Counters:
         """Where every row read has ended; rows that wait for their tick are in `held`."""
         total = Counters()
-        for counters in (self.door, *(engine.ticker.state.counters for engine in self.engines)):
+        for counters in (self.refused, *(engine.ticker.state.counters for engine in self.engines)):
             total.add(counters)
         total.read += sum(engine.ticker.waiting for engine in self.engines)
         return total
@@ -145,7 +162,7 @@ class Runner:
 
     def to_bytes(self) -> bytes:
         """The state; the same state gives the same bytes."""
-        return to_bytes(RunnerState([engine.to_bytes() for engine in self.engines], self.desk.state, self.door))
+        return to_bytes(RunnerState([engine.to_bytes() for engine in self.engines], self.desk.state, self.refused))
 
     def restore(self, data: bytes) -> None:
         """Goes on from a state that the same code, map and types wrote."""
@@ -155,4 +172,4 @@ class Runner:
         for engine, memory in zip(self.engines, state.engines, strict=True):
             engine.restore(memory)
         self.desk = self._new_desk(state.desk)
-        self.door = state.door
+        self.refused = state.refused

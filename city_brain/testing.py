@@ -6,7 +6,7 @@ import numpy as np
 
 from city_brain.observations.rows import SCHEMA, Rows
 
-_DEFAULTS: dict[str, Any] = {"sigma": np.nan, "speed": np.nan, "heading": np.nan, "value": 0.9, "note": -1}
+_DEFAULTS: dict[str, Any] = {"sigma": np.nan, "speed": np.nan, "heading": np.nan, "value": 0.9, "note": -1, "home": True}
 
 
 def make_rows(**columns: Any) -> Rows:

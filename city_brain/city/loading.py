@@ -35,10 +35,13 @@ class _Collection(msgspec.Struct):
     origin: Any = None
 
 
-def load_city(source: Path | str | bytes) -> CityMap:
-    """The map in a file, or in the bytes themselves; raises MapError with the feature, the field, wanted and got."""
+def load_city(source: Path | str | bytes, origin: tuple[float, float] | None = None) -> CityMap:
+    """The map in a file, or in the bytes themselves; raises MapError with the feature, the field, wanted and got.
+
+    `origin` (longitude, latitude) is that of the local frame where the map does not state its own.
+    """
     if isinstance(source, bytes):
-        return _read(source, "city map")
+        return _read(source, "city map", origin)
     path = Path(source)
     try:
         size = path.stat().st_size
@@ -48,7 +51,7 @@ def load_city(source: Path | str | bytes) -> CityMap:
     except (OSError, ValueError) as wrong:
         why = wrong.strerror if isinstance(wrong, OSError) and wrong.strerror else str(wrong)
         raise MapError(f"{path}: wanted a readable file, got: {why}") from wrong
-    return _read(data, str(path))
+    return _read(data, str(path), origin)
 
 
 def city_to_geojson(city: CityMap) -> bytes:
@@ -61,10 +64,11 @@ def fingerprint(city: CityMap) -> str:
     return hashlib.blake2b(city_to_geojson(city), digest_size=16).hexdigest()
 
 
-def _read(data: bytes, name: str) -> CityMap:
+def _read(data: bytes, name: str, origin: tuple[float, float] | None) -> CityMap:
     collection = _collection(data, name)
     datum = read_datum(f"{name}: datum", collection.datum)
-    origin = None if collection.origin is None else read_position(f"{name}: origin", collection.origin)
+    if collection.origin is not None:
+        origin = read_position(f"{name}: origin", collection.origin)
     shapes = Shapes()
     drafts: dict[str, list[Draft]] = {kind: [] for kind in _READERS}
     unread: list[bytes] = []

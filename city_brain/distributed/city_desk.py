@@ -11,17 +11,13 @@ from typing import Final
 
 import msgspec
 
+from city_brain.configuration import Configurations
 from city_brain.distributed.tick_sequence import TickSequence
 from city_brain.errors import StateError
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
-from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk import Desk, DeskState
-from city_brain.incidents.desk.publishing import DeskSettings
-from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.incidents.tick_record import PartitionTick, TickRecord
-from city_brain.pipeline import versions_of
 from city_brain.snapshot import from_bytes, to_bytes
-from city_brain.ticks.tick import TickSettings
 
 WAITING_MAX: Final = 100_000
 """Records that may wait for a partition that does not speak; at a few kB each this is the desk's memory. Beyond it the
@@ -30,9 +26,12 @@ desk ends, loudly, and reads them again when it is started anew.
 
 
 class CityDeskState(msgspec.Struct):
-    """All that the desk remembers. `next_offset`: the earliest record of the log that is still needed."""
+    """All that the desk remembers. `next_offset`: the earliest record of the log that is still needed;
+    `configuration`: the version of what holds.
+    """
 
     partitions: int
+    configuration: str
     versions: dict[str, str]
     next_offset: int
     next_tick: int | None
@@ -57,18 +56,10 @@ class _Waiting:
 class CityDesk:
     """The desk over all partitions of a city (see the module)."""
 
-    def __init__(
-        self,
-        city: str,
-        ground: Ground,
-        types: IncidentTypes,
-        ticks: TickSettings,
-        desk: DeskSettings,
-        partitions: int = 1,
-    ) -> None:
-        self.city, self.partitions = city, partitions
-        self.versions = versions_of(ground.city, types, ticks)
-        self._ground, self._types, self._settings = ground, types, desk
+    def __init__(self, city: str, configurations: Configurations) -> None:
+        self.city, self.configurations = city, configurations
+        self._now = configurations.first
+        self.partitions = partitions = self._now.partitions
         self._desk = self._new_desk(None)
         self._next_tick: int | None = None
         self._read_to = 0
@@ -76,16 +67,16 @@ class CityDesk:
         self._sequences = [TickSequence() for _ in range(partitions)]
 
     def _new_desk(self, state: DeskState | None) -> Desk:
-        return Desk(self.city, self._ground.city, self._types, self._settings, self.versions, state)
+        now = self._now
+        return Desk(self.city, now.ground.city, now.types, now.desk, now.versions, state)
 
     def read(self, offset: int, record: bytes) -> Iterator[CityTick]:
         """Takes the record of `fusion.ticks` at `offset` and gives the ticks of the city that it completes."""
         self._read_to = offset + 1
         tick = PartitionTick.from_bytes(record)
-        if tick.versions != self.versions or tick.partition not in self._waiting:
+        if tick.partition not in self._waiting:
             raise StateError(
-                f"fusion.ticks offset {offset}: wanted one of {self.partitions} partitions of {self.versions}, "
-                f"got partition {tick.partition} of {tick.versions}"
+                f"fusion.ticks offset {offset}: wanted one of {self.partitions} partitions, got {tick.partition}"
             )
         if self._sequences[tick.partition].accepts(tick.tick, record, f"fusion.ticks, partition {tick.partition}"):
             self._waiting[tick.partition][tick.tick] = _Waiting(offset, tick)
@@ -100,9 +91,12 @@ class CityDesk:
             if self._next_tick is None:
                 self._next_tick = self._first_tick()
             index = self._next_tick
-            parts = [self._waiting[partition].pop(index).tick for partition in range(self.partitions)]
+            parts = [self._waiting[partition].pop(index) for partition in range(self.partitions)]
             self._next_tick = index + 1
-            yield self._join(parts)
+            self._adopt(parts[0].tick)
+            for part in parts:
+                self._check(part)
+            yield self._join([part.tick for part in parts])
 
     def _first_tick(self) -> int:
         """The tick that all partitions begin with."""
@@ -111,10 +105,28 @@ class CityDesk:
             raise StateError(f"fusion.ticks: wanted partitions that begin with the same tick, got {first}")
         return first[0]
 
+    def _adopt(self, tick: PartitionTick) -> None:
+        """Goes on with the configuration that a tick brings."""
+        if not tick.begins_with:
+            return
+        version = self.configurations.add(tick.begins_with).configuration.version
+        now = self.configurations.ready(version)
+        if now is None:
+            raise StateError(f"fusion.ticks, tick {tick.tick}: wanted a configuration that can be used, got another")
+        self._now = now
+        self._desk.adopt(now.ground.city, now.types, now.desk, now.versions, tick.due_ms)
+
+    def _check(self, part: _Waiting) -> None:
+        if part.tick.versions != self._now.versions:
+            raise StateError(
+                f"fusion.ticks offset {part.offset}: wanted a tick of {self._now.versions}, "
+                f"got one of partition {part.tick.partition} of {part.tick.versions}"
+            )
+
     def _join(self, parts: Sequence[PartitionTick]) -> CityTick:
         tick, due_ms = parts[0].tick, parts[0].due_ms
         record = self._desk.step(tick, due_ms, [part.findings for part in parts])
-        return CityTick(record, heartbeat_of(self._ground.city, [part.presence for part in parts], due_ms))
+        return CityTick(record, heartbeat_of(self._now.ground.city, [part.presence for part in parts], due_ms))
 
     @property
     def next_offset(self) -> int:
@@ -125,20 +137,23 @@ class CityDesk:
     def to_bytes(self) -> bytes:
         """The state between two records; the same state gives the same bytes. Waiting records are read again."""
         sequences = [sequence.before(self._next_tick) for sequence in self._sequences]
+        now = self._now
         return to_bytes(
             CityDeskState(
-                self.partitions, self.versions, self.next_offset, self._next_tick, sequences, self._desk.state
+                self.partitions, now.version, now.versions, self.next_offset, self._next_tick, sequences, self._desk.state
             )
         )
 
     def restore(self, data: bytes) -> None:
         """Goes on from a state; raises StateError where it is of another number of partitions, map, type or setting."""
         state = from_bytes(CityDeskState, data)
-        if (state.partitions, state.versions) != (self.partitions, self.versions):
+        now = self.configurations.ready(state.configuration) or self.configurations.first
+        if (state.partitions, state.versions) != (self.partitions, now.versions):
             raise StateError(
-                f"snapshot of the desk: wanted {self.partitions} partitions of {self.versions}, "
+                f"snapshot of the desk: wanted {self.partitions} partitions of {now.versions}, "
                 f"got {state.partitions} of {state.versions}"
             )
+        self._now = now
         self._desk = self._new_desk(state.desk)
         self._next_tick, self._read_to, self._sequences = state.next_tick, state.next_offset, state.sequences
         self._waiting = {partition: {} for partition in range(self.partitions)}

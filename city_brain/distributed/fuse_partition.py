@@ -10,17 +10,14 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from city_brain.city.routing import Routing
+from city_brain.configuration import Configurations, Schedule
 from city_brain.distributed.parcel import Parcel, Refusals
 from city_brain.errors import StateError
-from city_brain.fusion.scene import Ground
-from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.incidents.tick_record import PartitionTick
 from city_brain.observations.counters import Counters
-from city_brain.pipeline import Engine, Reading, versions_of
+from city_brain.pipeline import Engine, Reading
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.arrival import NEVER
-from city_brain.ticks.tick import TickSettings
 
 
 class FuseState(msgspec.Struct):
@@ -32,6 +29,7 @@ class FuseState(msgspec.Struct):
 
     partition: int
     versions: dict[str, str]
+    schedule: Schedule
     next_offset: int
     covered: dict[int, int]
     first_marks: dict[int, int]
@@ -43,19 +41,13 @@ class FuseState(msgspec.Struct):
 class FusePartition:
     """One partition of fusion (see the module)."""
 
-    def __init__(
-        self,
-        ground: Ground,
-        types: IncidentTypes,
-        settings: TickSettings,
-        raw_partitions: int,
-        partitions: int = 1,
-        partition: int = 0,
-    ) -> None:
-        routing = Routing(ground.city, partitions) if partitions > 1 else None
+    def __init__(self, configurations: Configurations, raw_partitions: int, partition: int = 0) -> None:
+        now = configurations.first
         self.partition, self._raw_partitions = partition, raw_partitions
-        self.versions = versions_of(ground.city, types, settings)
-        self.engine = Engine(ground, types, settings, raw_partitions, routing, partition)
+        self.configurations, self._now = configurations, now
+        self._schedule = Schedule.of(now.version)
+        self._begins_with: bytes = b""
+        self.engine = Engine(now.ground, now.types, now.ticks, raw_partitions, now.routing, partition)
         self.next_offset = 0
         self._covered: dict[int, int] = {}
         self._first_marks: dict[int, int] = {}
@@ -73,7 +65,7 @@ class FusePartition:
             )
         self.next_offset = offset + 1
         self._take(Parcel.from_bytes(record))
-        yield from map(self._record, self.engine.readings())
+        yield from map(self._record, self.engine.readings(self._adopt))
 
     def _take(self, parcel: Parcel) -> None:
         raw = parcel.raw_partition
@@ -88,6 +80,10 @@ class FusePartition:
         if parcel.upto <= covered:
             return
         self._covered[raw] = parcel.upto
+        for change in parcel.changes:
+            if change.offset > covered:
+                version = self.configurations.add(change.record).configuration.version
+                self._schedule.announce(change.since_ms, version)
         self._refuse(raw, [refusals for refusals in parcel.refusals if refusals.offset > covered])
         if parcel.rows is not None:
             rows = parcel.rows
@@ -111,13 +107,26 @@ class FusePartition:
             ticker.begin_at(ticker.settings.index_at(min(self._first_marks.values())))
             self._first_marks.clear()
 
+    def _adopt(self, due_ms: int) -> None:
+        """Goes on with what holds for the tick that was due; its record brings the configuration to the desk."""
+        now = self.configurations.at(self._schedule, due_ms - 1)
+        self._begins_with = b""
+        if now.version == self._now.version:
+            return
+        self.engine.adopt(now.ground, now.types, now.routing)
+        self._schedule.reduce_to(now.version, due_ms - 1)
+        self._now = now
+        if self.partition == 0:
+            self._begins_with = self.configurations.record(now.version)
+
     def _record(self, reading: Reading) -> PartitionTick:
         self._count_refused(reading.due_ms)
         return PartitionTick(
             tick=reading.tick,
             due_ms=reading.due_ms,
             partition=self.partition,
-            versions=self.versions,
+            versions=self._now.versions,
+            begins_with=self._begins_with,
             counters=self.counters.flat() | {"held": self.engine.ticker.held},
             presence=self.engine.books.sensors.silent.presence(),
             findings=tuple(reading.findings),
@@ -150,7 +159,8 @@ class FusePartition:
         return to_bytes(
             FuseState(
                 self.partition,
-                self.versions,
+                self._now.versions,
+                self._schedule,
                 self.next_offset,
                 self._covered,
                 self._first_marks,
@@ -163,11 +173,14 @@ class FusePartition:
     def restore(self, data: bytes) -> None:
         """Goes on from a state; raises StateError where it is of another partition, map, type or setting."""
         state = from_bytes(FuseState, data)
-        if (state.partition, state.versions) != (self.partition, self.versions):
+        now = self.configurations.ready(state.schedule.versions[0]) or self.configurations.first
+        if (state.partition, state.versions) != (self.partition, now.versions):
             raise StateError(
-                f"snapshot of fusion: wanted partition {self.partition} of {self.versions}, "
+                f"snapshot of fusion: wanted partition {self.partition} of {now.versions}, "
                 f"got {state.partition} of {state.versions}"
             )
+        self.engine.adopt(now.ground, now.types, now.routing)
         self.engine.restore(state.engine)
+        self._now, self._schedule = now, state.schedule
         self.next_offset, self._covered, self._first_marks = state.next_offset, state.covered, state.first_marks
         self._refused, self._door = state.refused, state.door

@@ -7,21 +7,22 @@ repeats a stretch; fusion knows it by its offsets. Marks travel behind the rows 
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from city_brain.city.city_map import CityMap
-from city_brain.city.routing import Routing
-from city_brain.distributed.parcel import Parcel, Refusals
+from city_brain.configuration import CLOCKS_AGREE_MS, LEAD_MS, Configurations
+from city_brain.distributed.parcel import Announced, Parcel, Refusals
 from city_brain.distributed.raw_log import RawRecord
 from city_brain.distributed.reading import Stretch, read_stretch
 from city_brain.errors import StateError
-from city_brain.observations.admission import AdmissionTable, Refused, admit
+from city_brain.observations.admission import Refused
 from city_brain.observations.json_twin import to_lines
 from city_brain.observations.rows import Rows
-from city_brain.observations.vocabulary import Quarantine
-from city_brain.pipeline import partitions_of
+from city_brain.observations.vocabulary import DeadLetter, Quarantine
+from city_brain.pipeline import Door
+from city_brain.ticks.arrival import NEVER
 
 BYTES_MAX = 1 << 20
 """So much that is read and not yet flushed is enough to go on its way, and bounds the parcels."""
@@ -52,10 +53,12 @@ class IngestBatch:
 class Ingest:
     """Admission and routing of raw records (see the module)."""
 
-    def __init__(self, city: CityMap, partitions: int) -> None:
-        self.partitions = partitions
-        self._routing = Routing(city, partitions) if partitions > 1 else None
-        self._admission = AdmissionTable.from_city(city)
+    def __init__(self, configurations: Configurations, control: int | None = None) -> None:
+        """`control`: the number of the raw partition that holds configurations, where there is one."""
+        self.partitions = configurations.first.partitions
+        self._configurations, self._door = configurations, Door(configurations)
+        self._control = control
+        self._heard_ms = NEVER
         self._waiting: dict[int, list[RawRecord]] = {}
         self._next: dict[int, int] = {}
         self._served: dict[tuple[int, int], int] = {}
@@ -75,10 +78,25 @@ class Ingest:
         """The offset that is read next of a raw partition."""
         return self._next[raw_partition]
 
+    def hear(self, record: RawRecord) -> None:
+        """Takes the next record of `control`, which every ingest follows from its beginning, whatever else it reads."""
+        if record.mark:
+            self._heard_ms = max(self._heard_ms, record.stamp_ms)
+            return
+        with suppress(StateError):  # whoever reads it as a raw partition makes it a dead letter
+            change = self._configurations.add(record.value or b"")
+            if change.since_ms:
+                self._door.schedule.announce(change.holds_from_ms(record.stamp_ms), change.configuration.version)
+
+    def may_read(self, stamp_ms: int) -> bool:
+        """Whether all configurations that may concern a raw record of this stamp have been heard of."""
+        return self._control is None or stamp_ms < self._heard_ms + LEAD_MS - CLOCKS_AGREE_MS
+
     def read(self, record: RawRecord) -> None:
         """Takes the next record of a raw partition; raises StateError where one was skipped."""
         wanted = self._next.get(record.partition)
-        if record.offset != wanted:
+        compacted = record.partition == self._control and wanted is not None and record.offset > wanted
+        if record.offset != wanted and not compacted:
             raise StateError(f"raw partition {record.partition}: wanted offset {wanted}, got {record.offset}")
         self._next[record.partition] = record.offset + 1
         if record.mark:
@@ -106,31 +124,44 @@ class Ingest:
             self._batch.positions[raw_partition] = mark.offset + 1
         elif not records:
             return
-        rows, refusals = self._admit(raw_partition, records)
+        if raw_partition == self._control:
+            rows, refusals, changes = Rows.empty(), *self._announced(records)
+        else:
+            (rows, refusals), changes = self._admit(raw_partition, records), ()
         upto = mark.offset if mark is not None else records[-1].offset
-        for partition, mine in enumerate(self._routed(rows)):
+        for partition, part in enumerate(self._door.route(rows)):
+            mine = part if part.n else None
             counted = refusals if partition == raw_partition % self.partitions else ()
-            if mark is None and mine is None and not counted:
+            if mark is None and mine is None and not counted and not changes:
                 continue
             after, self._served[raw_partition, partition] = self._served[raw_partition, partition], upto
             mark_ms = None if mark is None else mark.stamp_ms
-            self._batch.parcels.append((partition, Parcel(raw_partition, after, upto, mark_ms, mine, counted)))
+            self._batch.parcels.append((partition, Parcel(raw_partition, after, upto, mark_ms, mine, counted, changes)))
 
     def _admit(self, raw_partition: int, records: Sequence[RawRecord]) -> tuple[Rows, tuple[Refusals, ...]]:
         if not records:
             return Rows.empty(), ()
         stretch = read_stretch(records)
         offset = np.array([record.offset for record in records], dtype=np.int64)[stretch.at]
-        rows, refused = admit(stretch.observations, raw_partition, offset, self._admission, sub=stretch.sub)
+        rows, refused = self._door.admit(stretch.observations, raw_partition, offset, stretch.sub)
         return rows, self._refusals(records, stretch, refused)
 
-    def _routed(self, rows: Rows) -> list[Rows | None]:
-        """The rows for each partition of fusion; None where there are none."""
-        if self._routing is None:
-            return [rows if rows.n else None]
-        reached = partitions_of(self._routing, rows)
-        which = [np.flatnonzero(reached[:, partition]) for partition in range(self.partitions)]
-        return [rows.take(at) if len(at) else None for at in which]
+    def _announced(self, records: Sequence[RawRecord]) -> tuple[tuple[Refusals, ...], tuple[Announced, ...]]:
+        """What records of `control` announce; those that are no configuration that can be used become dead letters."""
+        refusals, changes = [], []
+        for record in records:
+            value = record.value or b""
+            try:
+                change = self._configurations.add(value)
+            except StateError:
+                change = None
+            if change is not None and change.since_ms:
+                changes.append(Announced(record.offset, change.holds_from_ms(record.stamp_ms), value))
+            if change is None or self._configurations.ready(change.configuration.version) is None:
+                mine = Refusals(record.offset, record.stamp_ms, {}, {DeadLetter.CONFIGURATION.value: 1})
+                self._batch.dead.append(DeadRecord(record, mine.reasons, (value,)))
+                refusals.append(mine)
+        return tuple(refusals), tuple(changes)
 
     def _refusals(self, records: Sequence[RawRecord], stretch: Stretch, refused: Refused) -> tuple[Refusals, ...]:
         """What is refused, by record, with what can be sent again set aside."""

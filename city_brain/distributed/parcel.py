@@ -31,6 +31,14 @@ class Refusals(msgspec.Struct, frozen=True, array_like=True):
         return {f"{counter}.{reason}": rows for counter, reasons in groups for reason, rows in reasons.items()}
 
 
+class Announced(msgspec.Struct, frozen=True, array_like=True):
+    """A record of `control`, at its raw offset, and from when on (epoch ms of log time) it is to hold."""
+
+    offset: int
+    since_ms: int
+    record: bytes
+
+
 class Parcel(msgspec.Struct, frozen=True, array_like=True):
     """See the module. `mark_ms`: the time of a mark at `upto`, behind all rows."""
 
@@ -40,6 +48,7 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     mark_ms: int | None = None
     rows: Rows | None = None
     refusals: tuple[Refusals, ...] = ()
+    changes: tuple[Announced, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The record."""

@@ -1,6 +1,6 @@
 """Raw logs: what sources and gateways sent, record by record, and how their partitions are numbered.
 
-A record is a *mark*, an envelope, or lines of the JSON twin. Its stamp is the log's own (LogAppendTime): the arrival of
+A record is a *mark*, an envelope, or lines of the JSON twin; in `control` it is a configuration. Its stamp is the log's own (LogAppendTime): the arrival of
 every row in it, and the time that a mark says.
 """
 
@@ -10,8 +10,8 @@ from typing import Final
 
 from city_brain.errors import SettingsError
 
-RAW_TOPICS: Final = ("video.detections", "signal.states", "sensor.readings", "reports")
-"""In the order in which their partitions are numbered: a new topic comes at the end."""
+RAW_TOPICS: Final = ("video.detections", "signal.states", "sensor.readings", "reports", "control")
+"""What comes into a city: observations of each kind, and configurations. In the order in which their partitions are numbered: a new topic comes at the end."""
 
 MARK_HEADER: Final = "mark"
 """A record with this header is a mark, whatever its value; programs write it with none."""

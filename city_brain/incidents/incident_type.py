@@ -192,13 +192,10 @@ def load_incident_types(
 
     `only` restricts the outcome to these types, whose links to others then lie idle.
     """
-    files = built_in_files()
-    if folder is not None:
-        if not folder.is_dir():
-            raise RuleError(f"{folder}: wanted a folder of incident type files, got none")
-        files |= {path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))}
+    own = type_files(folder) if folder is not None else {}
     if not only:
-        return collect({file: read_incident_type(data, file, detectors) for file, data in files.items()})
+        return types_of(own, detectors)
+    files = built_in_files() | own
     kinds = {}
     for name in only:
         file = f"{name}.yaml"
@@ -208,6 +205,19 @@ def load_incident_types(
         links = tuple(link for link in kind.explained_by if link.type in only)
         kinds[file] = msgspec.structs.replace(kind, explained_by=links)
     return collect(kinds)
+
+
+def types_of(own: Mapping[str, bytes], detectors: Mapping[str, Registered] = DETECTORS) -> IncidentTypes:
+    """The built-in types with a site's own, by file name, which replace built-in ones of the same name."""
+    files = built_in_files() | dict(own)
+    return collect({file: read_incident_type(data, file, detectors) for file, data in files.items()})
+
+
+def type_files(folder: Path) -> dict[str, bytes]:
+    """The incident type files of a site's folder: file name to content."""
+    if not folder.is_dir():
+        raise RuleError(f"{folder}: wanted a folder of incident type files, got none")
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))}
 
 
 def _check_thresholds(kind: IncidentType, file: str) -> None:

@@ -20,6 +20,8 @@ class PartitionTick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     due_ms: int
     partition: int
     versions: dict[str, str]
+    begins_with: bytes = b""
+    """Where a configuration holds from this tick on: its record of `control`, from partition 0 alone."""
     counters: dict[str, int]
     """Where the rows of this partition have ended so far, by counter and reason."""
     presence: Presence = Presence()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from city_brain.observations.vocabulary import SIDES
-from city_brain.types import Codes, Column, Floats, Indices, Ints
+from city_brain.types import Bools, Codes, Column, Floats, Indices, Ints
 
 LAMPS_PER_SIDE = 3
 LAMP_SLOTS = len(SIDES) * LAMPS_PER_SIDE
@@ -27,6 +27,7 @@ class Rows(msgspec.Struct, frozen=True, eq=False):
     `track`: the camera's track number (hash63 of a text). `value`: confidence | canonical reading | NaN.
     `speed` m/s and `heading` degrees clockwise from north in [0, 360): NaN where the camera does not say it.
     `lamps`: sum of colour * 6 ** (3 * side + movement). `note`: index into `notes` (texts of reports), or -1.
+    `home`: whether the partition that has the row counts it; neighbours get a copy that they do not count.
     """
 
     raw_partition: npt.NDArray[np.int16]
@@ -48,6 +49,7 @@ class Rows(msgspec.Struct, frozen=True, eq=False):
     heading: Floats
     lamps: Ints
     note: Indices
+    home: Bools
     notes: tuple[str, ...] = ()
 
     @property
@@ -109,6 +111,7 @@ SCHEMA: dict[str, np.dtype[np.generic]] = {
     "heading": np.dtype(np.float64),
     "lamps": np.dtype(np.int64),
     "note": np.dtype(np.int32),
+    "home": np.dtype(np.bool_),
 }
 """Element type of every column of `Rows`, in the order of its fields."""
 

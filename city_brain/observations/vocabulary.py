@@ -215,6 +215,7 @@ class DeadLetter(StrEnum):
     ENVELOPE = "envelope"
     EMPTY = "empty"
     MARK = "mark"
+    CONFIGURATION = "configuration"
 
 
 class Quarantine(IntEnum):

@@ -104,8 +104,8 @@ class StreamReader:
         if good.all():
             return rows
         strays = int(np.count_nonzero(~good))
-        self.runner.door.read += strays
-        self.runner.door.quarantine("arrival", strays)
+        self.runner.refused.read += strays
+        self.runner.refused.quarantine("arrival", strays)
         return rows.take(np.flatnonzero(good))
 
     def _near_the_others(self, stamp_ms: Ints) -> Bools:

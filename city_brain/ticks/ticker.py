@@ -5,7 +5,7 @@ Output: every tick in order, empty ones included, each the same whoever reads th
 grouping.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import numpy as np
@@ -37,14 +37,8 @@ class TickerState(msgspec.Struct):
 class Ticker:
     """Cuts admitted rows into ticks of corrected event time (see the module)."""
 
-    def __init__(
-        self, settings: TickSettings, raw_partitions: int, counted: Callable[[Rows], Bools] | None = None
-    ) -> None:
-        """`counted` marks the rows (n,) that this ticker counts: those that other partitions get too are counted at
-        home.
-        """
+    def __init__(self, settings: TickSettings, raw_partitions: int) -> None:
         self.settings = settings
-        self._counted = counted
         self._pending_slots: tuple[Rows | None, Ints, int] = (None, np.zeros(0, dtype=np.int64), 0)
         self.state = TickerState(
             log_time=LogTime.of_partitions(raw_partitions),
@@ -97,13 +91,13 @@ class Ticker:
         clocks = state.clocks
         clocks.drift(settings.tick_ms)
         fresh = self._take_waiting(due_ms)
-        state.counters.read += self._count(fresh)
+        state.counters.read += _count(fresh)
         slot = clocks.slots_of(fresh.source)
         order = by_sequence(slot, fresh.seq, fresh.event_ms)
         first = state.seen.first_seen(fresh, order, slot, clocks.maybe_old(fresh, slot), due_ms)
         plausible = clocks.learn(fresh, order[first[order]], slot)
-        state.counters.duplicate += self._count(fresh, ~first)
-        state.counters.quarantine(CLOCK_REASON, self._count(fresh, first & ~plausible))
+        state.counters.duplicate += _count(fresh, ~first)
+        state.counters.quarantine(CLOCK_REASON, _count(fresh, first & ~plausible))
         slot = np.concatenate((self._slots_of_pending(), slot))
         rows = Rows.concat([part for part in (state.pending, fresh) if part.n])
         open_ = np.concatenate((np.ones(state.pending.n, dtype=np.bool_), plausible)).nonzero()[0]
@@ -121,22 +115,15 @@ class Ticker:
             return slot
         return self.state.clocks.slots_of(self.state.pending.source)
 
-    def _count(self, rows: Rows, mask: Column | None = None) -> int:
-        """How many of the rows that this ticker counts are in the mask."""
-        if self._counted is None:
-            return rows.n if mask is None else int(np.count_nonzero(mask))
-        mine = self._counted(rows)
-        return int(np.count_nonzero(mine if mask is None else mask & mine))
-
     @property
     def held(self) -> int:
         """Rows that were read and are in no counter yet: waiting for their tick's log time, or for their event time."""
-        return self._count(self.state.pending)
+        return _count(self.state.pending)
 
     @property
     def waiting(self) -> int:
         """Rows read that no closed tick has looked at."""
-        return sum(self._count(rows) for rows in self.state.waiting)
+        return sum(_count(rows) for rows in self.state.waiting)
 
     def _take_waiting(self, due_ms: int) -> Rows:
         """The waiting rows that arrived before `due_ms`; the others go on waiting."""
@@ -159,9 +146,14 @@ class Ticker:
         rows = _at(taken, rows)
         late = time_ms < start_ms
         counters = self.state.counters
-        counters.used += self._count(rows)
-        counters.late += self._count(rows, late)
+        counters.used += _count(rows)
+        counters.late += _count(rows, late)
         return Tick(index, start_ms, start_ms + self.settings.tick_ms, self.settings.due_ms(index), rows, time_ms, late)
+
+
+def _count(rows: Rows, mask: Column | None = None) -> int:
+    """How many of the rows that are at home here are in the mask: those that are copies are counted elsewhere."""
+    return int(np.count_nonzero(rows.home if mask is None else mask & rows.home))
 
 
 def _where(mask: Bools, rows: Rows) -> Rows:

@@ -95,12 +95,12 @@ class Oracle:
             self._close(closed)
 
     def _take_rows(self, raw: int, record: Any) -> None:
-        before = Counter(self._runner.door.flat())
+        before = Counter(self._runner.refused.flat())
         observations = self._read_record(record.value or b"")
         stamp_ms = np.full(observations.n, record.timestamp, dtype=np.int64)
         common = dataclasses.replace(observations.common, arrival_ms=stamp_ms)
         self._runner.read(raw, dataclasses.replace(observations, common=common), record.offset)
-        refused = Counter(self._runner.door.flat()) - before
+        refused = Counter(self._runner.refused.flat()) - before
         self.wanted.rows += observations.n
         if refused:
             self._refused.append((max(record.timestamp, self._mark_ms[raw]), refused))

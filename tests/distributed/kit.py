@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from city_brain.city.loading import load_city
+from city_brain.configuration import Configurations, Configured
 from city_brain.distributed import CityDesk, FusePartition, Ingest, IngestBatch, RawRecord
 from city_brain.errors import ObservationError
 from city_brain.fusion.scene import Ground
@@ -23,7 +24,10 @@ from city_brain.ticks.tick import TickSettings
 SETTINGS = SynthSettings(
     seed=2, cameras=6, minutes=1.0, garbage_fraction=0.01, warm_up_s=10, incidents_per_hour_per_100_cameras=3000.0
 )
-RAW_PARTITIONS = 4
+ROW_PARTITIONS = 4
+CONTROL = ROW_PARTITIONS
+"""The raw partition that holds configurations."""
+RAW_PARTITIONS = ROW_PARTITIONS + 1
 MARKS_PER_SECOND = 2
 POISON = (b"\x00\xff", b"", b"\x08\x01\x10\x02", b'{"kind":"mark","arrival_time_ms":1}', b"[]", b'{"kind":"sensor"}\n')
 
@@ -36,7 +40,9 @@ def city() -> tuple[Ground, IncidentTypes]:
 
 @cache
 def raw_logs() -> tuple[tuple[RawRecord, ...], ...]:
-    """The raw partitions: JSON lines in one, envelopes in the others, poison in all, marks twice a second."""
+    """The raw partitions: JSON lines in one, envelopes in the others, poison in all, marks twice a second; `control`,
+    with marks alone, is the last.
+    """
     logs: list[list[RawRecord]] = [[] for _ in range(RAW_PARTITIONS)]
 
     def add(partition: int, stamp_ms: int, value: bytes | None, mark: bool = False) -> None:
@@ -45,11 +51,14 @@ def raw_logs() -> tuple[tuple[RawRecord, ...], ...]:
     for second in SynthCity(SETTINGS).blocks():
         now_ms = SETTINGS.start_ms + 1000 * (second.second + 1)
         lines = second.lines()
-        home = np.array([hash63(line.partition(b'"source_id":"')[2][:12].hex()) for line in lines]) % RAW_PARTITIONS
+        home = np.array([hash63(line.partition(b'"source_id":"')[2][:12].hex()) for line in lines]) % ROW_PARTITIONS
         for partition in range(RAW_PARTITIONS):
             mine = [line for line, at in zip(lines, home.tolist(), strict=True) if at == partition]
             for part in range(MARKS_PER_SECOND):
                 some, stamp_ms = mine[part::MARKS_PER_SECOND], now_ms - 1000 + 400 * (part + 1)
+                if partition == CONTROL:
+                    add(partition, stamp_ms + 50, None, mark=True)
+                    continue
                 if partition == 0:
                     for at in range(0, len(some), 3):
                         add(partition, stamp_ms, b"\n".join(some[at : at + 3]))
@@ -102,21 +111,24 @@ class Street:
         self.fusion = [self.new_fusion(partition) for partition in range(partitions)]
         self.desk = self.new_desk()
 
+    def configurations(self) -> Configurations:
+        """The city's only configuration."""
+        return Configurations(Configured(*city(), TickSettings(), DeskSettings(), self.partitions))
+
     def new_ingest(self) -> Ingest:
         """One that has read nothing."""
-        ingest = Ingest(city()[0].city, self.partitions)
+        ingest = Ingest(self.configurations())
         for raw in range(RAW_PARTITIONS):
             ingest.begin(raw, 0)
         return ingest
 
     def new_fusion(self, partition: int) -> FusePartition:
         """One that has read nothing."""
-        return FusePartition(*city(), TickSettings(), RAW_PARTITIONS, self.partitions, partition)
+        return FusePartition(self.configurations(), RAW_PARTITIONS, partition)
 
     def new_desk(self) -> CityDesk:
         """One that has read nothing."""
-        ground, types = city()
-        return CityDesk("city", ground, types, TickSettings(), DeskSettings(), self.partitions)
+        return CityDesk("city", self.configurations())
 
     def flush(self) -> None:
         """Ingest sends what it has read."""

@@ -157,7 +157,7 @@ def test_a_snapshot_of_another_city_is_refused() -> None:
 
 def test_a_mark_travels_behind_the_rows_before_it() -> None:
     """A flush right before a mark must not let the mark overtake the rows, and every partition gets it."""
-    ingest = Ingest(kit.city()[0].city, 2)
+    ingest = Ingest(kit.Street(2).configurations())
     ingest.begin(1, 0)
     for record in kit.raw_logs()[1][:3]:
         ingest.read(record)

@@ -45,12 +45,19 @@ class Desk:
         state: DeskState | None = None,
     ) -> None:
         """`versions` of map and code go into every record beside those of types and settings; `state`: a snapshot's."""
-        self.city, self.types = city, types
+        self.city = city
         self.state = state or DeskState()
+        self._counts = dict.fromkeys(_COUNTED, 0)
+        self._last_words: list[Incident] = []
+        self._begin(city_map, types, settings or DeskSettings(), versions or {})
+
+    def _begin(
+        self, city_map: CityMap, types: IncidentTypes, settings: DeskSettings, versions: Mapping[str, str]
+    ) -> None:
+        self.types = types
         self._frame = city_map.frame
-        settings = settings or DeskSettings()
         self._versions = {
-            **(versions or {}),
+            **versions,
             "desk": content_id(msgspec.to_builtins(settings)),
             "types": types.fingerprint,
         }
@@ -59,16 +66,35 @@ class Desk:
         self._explainer = Explainer(types, self.state, self._index)
         names = dict(zip(city_map.source_keys.tolist(), city_map.source_ids, strict=True))
         self._publisher = Publisher(types, settings, city_map.frame, Places(city_map), names)
-        self._counts: dict[str, int] = {}
         for case in self.state.cases.values():
             self._enter(case)
+
+    def adopt(
+        self, city_map: CityMap, types: IncidentTypes, settings: DeskSettings, versions: Mapping[str, str], due_ms: int
+    ) -> None:
+        """Goes on with another configuration, before the tick that closes at `due_ms`. Cases go on; those of a type
+        that is no more are closed, and the record of that tick says so.
+        """
+        gone = self.types.by_name.keys() - types.by_name.keys()
+        for case in self._in_order():
+            for name, entry in list(case.absorbed.items()):
+                if entry.finding.type in gone:
+                    del case.absorbed[name]
+                    self._disown(case, name)
+        for case in self._in_order():
+            if case.type in gone and case.is_open:
+                self._close(case, "over" if case.state == "active" else "faded", due_ms, "type_removed")
+        leaving = [case for case in self._in_order() if case.type in gone]
+        self._last_words = self._publish(leaving, due_ms)
+        for case in leaving:
+            self._drop(case)
+        self._begin(city_map, types, settings, versions)
 
     def step(self, tick: int, due_ms: int, findings_by_partition: Sequence[Sequence[Finding]]) -> TickRecord:
         """Takes the findings of tick `tick` of all partitions, which closes at `due_ms`; ticks come without gaps."""
         if self.state.tick is not None and tick != self.state.tick + 1:
             raise StateError(f"desk of {self.city}: wanted tick {self.state.tick + 1}, got {tick}")
         self.state.tick = tick
-        self._counts = dict.fromkeys(_COUNTED, 0)
         gathered = gather(findings_by_partition, self.types)
         for finding in gathered.findings:
             self._take(finding, due_ms)
@@ -77,9 +103,10 @@ class Desk:
                 self._merge_grown(kind, due_ms)
         for case in self._in_order():
             self._judge(case, due_ms)
-        revisions = self._publish(due_ms)
+        revisions = [*self._last_words, *self._publish(self._in_order(), due_ms)]
+        self._last_words = []
         self._forget(due_ms)
-        return TickRecord(
+        record = TickRecord(
             tick=tick,
             due_ms=due_ms,
             city=self.city,
@@ -87,6 +114,8 @@ class Desk:
             counters=self._counters(gathered, revisions),
             lines=tuple(map(incident_line, revisions)),
         )
+        self._counts = dict.fromkeys(_COUNTED, 0)
+        return record
 
     def _in_order(self) -> list[Case]:
         return sorted(self.state.cases.values(), key=lambda case: (self._rank[case.type], case.age))
@@ -312,8 +341,8 @@ class Desk:
 
     # Cases are told, and at last forgotten.
 
-    def _publish(self, due_ms: int) -> list[Incident]:
-        said = (self._publisher.revision(case, due_ms, self.state.numbers) for case in self._in_order())
+    def _publish(self, cases: Sequence[Case], due_ms: int) -> list[Incident]:
+        said = (self._publisher.revision(case, due_ms, self.state.numbers) for case in cases)
         return [revision for revision in said if revision is not None]
 
     def _forget(self, due_ms: int) -> None:

@@ -93,7 +93,7 @@ def admit(
     return rows, Refused(refused, batch.reason[refused])
 
 
-_UNSAID: Final = {"value": np.nan, "speed": np.nan, "heading": np.nan, "note": -1}
+_UNSAID: Final = {"value": np.nan, "speed": np.nan, "heading": np.nan, "note": -1, "home": True}
 """Columns that hold something else than 0 where the row does not say."""
 
 
