@@ -88,7 +88,8 @@ def lent_log_odds(case: Case) -> float:
     most: dict[str, float] = {}
     for absorbed in case.absorbed.values():
         kind = absorbed.finding.type
-        weighed = [item for item in absorbed.finding.evidence if item.weight]
+        evidence = absorbed.finding.evidence
+        weighed = [item for item in evidence if item.weight] or evidence
         sources = tuple(sorted(dict.fromkeys(key for item in weighed for key in item.sources)))
         shares = by_type.setdefault(kind, {})
         shares[sources] = max(shares.get(sources, 0.0), absorbed.weight)
