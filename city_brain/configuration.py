@@ -152,18 +152,25 @@ class Configurations:
         return self._records.get(version, b"")
 
     def ready(self, version: str) -> Configured | None:
-        """The configuration of a version; None where none such is known, or its files cannot be used."""
+        """The configuration of a version, None where it cannot be used; raises StateError for one never heard of."""
         if version == self.first.version:
             return self.first
+        if version not in self._records:
+            raise StateError(f"configuration {version}: wanted one that `control` has told of, got another")
         if version not in self._ready:
             self._ready[version] = self._make(version)
             for old in list(self._ready)[: -self._KEPT]:
                 del self._ready[old]
         return self._ready[version]
 
+    def usable(self, version: str) -> Configured:
+        """The same, of a version that was in use; raises StateError where it cannot be used any more."""
+        found = self.ready(version)
+        if found is None:
+            raise StateError(f"configuration {version}: wanted files that can be used as they could be, got others")
+        return found
+
     def _make(self, version: str) -> Configured | None:
-        if version not in self._records:
-            return None
         written = Change.from_bytes(self._records[version]).configuration
         try:
             configured = Configured.of(written, self.first.ticks, self.first.partitions)

@@ -8,6 +8,7 @@ back between any two rows.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -92,6 +93,9 @@ class Reading:
     """Incident types whose detector raised in this tick and was skipped."""
 
 
+_ALL: Final = np.empty(0, dtype=np.int64)
+
+
 class Door:
     """The first step: rows are believed or refused, and go to the partitions that need them.
 
@@ -131,14 +135,16 @@ class Door:
         return [Rows.concat(mine) for mine in zip(*parts, strict=True)]
 
     def _spans(self, arrival_ms: Ints) -> list[tuple[Configured, Ints]]:
-        """What holds for rows of these arrivals (n,), and for which of them."""
-        low, high = (int(arrival_ms.min()), int(arrival_ms.max())) if len(arrival_ms) else (0, 0)
-        begins = self.schedule.begins(low, high)
-        if not begins:
-            return [(self.configurations.at(self.schedule, low), np.arange(len(arrival_ms)))]
+        """What holds for rows of these arrivals (n,), and for which of them; `_ALL` where one holds for all."""
+        if len(self.schedule.since_ms) == 1 or len(arrival_ms) == 0:
+            return [(self.configurations.at(self.schedule, 0), _ALL)]
+        low, end = int(arrival_ms.min()), int(arrival_ms.max()) + 1
+        times = [low, *self.schedule.begins(low, end - 1), end]
+        if len(times) == 2:
+            return [(self.configurations.at(self.schedule, low), _ALL)]
         return [
-            (self.configurations.at(self.schedule, since_ms), np.flatnonzero((arrival_ms >= since_ms) & (arrival_ms < end_ms)))
-            for since_ms, end_ms in pairwise([low, *begins, high + 1])
+            (self.configurations.at(self.schedule, since), np.flatnonzero((arrival_ms >= since) & (arrival_ms < until)))
+            for since, until in pairwise(times)
         ]
 
 
@@ -205,7 +211,7 @@ class Engine:
         self.ticker.mark(raw_partition, mark_ms)
 
     def readings(self, before_step: Callable[[int], None] = lambda due_ms: None) -> Iterator[Reading]:
-        """What the ticks that are due by now say, in order; `before_step` is told when each was due, and may `adopt`."""
+        """What the ticks that are due by now say, in order; `before_step` hears when each was due, and may `adopt`."""
         for tick in self.ticker.closed():
             self.profile("ticks")
             before_step(tick.due_ms)

@@ -7,6 +7,7 @@ incident-types/*.yaml   types that add to the built-in ones or replace them
 
 import functools
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,10 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from city_brain.city.loading import load_city
-from city_brain.errors import SettingsError
+from city_brain.configuration import Change, Configuration, Configurations, Configured
+from city_brain.errors import MapError, SettingsError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
-from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
+from city_brain.incidents.incident_type import IncidentTypes, load_incident_types, type_files, types_of
 from city_brain.kafka.settings import KafkaSettings, WorkerSettings
 from city_brain.runner import Runner
 from city_brain.servers.settings import Limits, ListenSettings
@@ -45,6 +47,9 @@ class Site:
 
     def __init__(self, ground: Ground, types: IncidentTypes, settings: SiteSettings) -> None:
         self.ground, self.types, self.settings = ground, types, settings
+        self.configurations = Configurations(
+            Configured(ground, types, settings.ticks, self.desk_settings, settings.partitions)
+        )
         self.source_names = dict(zip(ground.city.source_keys.tolist(), ground.city.source_ids, strict=True))
 
     @classmethod
@@ -53,12 +58,22 @@ class Site:
         city_map = folder / "city.geojson"
         if not city_map.is_file():
             raise SettingsError(f"{folder}: wanted a site folder with city.geojson, got none")
-        own_types = folder / "incident-types"
-        settings = read_settings(folder / "site.toml")
-        if not settings.city:
-            settings = msgspec.structs.replace(settings, city=folder.resolve().name)
-        types = load_incident_types(own_types if own_types.is_dir() else None)
+        settings = settings_of(folder)
+        types = types_of(own_types(folder))
         return cls(Ground.of(load_city(city_map)), types, settings)
+
+    @classmethod
+    def of_changes(cls, changes: Sequence[bytes], settings: SiteSettings) -> "Site":
+        """A site as the records of `control` say, the first of which it began with; nothing of its folder is read but
+        settings. Raises MapError, RuleError or StateError where the first one cannot be used.
+        """
+        written = Change.from_bytes(changes[0]).configuration
+        first = Configured.of(written, settings.ticks, settings.partitions)
+        site = cls(first.ground, first.types, settings)
+        site.configurations = Configurations(first)
+        for change in changes:
+            site.configurations.add(change)
+        return site
 
     @classmethod
     def of_map(cls, city_map: Path, types: Path | None, settings: SiteSettings) -> "Site":
@@ -88,6 +103,37 @@ class Site:
             city=self.name,
             desk=self.desk_settings,
         )
+
+
+def written(folder: Path, origin: tuple[float, float] | None = None) -> Configuration:
+    """What a folder says of map, types and desk, once it is sure that it can be used; raises the error of the file at
+    fault. `origin` (longitude, latitude): the frame that a running city keeps.
+    """
+    site = Site.open(folder)
+    city_map = (folder / "city.geojson").read_bytes()
+    frame = load_city(city_map, origin).frame
+    if origin is not None and (frame.lon0, frame.lat0) != origin:
+        raise MapError(
+            f"{folder / 'city.geojson'}: origin: wanted {list(origin)}, which a running city keeps, got {frame}"
+        )
+    return Configuration(
+        city_map=city_map,
+        origin=(frame.lon0, frame.lat0),
+        types=own_types(folder),
+        desk=site.desk_settings,
+    )
+
+
+def own_types(folder: Path) -> dict[str, bytes]:
+    """The incident type files of a site's own: file name to content."""
+    types = folder / "incident-types"
+    return type_files(types) if types.is_dir() else {}
+
+
+def settings_of(folder: Path) -> SiteSettings:
+    """The settings of a folder; a city without a name is called as the folder is."""
+    settings = read_settings(folder / "site.toml")
+    return settings if settings.city else msgspec.structs.replace(settings, city=folder.resolve().name)
 
 
 def read_settings(path: Path) -> SiteSettings:

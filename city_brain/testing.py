@@ -6,7 +6,14 @@ import numpy as np
 
 from city_brain.observations.rows import SCHEMA, Rows
 
-_DEFAULTS: dict[str, Any] = {"sigma": np.nan, "speed": np.nan, "heading": np.nan, "value": 0.9, "note": -1, "home": True}
+_DEFAULTS: dict[str, Any] = {
+    "sigma": np.nan,
+    "speed": np.nan,
+    "heading": np.nan,
+    "value": 0.9,
+    "note": -1,
+    "home": True,
+}
 
 
 def make_rows(**columns: Any) -> Rows:

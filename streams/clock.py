@@ -8,7 +8,7 @@ import time
 
 import typer
 
-from city_brain.distributed import MARK_HEADER
+from city_brain.distributed import MARK_HEADER, MARK_KEY
 from city_brain.kafka.connecting import producer
 from city_brain.kafka.topics import raw_partitions
 from city_brain.site import read_settings
@@ -39,7 +39,7 @@ def clock(
         next_s = time.monotonic()
         while True:
             sent = [
-                client.send(topic, b"", partition=partition, headers=[(MARK_HEADER, b"")])
+                client.send(topic, b"", key=MARK_KEY, partition=partition, headers=[(MARK_HEADER, b"")])
                 for topic, partition in places
             ]
             for mark in sent:

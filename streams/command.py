@@ -10,8 +10,10 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 import typer
 
+from city_brain.configuration import Change
 from city_brain.errors import CityBrainError, SettingsError
-from city_brain.site import Site, SiteSettings
+from city_brain.kafka.control import announce, read_control
+from city_brain.site import Site, SiteSettings, own_types, settings_of, written
 from streams import logs
 from streams.logs import LogForm
 
@@ -41,12 +43,24 @@ def run_program(make: Callable[..., Any]) -> None:
         metrics: MetricsOption = "",
     ) -> None:
         lines = prepare(make.name, slot, log)  # type: ignore[attr-defined]
-        opened = Site.open(site)
-        opened.settings = told_to(opened.settings, metrics, lines)
+        opened = in_force(site, told_to(settings_of(site), metrics, lines))
         make(opened, slot, accept_gap).run()
 
     command.__doc__ = sys.modules["__main__"].__doc__
     told(lambda: typer.run(command))
+
+
+def in_force(folder: Path, settings: SiteSettings) -> Site:
+    """The city as the log of configurations says; one that has none yet begins with what the folder says."""
+    entries = read_control(settings.kafka)
+    if not entries or entries[0].change.since_ms:
+        announce(settings.kafka, Change(since_ms=0, configuration=written(folder), reason="the city's first"))
+        entries = read_control(settings.kafka)
+    last = entries[-1].change.configuration
+    city_map = folder / "city.geojson"
+    if city_map.is_file() and (city_map.read_bytes(), own_types(folder)) != (last.city_map, last.types):
+        logger.warning("%s says another map or other types than the log: city-brain control apply %s", folder, folder)
+    return Site.of_changes([entry.record for entry in entries], settings)
 
 
 def prepare(program: str, slot: str, form: LogForm) -> logs.Lines:

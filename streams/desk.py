@@ -20,10 +20,7 @@ class Desk(StatefulProgram):
 
     def new_work(self, partition: int) -> CityDesk:
         """A desk that has read nothing."""
-        site = self.site
-        return CityDesk(
-            site.name, site.ground, site.types, site.settings.ticks, site.desk_settings, site.settings.partitions
-        )
+        return CityDesk(self.site.name, self.site.configurations)
 
     def outgoing(self, partition: int, said: CityTick) -> Outgoing:
         """One record per tick of the city."""

@@ -15,9 +15,7 @@ class Fuse(StatefulProgram):
 
     def new_work(self, partition: int) -> FusePartition:
         """A partition of fusion that has read nothing."""
-        site = self.site
-        raw = sum(raw_partitions(self.kafka).values())
-        return FusePartition(site.ground, site.types, site.settings.ticks, raw, site.settings.partitions, partition)
+        return FusePartition(self.site.configurations, sum(raw_partitions(self.kafka).values()), partition)
 
     def outgoing(self, partition: int, said: PartitionTick) -> Outgoing:
         """One record per tick, by the number of its partition."""

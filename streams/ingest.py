@@ -13,11 +13,14 @@ from faust.types import TP
 
 from city_brain.distributed import MARK_HEADER, Ingest, RawPartitions, RawRecord
 from city_brain.kafka.dead_letters import REDRIVEN_HEADER, DeadLetter
-from city_brain.kafka.topics import DEAD_LETTERS, OBSERVATIONS, raw_partitions
+from city_brain.kafka.topics import CONTROL, DEAD_LETTERS, OBSERVATIONS, raw_partitions
 from city_brain.site import Site
-from streams.command import run_program
+from streams.command import logger, run_program
 from streams.outbox import Outgoing
 from streams.program import Program
+
+_TOLD_EVERY_S = 5.0
+"""How often it is told that nothing can be read on."""
 
 
 class IngestProgram(Program):
@@ -31,7 +34,10 @@ class IngestProgram(Program):
         self.raw = RawPartitions(list(counts.values()))
         self._inputs = [self.kafka.topic(name) for name in counts]
         self._names = dict(zip(self._inputs, counts, strict=True))
-        self.ingest = Ingest(site.ground.city, site.settings.partitions)
+        self._control = TP(self.kafka.topic(CONTROL), 0)
+        self.ingest = Ingest(site.configurations, self._number(self._control))
+        self._heard = asyncio.Condition()
+        self.beside = (self._follow,)
         self._assigned: frozenset[TP] = frozenset()
         self._redriven: dict[tuple[int, int], str] = {}
         self._flush_at: asyncio.TimerHandle | None = None
@@ -82,6 +88,8 @@ class IngestProgram(Program):
         if REDRIVEN_HEADER in headers:
             self._redriven[number, message.offset] = headers[REDRIVEN_HEADER].decode(errors="replace")
         stamp_ms = round(message.timestamp * 1000.0)
+        if tp != self._control:
+            await self._hear_until(stamp_ms, message)
         if mark:
             self.metrics.log_time(number, stamp_ms)
         self.ingest.read(RawRecord(number, message.offset, stamp_ms, message.value, mark))
@@ -90,6 +98,33 @@ class IngestProgram(Program):
         elif self._flush_at is None:
             loop = asyncio.get_running_loop()
             self._flush_at = loop.call_later(self.workers.flush_after_ms / 1000.0, self._flush_soon)
+
+    async def _hear_until(self, stamp_ms: int, message: Any) -> None:
+        """Waits until all configurations that may concern a record of this stamp have been heard of.
+
+        Only a clock that stands still keeps us waiting, and with it the whole city.
+        """
+        while not self.ingest.may_read(stamp_ms):
+            async with self._heard:
+                try:
+                    await asyncio.wait_for(self._heard.wait(), _TOLD_EVERY_S)
+                except TimeoutError:
+                    self.watchdog.saw(message.topic, message.partition, message.offset - 1)
+                    logger.warning("waits for marks in %s: is a clock running?", self._control.topic)
+
+    async def _follow(self) -> None:
+        """Follows `control` from its beginning, beside the partitions of the group."""
+        async with aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **self.kafka.connection()) as consumer:
+            place = aiokafka.TopicPartition(*self._control)
+            consumer.assign([place])
+            await consumer.seek_to_beginning(place)
+            while True:
+                for record in (await consumer.getmany(timeout_ms=500)).get(place, ()):
+                    mark = MARK_HEADER in dict(record.headers or ())
+                    number = self._number(self._control)
+                    self.ingest.hear(RawRecord(number, record.offset, record.timestamp, record.value, mark))
+                async with self._heard:
+                    self._heard.notify_all()
 
     def _flush_soon(self) -> None:
         self._flush_at = None

@@ -10,7 +10,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -42,6 +42,8 @@ class Program(abc.ABC):
     """A stage on Kafka. Subclasses say what they read, from where, and what becomes of it."""
 
     name: str
+    beside: tuple[Callable[[], Awaitable[None]], ...] = ()
+    """What else runs all the time."""
 
     def __init__(self, site: Site, slot: str) -> None:
         """`slot`: this worker's name in its group. A worker that comes back under its name takes its place at once."""
@@ -123,6 +125,8 @@ class Program(abc.ABC):
         class LastWords(faust.Service):
             async def on_start(self) -> None:
                 self.add_future(program._beat())
+                for beside in program.beside:
+                    self.add_future(program.guard(beside()))
 
             async def on_stop(self) -> None:
                 await program.guard(program.settle())

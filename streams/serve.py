@@ -21,11 +21,12 @@ from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.tick_record import TickRecord
+from city_brain.kafka.control import read_control
 from city_brain.kafka.topics import INCIDENTS
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.live_feed import LiveFeed
-from city_brain.site import Site
-from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, logger, prepare, told, told_to
+from city_brain.site import Site, settings_of
+from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, in_force, logger, prepare, told, told_to
 from streams.desk import HEARTBEAT_HEADER
 from streams.health import Health, serve_health
 from streams.logs import LogForm
@@ -66,27 +67,40 @@ class Server:
     async def _read(self, consumer: Any) -> None:
         for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
             for record in records:
-                self._take(record)
+                await self._take(record)
                 self.metrics.took(record.topic, record.partition)
                 self.health.progressed()
         self.health.beat()
 
-    def _take(self, record: Any) -> None:
-        tick, incidents = _changes(record.value)
+    async def _take(self, record: Any) -> None:
+        tick, incidents, types = _changes(record.value)
         if not self._sequence.accepts(tick, record.value, f"{self.topic} offset {record.offset}"):
             return
         if self.feed is None:
             feed_id = content_id(self.site.name, self.site.types.fingerprint, tick)
             self.feed = LiveFeed(ChangeLog(feed_id=feed_id), self.site.types)
+        if types and types != self.feed.types.fingerprint:
+            await asyncio.to_thread(self._adopt, types)
         self.feed.append(tick, incidents, _heartbeat(record))
 
+    def _adopt(self, fingerprint: str) -> None:
+        """Goes on with the incident types of a record, which the log of configurations must know."""
+        known = self.site.configurations
+        for entry in reversed(read_control(self.site.settings.kafka)):
+            configured = known.ready(known.add(entry.record).configuration.version)
+            if self.feed is not None and configured is not None and configured.types.fingerprint == fingerprint:
+                self.feed.adopt(configured.types)
+                return
+        logger.warning("incident types %s: wanted a configuration that holds them, got none", fingerprint)
 
-def _changes(line: bytes) -> tuple[int, list[Incident]]:
+
+def _changes(line: bytes) -> tuple[int, list[Incident], str]:
+    """Tick, revisions, and where there are any the version of their types."""
     quiet = _QUIET.search(line[-4096:])
     if quiet is not None:
-        return int(quiet[1]), []
+        return int(quiet[1]), [], ""
     record = TickRecord.from_line(line)
-    return record.tick, record.incidents
+    return record.tick, record.incidents, record.versions["types"]
 
 
 def _heartbeat(record: Any) -> Heartbeat:
@@ -106,8 +120,7 @@ def serve(
 ) -> None:
     """Serves the incident feed of a city on Kafka."""
     lines = prepare("serve", slot, log)
-    opened = Site.open(site)
-    opened.settings = told_to(opened.settings, metrics, lines)
+    opened = in_force(site, told_to(settings_of(site), metrics, lines))
     asyncio.run(_until_stopped(Server(opened)))
 
 

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
     "score": ("answers.score", "Score an answer against the truth."),
     "topics": ("kafka.topics", "Plan, make and check the topics of a site on Kafka."),
+    "control": ("kafka.controlling", "Change map, incident types and settings of a running city."),
     "send": ("kafka.sending", "Send observations to a site's raw topics."),
     "redrive": ("kafka.redriving", "Send dead letters back, once what was wrong with them is mended."),
     "doctor": ("kafka.doctor", "Look over brokers, topics, lag, raw partitions, snapshots and dead letters."),

@@ -141,3 +141,14 @@ def instants(zone: str) -> Callable[[float], str]:
             return f"{moment_ms} ms"
 
     return instant
+
+
+def epoch_ms(text: str, option: str) -> int:
+    """Epoch milliseconds of a time that an option gives, RFC 3339 with its offset; raises SettingsError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise SettingsError(f"{option}: wanted a time such as 2026-03-01T08:00:00+08:00, got {text!r}")
+    return round(1000 * moment.timestamp())

@@ -9,11 +9,12 @@ from city_brain.distributed.city_desk import CityDesk
 from city_brain.distributed.fuse_partition import FusePartition
 from city_brain.distributed.ingest import DeadRecord, Ingest, IngestBatch
 from city_brain.distributed.parcel import Parcel
-from city_brain.distributed.raw_log import MARK_HEADER, RAW_TOPICS, RawPartitions, RawRecord
+from city_brain.distributed.raw_log import MARK_HEADER, MARK_KEY, RAW_TOPICS, RawPartitions, RawRecord
 from city_brain.distributed.tick_sequence import TickSequence
 
 __all__ = [
     "MARK_HEADER",
+    "MARK_KEY",
     "RAW_TOPICS",
     "CityDesk",
     "DeadRecord",

@@ -110,10 +110,7 @@ class CityDesk:
         if not tick.begins_with:
             return
         version = self.configurations.add(tick.begins_with).configuration.version
-        now = self.configurations.ready(version)
-        if now is None:
-            raise StateError(f"fusion.ticks, tick {tick.tick}: wanted a configuration that can be used, got another")
-        self._now = now
+        now = self._now = self.configurations.usable(version)
         self._desk.adopt(now.ground.city, now.types, now.desk, now.versions, tick.due_ms)
 
     def _check(self, part: _Waiting) -> None:
@@ -140,14 +137,20 @@ class CityDesk:
         now = self._now
         return to_bytes(
             CityDeskState(
-                self.partitions, now.version, now.versions, self.next_offset, self._next_tick, sequences, self._desk.state
+                self.partitions,
+                now.version,
+                now.versions,
+                self.next_offset,
+                self._next_tick,
+                sequences,
+                self._desk.state,
             )
         )
 
     def restore(self, data: bytes) -> None:
         """Goes on from a state; raises StateError where it is of another number of partitions, map, type or setting."""
         state = from_bytes(CityDeskState, data)
-        now = self.configurations.ready(state.configuration) or self.configurations.first
+        now = self.configurations.usable(state.configuration)
         if (state.partitions, state.versions) != (self.partitions, now.versions):
             raise StateError(
                 f"snapshot of the desk: wanted {self.partitions} partitions of {now.versions}, "

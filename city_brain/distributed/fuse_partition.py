@@ -173,7 +173,7 @@ class FusePartition:
     def restore(self, data: bytes) -> None:
         """Goes on from a state; raises StateError where it is of another partition, map, type or setting."""
         state = from_bytes(FuseState, data)
-        now = self.configurations.ready(state.schedule.versions[0]) or self.configurations.first
+        now = self.configurations.usable(state.schedule.versions[0])
         if (state.partition, state.versions) != (self.partition, now.versions):
             raise StateError(
                 f"snapshot of fusion: wanted partition {self.partition} of {now.versions}, "

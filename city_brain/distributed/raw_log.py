@@ -1,7 +1,7 @@
 """Raw logs: what sources and gateways sent, record by record, and how their partitions are numbered.
 
-A record is a *mark*, an envelope, or lines of the JSON twin; in `control` it is a configuration. Its stamp is the log's own (LogAppendTime): the arrival of
-every row in it, and the time that a mark says.
+A record is a *mark*, an envelope, or lines of the JSON twin; in `control` it is a configuration. Its stamp is the log's
+own (LogAppendTime): the arrival of every row in it, and the time that a mark says.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,15 @@ from typing import Final
 from city_brain.errors import SettingsError
 
 RAW_TOPICS: Final = ("video.detections", "signal.states", "sensor.readings", "reports", "control")
-"""What comes into a city: observations of each kind, and configurations. In the order in which their partitions are numbered: a new topic comes at the end."""
+"""What comes into a city: observations of each kind, and configurations. In the order in which their partitions are
+numbered: a new topic comes at the end.
+"""
 
 MARK_HEADER: Final = "mark"
 """A record with this header is a mark, whatever its value; programs write it with none."""
+
+MARK_KEY: Final = b"mark"
+"""Key of marks, so that of those in `control`, which is compacted, only the last ones stay."""
 
 _MOST_PARTITIONS: Final = 1 << 15
 """As many as a row's column `raw_partition` can tell apart."""

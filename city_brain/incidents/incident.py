@@ -67,7 +67,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     state: State
     """Only active incidents are alarms."""
     reason: str | None
-    """Why it was withdrawn: `faded`, `explained_by:<incident id>` or `merged_into:<incident id>`; else null."""
+    """Why it was withdrawn: `faded`, `explained_by:<incident id>` or `merged_into:<incident id>`; or why it
+    ended though nothing shows that it is over: `type_removed`; else null.
+    """
     confidence: float
     """Probability that it is real: of those announced at p, the share p is."""
     level: Level | None

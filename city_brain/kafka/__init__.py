@@ -6,6 +6,7 @@ connecting.py    clients, and errors that say the place
 admin.py         what the cluster lacks of the table, and how it gets that
 sending.py       observations into the raw topics
 dead_letters.py  what went no further, with where and why
+control/         map, types and settings, by version
 redriving.py     dead letters back to where they came from
 doctor.py        brokers, topics, lag, silence, snapshots, dead letters
 """

@@ -14,7 +14,7 @@ from city_brain.errors import BrokerError, RecordingError
 from city_brain.kafka.connecting import Consumer, Producer, consumer, producer
 from city_brain.kafka.dead_letters import REDRIVEN_HEADER, DeadLetter, Place, Redriven
 from city_brain.kafka.settings import KafkaSettings
-from city_brain.kafka.topics import DEAD_LETTERS, RECORD_BYTES_MAX, raw_partitions
+from city_brain.kafka.topics import CONTROL, DEAD_LETTERS, RECORD_BYTES_MAX, raw_partitions
 
 BATCH_LETTERS: Final = 500
 BATCH_BYTES: Final = 16 << 20
@@ -68,9 +68,10 @@ def redrive(settings: KafkaSettings, choice: Choice, dry_run: bool, told: Callab
             for letter in chosen:
                 _count(done, [letter])
         else:
-            with producer(settings, max_request_size=RECORD_BYTES_MAX) as sender:
+            with producer(settings, max_request_size=RECORD_BYTES_MAX) as sender, consumer(settings) as reader:
+                ends = _Ends(reader)
                 for batch in _batches(chosen):
-                    _send(sender, settings, batch)
+                    _send(sender, settings, batch, ends)
                     _count(done, batch)
                     told(done)
     return done
@@ -117,6 +118,8 @@ def _chosen(
             done.not_chosen += 1
         elif not letter.value:
             done.empty += 1
+        elif letter.topic == settings.topic(CONTROL):
+            done.not_chosen += 1  # a configuration is announced anew, and then with all checks
         elif not 0 <= letter.partition < widths.get(letter.topic, 0):
             done.elsewhere += 1
         else:
@@ -137,12 +140,11 @@ def _batches(letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
         yield batch
 
 
-def _send(sender: Producer, settings: KafkaSettings, batch: list[DeadLetter]) -> None:
+def _send(sender: Producer, settings: KafkaSettings, batch: list[DeadLetter], ends: "_Ends") -> None:
     """Sends letters in their order, then remembers them; returns when all that is stored."""
     sent = [
-        # Live topics stamp anew; in a recording the row arrived when it did.
         sender.send(
-            letter.topic, letter.value, partition=letter.partition, timestamp_ms=letter.stamp_ms,
+            letter.topic, letter.value, partition=letter.partition, timestamp_ms=ends.stamp_ms(letter),
             headers=[(REDRIVEN_HEADER, letter.name.encode())],
         )
         for letter in batch
@@ -155,6 +157,36 @@ def _send(sender: Producer, settings: KafkaSettings, batch: list[DeadLetter]) ->
         timestamp_ms=max(letter.stamp_ms for letter in batch),
     )  # fmt: skip
     note.get(2 * settings.request_wait_s + 1)
+
+
+class _Ends:
+    """When a letter arrives again: live topics stamp it anew, and the topics of a recording as of their last record."""
+
+    def __init__(self, client: Consumer) -> None:
+        self._client = client
+        self._last_ms: dict[tuple[str, int], int] = {}
+
+    def stamp_ms(self, letter: DeadLetter) -> int:
+        """Not before anything that the raw partition holds already."""
+        place = letter.topic, letter.partition
+        if place not in self._last_ms:
+            self._last_ms[place] = self._read(*place)
+        return max(letter.stamp_ms, self._last_ms[place])
+
+    def _read(self, topic: str, partition: int) -> int:
+        from kafka import TopicPartition
+
+        place = TopicPartition(topic, partition)
+        self._client.assign([place])
+        end = self._client.end_offsets([place])[place]
+        begin = self._client.beginning_offsets([place])[place]
+        last_ms = 0
+        if end > begin:
+            self._client.seek(place, end - 1)
+            while self._client.position(place) < end:
+                for record in self._client.poll(timeout_ms=1000).get(place, ()):
+                    last_ms = record.timestamp
+        return last_ms
 
 
 def _count(done: Redrive, batch: list[DeadLetter]) -> None:

@@ -67,7 +67,8 @@ class Topic:
 def raw_partitions(settings: KafkaSettings) -> dict[str, int]:
     """How many partitions each raw topic has, in the order of `RAW_TOPICS`."""
     counts = settings.raw_partitions
-    return dict(zip(RAW_TOPICS, (counts.detections, counts.signals, counts.sensors, counts.reports), strict=True))
+    widths = (counts.detections, counts.signals, counts.sensors, counts.reports, 1)
+    return dict(zip(RAW_TOPICS, widths, strict=True))
 
 
 def raw_topic(kind: Kind) -> str:
@@ -89,7 +90,7 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
             name=name, purpose=f"raw: {what}, and marks", key="source, of single rows; envelopes have none",
             partitions=count, timestamp=stamp, retention_ms=kept_ms, max_message_bytes=RECORD_BYTES_MAX,
         )
-        for (name, count), what in zip(raw_partitions(settings).items(), said, strict=True)
+        for (name, count), what in zip(raw_partitions(settings).items(), said, strict=False)
     ]  # fmt: skip
     return (
         *raw,
@@ -116,8 +117,9 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
             cleanup="compact", segment_bytes=_STATE_SEGMENT_BYTES,
         ),
         Topic(
-            name=CONTROL, purpose="map, types and settings, by version", key="what it is",
-            partitions=1, timestamp="LogAppendTime", retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+            name=CONTROL, purpose="raw: map, types and settings by version, and marks", key="version, or mark",
+            partitions=1, timestamp=stamp, retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+            cleanup="compact", segment_bytes=_STATE_SEGMENT_BYTES,
         ),
         Topic(
             name=DEAD_LETTERS, purpose="what could not be read, with where and why", key="raw partition",

@@ -37,12 +37,17 @@ class LiveFeed:
 
     def __init__(self, log: ChangeLog, types: IncidentTypes, area_codes: Sequence[str] = ()) -> None:
         self.log = log
-        self.types = types
-        self.names = Names(types=tuple(types.by_name), area_codes=tuple(area_codes))
+        self._area_codes = tuple(area_codes)
+        self.adopt(types)
         self.stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._appended = asyncio.Event()
         self._readers: set[Reader] = set()
+
+    def adopt(self, types: IncidentTypes) -> None:
+        """Goes on with other incident types: for explanations, and for the names that new watches may ask for."""
+        self.types = types
+        self.names = Names(types=tuple(types.by_name), area_codes=self._area_codes)
 
     def open(self) -> None:
         """Takes the running event loop as its own, and readers from now on."""

@@ -1,7 +1,8 @@
 """What tests of the distributed street share: a small city's raw logs, and an oracle that shares no code with it."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 
 import msgspec
@@ -10,7 +11,7 @@ import numpy as np
 from city_brain.city.loading import load_city
 from city_brain.configuration import Configurations, Configured
 from city_brain.distributed import CityDesk, FusePartition, Ingest, IngestBatch, RawRecord
-from city_brain.errors import ObservationError
+from city_brain.errors import ObservationError, StateError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
@@ -70,14 +71,33 @@ def raw_logs() -> tuple[tuple[RawRecord, ...], ...]:
     return tuple(tuple(log) for log in logs)
 
 
-def oracle(partitions: int, desk: DeskSettings | None = None) -> list[bytes]:
+def with_changes(changes: Sequence[tuple[int, bytes]]) -> tuple[tuple[RawRecord, ...], ...]:
+    """The raw logs with records in `control`, each behind the mark at so many seconds."""
+    *logs, control = raw_logs()
+    waiting = [(SETTINGS.start_ms + 1000 * second, value) for second, value in changes]
+    found: list[RawRecord] = []
+    for mark in control:
+        found.append(dataclasses.replace(mark, offset=len(found)))
+        while waiting and mark.stamp_ms >= waiting[0][0]:
+            found.append(RawRecord(CONTROL, len(found), mark.stamp_ms, waiting.pop(0)[1]))
+    return *logs, tuple(found)
+
+
+def oracle(
+    partitions: int, desk: DeskSettings | None = None, logs: Sequence[Sequence[RawRecord]] | None = None
+) -> list[bytes]:
     """The city's lines by the street in one process, reading the raw logs its own way."""
     ground, types = city()
+    logs = logs or raw_logs()
     runner = Runner(ground, types, partitions=partitions, raw_partitions=RAW_PARTITIONS, desk=desk)
-    first_marks = [next(record.stamp_ms for record in log if record.mark) for log in raw_logs()]
+    first_marks = [next(record.stamp_ms for record in log if record.mark) for log in logs]
     runner.begin_at(runner.settings.index_at(min(first_marks)))
     lines = []
-    for log in raw_logs():
+    for record in logs[CONTROL]:
+        if not record.mark:
+            with suppress(StateError):
+                runner.announce(record.value or b"", record.stamp_ms)
+    for log in logs:
         for record in log:
             _give(runner, record)
         lines.extend(closed.record.to_line() for closed in runner.closed())
@@ -87,6 +107,8 @@ def oracle(partitions: int, desk: DeskSettings | None = None) -> list[bytes]:
 def _give(runner: Runner, record: RawRecord) -> None:
     if record.mark:
         runner.mark(record.partition, record.stamp_ms)
+        return
+    if record.partition == CONTROL:
         return
     try:
         observations = from_envelope(record.value or b"")
@@ -100,8 +122,9 @@ def _give(runner: Runner, record: RawRecord) -> None:
 class Street:
     """Ingest, fusion and desk over logs in memory, with a crash wherever one is asked for."""
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, logs: Sequence[Sequence[RawRecord]] | None = None) -> None:
         self.partitions = partitions
+        self.logs = logs or raw_logs()
         self.observations: list[list[bytes]] = [[] for _ in range(partitions)]
         self.ticks: list[bytes] = []
         self.said: list[bytes] = []
@@ -112,12 +135,18 @@ class Street:
         self.desk = self.new_desk()
 
     def configurations(self) -> Configurations:
-        """The city's only configuration."""
-        return Configurations(Configured(*city(), TickSettings(), DeskSettings(), self.partitions))
+        """All that the city was ever told, as a program reads it when it starts."""
+        configurations = Configurations(Configured(*city(), TickSettings(), DeskSettings(), self.partitions))
+        for record in self.logs[CONTROL]:
+            with suppress(StateError):
+                configurations.add(record.value or b"")
+        return configurations
 
     def new_ingest(self) -> Ingest:
         """One that has read nothing."""
-        ingest = Ingest(self.configurations())
+        ingest = Ingest(self.configurations(), CONTROL)
+        for record in self.logs[CONTROL]:
+            ingest.hear(record)
         for raw in range(RAW_PARTITIONS):
             ingest.begin(raw, 0)
         return ingest
@@ -165,11 +194,11 @@ class Street:
         return [by_tick[tick] for tick in sorted(by_tick)]
 
 
-def interleaved(chance: np.random.Generator) -> Iterator[RawRecord]:
+def interleaved(chance: np.random.Generator, logs: Sequence[Sequence[RawRecord]]) -> Iterator[RawRecord]:
     """The records of all raw partitions, each partition's in order, partitions in a random one."""
-    turns = np.concatenate([np.full(len(log), partition) for partition, log in enumerate(raw_logs())])
+    turns = np.concatenate([np.full(len(log), partition) for partition, log in enumerate(logs)])
     # Turns are shuffled within a window, so that no partition runs minutes ahead of the others.
-    when = np.concatenate([np.linspace(0.0, 1.0, len(log)) for log in raw_logs()]) + chance.normal(0, 0.02, len(turns))
-    left = [iter(log) for log in raw_logs()]
+    when = np.concatenate([np.linspace(0.0, 1.0, len(log)) for log in logs]) + chance.normal(0, 0.02, len(turns))
+    left = [iter(log) for log in logs]
     for partition in turns[np.argsort(when, kind="stable")].tolist():
         yield next(left[partition])

@@ -1,6 +1,7 @@
 """The street cut into programs says what it says in one process, byte for byte, whatever crashes and repeats."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from city_brain.distributed import Ingest, Parcel
+from city_brain.distributed import Ingest, Parcel, RawRecord
 from city_brain.errors import StateError
 from city_brain.incidents.tick_record import PartitionTick
 from tests.distributed import kit
@@ -19,14 +20,16 @@ def wanted(partitions: int) -> list[bytes]:
     return kit.oracle(partitions)
 
 
-def run(partitions: int, seed: int, crashes: bool = False) -> kit.Street:
+def run(
+    partitions: int, seed: int, crashes: bool = False, logs: Sequence[Sequence[RawRecord]] | None = None
+) -> kit.Street:
     """All raw records through the street in a random interleaving, flushed and read at random moments."""
     chance = np.random.Generator(np.random.PCG64(seed))
-    street = kit.Street(partitions)
+    street = kit.Street(partitions, logs)
     sent = dict.fromkeys(range(kit.RAW_PARTITIONS), 0)
     snapshots = [fusion.to_bytes() for fusion in street.fusion]
     desk_snapshot = street.desk.to_bytes()
-    for number, record in enumerate(kit.interleaved(chance)):
+    for number, record in enumerate(kit.interleaved(chance, street.logs)):
         street.ingest.read(record)
         if chance.random() < 0.2:
             street.flush()
@@ -59,7 +62,7 @@ def _crash_ingest(street: kit.Street, sent: dict[int, int], raw: int, chance: np
     committed = sorted(position for position in street.committed[raw] if position >= sent[raw])
     sent[raw] = committed[int(chance.integers(len(committed)))]
     street.ingest.begin(raw, sent[raw])
-    for record in kit.raw_logs()[raw][sent[raw] : upto]:
+    for record in street.logs[raw][sent[raw] : upto]:
         street.ingest.read(record)
 
 

@@ -28,6 +28,15 @@ def test_one_car_seen_by_two_cameras_is_one_object() -> None:
     assert objects["speed"][0] == pytest.approx(8.0, abs=0.2)
 
 
+@pytest.mark.parametrize("seen_by", [("stray",), ("east", "stray")])
+def test_a_camera_that_the_map_lacks_tracks_too(seen_by: tuple[str, ...]) -> None:
+    """Its distance is not known, so its positions weigh little: a place is a number all the same."""
+    driving = straight(ALONG_EAST_ARM, (-8.0, 0.0))
+    stray, mapped = (last_objects(10, [Actor(driving, seen_by=cameras)]) for cameras in (seen_by, ("east",)))
+    assert stray.n == 1
+    assert (stray["x"][0], stray["y"][0]) == pytest.approx((mapped["x"][0], mapped["y"][0]), abs=0.5)
+
+
 def test_two_cars_side_by_side_are_two_objects_though_each_camera_sees_both() -> None:
     near, far = straight(ALONG_EAST_ARM, (-8.0, 0.0)), straight((149.0, 1.6), (-8.0, 0.0))
     objects = last_objects(10, [Actor(near, track=1), Actor(far, track=2)])

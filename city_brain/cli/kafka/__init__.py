@@ -1,1 +1,1 @@
-"""Commands around Kafka: `topics`, `send`, `redrive`, `doctor`."""
+"""Commands around Kafka: `topics`, `control`, `send`, `redrive`, `doctor`."""

@@ -1,12 +1,11 @@
 """`city-brain redrive SITE`: dead letters back into the raw topics, once what was wrong with them is mended."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from city_brain.cli.common import JsonOption, Progress, plural
+from city_brain.cli.common import JsonOption, Progress, epoch_ms, plural
 from city_brain.cli.kafka.common import SiteArgument, site_settings
 from city_brain.errors import SettingsError
 
@@ -39,7 +38,7 @@ def redrive(
     from city_brain.kafka.redriving import Choice
     from city_brain.kafka.redriving import redrive as send_back
 
-    choice = Choice(_known(reason), _epoch_ms(since), again)
+    choice = Choice(_known(reason), epoch_ms(since, "--since") if since else 0, again)
     progress = Progress("redrive")
     done = send_back(
         site_settings(site).kafka, choice, dry_run, lambda so_far: progress.show(f"{so_far.sent} letters sent")
@@ -67,15 +66,3 @@ def _known(reason: str) -> str:
     if reason and reason not in known | {word.partition(".")[2] for word in known}:
         raise SettingsError(f"--reason: wanted one of {', '.join(sorted(known))}, got {reason!r}")
     return reason
-
-
-def _epoch_ms(since: str) -> int:
-    if not since:
-        return 0
-    try:
-        moment = datetime.fromisoformat(since)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise SettingsError(f"--since: wanted a time such as 2026-03-01T08:00:00+08:00, got {since!r}")
-    return round(1000 * moment.timestamp())

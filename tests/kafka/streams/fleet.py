@@ -10,7 +10,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from city_brain.distributed import MARK_HEADER, RAW_TOPICS, RawRecord
+from city_brain.distributed import MARK_HEADER, MARK_KEY, RAW_TOPICS, RawRecord
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import DEAD_LETTERS, DESK_STATE, FUSION_STATE, FUSION_TICKS, INCIDENTS, OBSERVATIONS
 from tests.house import ROOT
@@ -75,9 +75,10 @@ def write_raw(settings: KafkaSettings, logs: Sequence[Sequence[RawRecord]], paus
         for partition, log in enumerate(logs):
             for record in log[at[partition] : at[partition] + 8]:
                 headers: list[tuple[str, bytes]] = [(MARK_HEADER, b"")] if record.mark else []
+                key = MARK_KEY if record.mark else None
                 producer.send(
-                    settings.topic(RAW_TOPICS[record.partition]), record.value or b"", partition=0, headers=headers,
-                    timestamp_ms=record.stamp_ms,
+                    settings.topic(RAW_TOPICS[record.partition]), record.value or b"", key=key, partition=0,
+                    headers=headers, timestamp_ms=record.stamp_ms,
                 )  # fmt: skip
             at[partition] += 8
         producer.flush()

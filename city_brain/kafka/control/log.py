@@ -1,0 +1,73 @@
+"""The log of configurations: what was ever announced to a city, and how another one is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from city_brain.configuration import Change
+from city_brain.distributed import MARK_HEADER
+from city_brain.errors import BrokerError, StateError
+from city_brain.kafka.connecting import consumer, producer
+from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.topics import CONTROL, RECORD_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record of `control` that is a configuration; `stamp_ms` is the log's own, epoch ms."""
+
+    offset: int
+    stamp_ms: int
+    record: bytes
+    change: Change
+
+    @property
+    def version(self) -> str:
+        """That of the configuration."""
+        return self.change.configuration.version
+
+    @property
+    def since_ms(self) -> int:
+        """From when on (epoch ms of log time) it is to hold; 0: from the beginning."""
+        return self.change.holds_from_ms(self.stamp_ms)
+
+
+def read_control(settings: KafkaSettings) -> list[Entry]:
+    """All configurations that were announced, in their order; the first one is what the city began with.
+
+    Raises BrokerError where the topic is not there. What cannot be read is left out: ingest makes it a dead letter.
+    """
+    with consumer(settings) as client:
+        entries = list(_entries(client, settings))
+    begun = next((entry for entry in entries if not entry.change.since_ms), None)
+    return [entry for entry in entries if entry.change.since_ms or entry is begun]
+
+
+def _entries(client: Any, settings: KafkaSettings) -> Iterator[Entry]:
+    from kafka import TopicPartition
+
+    place = TopicPartition(settings.topic(CONTROL), 0)
+    if not client.partitions_for_topic(place.topic):
+        raise BrokerError(f"topic {place.topic}: wanted the site's topics, got none; city-brain topics apply")
+    client.assign([place])
+    client.seek_to_beginning(place)
+    end = client.end_offsets([place])[place]
+    while client.position(place) < end:
+        for record in client.poll(timeout_ms=1000).get(place, ()):
+            if MARK_HEADER in dict(record.headers or ()):
+                continue
+            try:
+                yield Entry(
+                    record.offset, record.timestamp, record.value or b"", Change.from_bytes(record.value or b"")
+                )
+            except StateError:
+                continue
+
+
+def announce(settings: KafkaSettings, change: Change) -> None:
+    """Writes a configuration into the log; returns when it is stored."""
+    # A key of its own, so that the topic keeps all of them when it is compacted.
+    key = f"{change.configuration.version}-{change.since_ms}".encode()
+    with producer(settings, max_request_size=RECORD_BYTES_MAX) as client:
+        sent = client.send(settings.topic(CONTROL), change.to_bytes(), key=key, partition=0)
+        sent.get(timeout=2 * settings.request_wait_s)
