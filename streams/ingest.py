@@ -119,12 +119,14 @@ class IngestProgram(Program):
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             while True:
-                for record in (await consumer.getmany(timeout_ms=500)).get(place, ()):
+                records = (await consumer.getmany(timeout_ms=500)).get(place, ())
+                for record in records:
                     mark = MARK_HEADER in dict(record.headers or ())
                     number = self._number(self._control)
                     self.ingest.hear(RawRecord(number, record.offset, record.timestamp, record.value, mark))
-                async with self._heard:
-                    self._heard.notify_all()
+                if records:
+                    async with self._heard:
+                        self._heard.notify_all()
 
     def _flush_soon(self) -> None:
         self._flush_at = None

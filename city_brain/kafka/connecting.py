@@ -39,6 +39,21 @@ def consumer(settings: KafkaSettings, **more: Any) -> Iterator[Consumer]:
         yield client
 
 
+def last_stamp_ms(client: Consumer, topic: str, partition: int) -> int:
+    """The stamp (epoch ms) of the last record of a partition; 0 where it holds none."""
+    from kafka import TopicPartition
+
+    place = TopicPartition(topic, partition)
+    client.assign([place])
+    end, stamp_ms = client.end_offsets([place])[place], 0
+    if end > client.beginning_offsets([place])[place]:
+        client.seek(place, end - 1)
+        while client.position(place) < end:
+            for record in client.poll(timeout_ms=1000).get(place, ()):
+                stamp_ms = record.timestamp
+    return stamp_ms
+
+
 @contextmanager
 def _client(settings: KafkaSettings, name: str, **keywords: Any) -> Iterator[Any]:
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from city_brain.errors import BrokerError, RecordingError
-from city_brain.kafka.connecting import Consumer, Producer, consumer, producer
+from city_brain.kafka.connecting import Consumer, Producer, consumer, last_stamp_ms, producer
 from city_brain.kafka.dead_letters import REDRIVEN_HEADER, DeadLetter, Place, Redriven
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import CONTROL, DEAD_LETTERS, RECORD_BYTES_MAX, raw_partitions
@@ -170,23 +170,8 @@ class _Ends:
         """Not before anything that the raw partition holds already."""
         place = letter.topic, letter.partition
         if place not in self._last_ms:
-            self._last_ms[place] = self._read(*place)
+            self._last_ms[place] = last_stamp_ms(self._client, *place)
         return max(letter.stamp_ms, self._last_ms[place])
-
-    def _read(self, topic: str, partition: int) -> int:
-        from kafka import TopicPartition
-
-        place = TopicPartition(topic, partition)
-        self._client.assign([place])
-        end = self._client.end_offsets([place])[place]
-        begin = self._client.beginning_offsets([place])[place]
-        last_ms = 0
-        if end > begin:
-            self._client.seek(place, end - 1)
-            while self._client.position(place) < end:
-                for record in self._client.poll(timeout_ms=1000).get(place, ()):
-                    last_ms = record.timestamp
-        return last_ms
 
 
 def _count(done: Redrive, batch: list[DeadLetter]) -> None:

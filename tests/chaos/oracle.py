@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 
 from city_brain.distributed import MARK_HEADER
-from city_brain.errors import ObservationError
+from city_brain.errors import ObservationError, StateError
 from city_brain.feeds.heartbeat import heartbeat_of
 from city_brain.fusion.sensors.silence import Presence
 from city_brain.incidents.hypothesis import Finding
 from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.topics import CONTROL
 from city_brain.observations.columns import Observations
 from city_brain.observations.envelope import from_envelope
 from city_brain.observations.json_twin import from_lines
@@ -87,12 +88,22 @@ class Oracle:
 
     def _take(self, raw: int, record: Any) -> None:
         if not _is_mark(record):
-            self._take_rows(raw, record)
+            take = self._take_configuration if self.places[raw][0] == CONTROL else self._take_rows
+            take(raw, record)
             return
         self._mark_ms[raw] = max(self._mark_ms[raw], record.timestamp)
         self._runner.mark(raw, record.timestamp)
         for closed in self._runner.closed():
             self._close(closed)
+
+    def _take_configuration(self, raw: int, record: Any) -> None:
+        """One that cannot be read is refused, and counted when it has arrived, as rows are."""
+        try:
+            self._runner.announce(record.value or b"", record.timestamp)
+        except StateError:
+            refused = Counter({"read": 1, f"dead_lettered.{DeadLetter.CONFIGURATION.value}": 1})
+            self._refused.append((max(record.timestamp, self._mark_ms[raw]), refused))
+            self.wanted.refused[(*self.places[raw], record.offset)] = refused - Counter(read=1)
 
     def _take_rows(self, raw: int, record: Any) -> None:
         before = Counter(self._runner.refused.flat())
@@ -129,7 +140,7 @@ class Oracle:
         engines = self._runner.engines
         presences = [engine.books.sensors.silent.presence() for engine in engines]
         self.wanted.lines[tick] = closed.record.to_line()
-        heartbeat = heartbeat_of(self.site.ground.city, presences, due_ms)
+        heartbeat = heartbeat_of(self._runner.ground.city, presences, due_ms)
         self.wanted.heartbeats[tick] = msgspec.json.encode(heartbeat)
         for partition, (reading, presence) in enumerate(zip(closed.readings, presences, strict=True)):
             self.wanted.parts[partition, tick] = Part(due_ms, tuple(reading.findings), presence)

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import numpy as np
 from kafka import KafkaProducer
 
-from city_brain.distributed import MARK_HEADER, RAW_TOPICS
+from city_brain.city.loading import load_city
+from city_brain.configuration import Change, Configuration
+from city_brain.distributed import MARK_HEADER, MARK_KEY, RAW_TOPICS
+from city_brain.incidents.incident_type import built_in_files
 from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.topics import CONTROL
 from city_brain.observations.envelope import to_envelope
 from city_brain.observations.json_twin import from_lines
 from city_brain.observations.vocabulary import Kind
@@ -26,6 +31,8 @@ POISON_SHARE = 0.01
 """Of raw records, beside as large a share of garbage among the lines."""
 LINES_PER_RECORD = 8
 MOST_MINUTES = 60.0
+CHANGE_EVERY_S = 20
+"""Seconds of the city between two changes of its configuration."""
 
 _KIND = re.compile(rb'"kind":"(\w+)","source_id":"([^"]+)"')
 _KINDS = {kind.name.lower().encode(): int(kind) for kind in Kind}
@@ -70,7 +77,7 @@ class Scenario:
     @property
     def places(self) -> list[tuple[str, int]]:
         """Topic and partition of every raw log."""
-        counts = (self.detections, 1, 1, 1)
+        counts = (self.detections, 1, 1, 1, 1)
         return [(topic, at) for topic, count in zip(RAW_TOPICS, counts, strict=True) for at in range(count)]
 
     def slices(self) -> Iterator[tuple[int, list[Sent], list[Sent]]]:
@@ -84,8 +91,31 @@ class Scenario:
                 records = [sent for place, mine in lines.items() for sent in self._records(place, mine, stamp_ms)]
                 bad = int(chance.binomial(len(records), POISON_SHARE))
                 poison = [self._poison(stamp_ms, chance) for _ in range(bad)]
+                poison += [Sent(CONTROL, 0, stamp_ms, change) for change in self._changes(block.second, number)]
                 marks = [Sent(*place, stamp_ms + width_ms, b"", mark=True) for place in self.places]
                 yield stamp_ms, records + poison, marks
+
+    def _changes(self, second: int, number: int) -> list[bytes]:
+        """Records of `control` that go out in a slice: types change every half minute, and the map in between."""
+        if number or second % CHANGE_EVERY_S != CHANGE_EVERY_S - 1:
+            return []
+        return [self.configurations[second // CHANGE_EVERY_S % len(self.configurations)]]
+
+    @cached_property
+    def configurations(self) -> list[bytes]:
+        """One with a type that announces sooner, one without a camera, and the first again."""
+        drawn = self.city.geojson()
+        whole = msgspec.json.encode(drawn)
+        frame = load_city(whole).frame
+        features = drawn["features"]
+        lost = next(feature for feature in features if feature["properties"]["kind"] == "camera")
+        less = msgspec.json.encode(drawn | {"features": [feature for feature in features if feature is not lost]})
+        eager = re.sub(rb"(?m)^open_log_odds: .*$", b"open_log_odds: 1.2", built_in_files()["stopped_vehicle.yaml"])
+        written = [
+            Configuration(city_map=city_map, origin=(frame.lon0, frame.lat0), types=types)
+            for city_map, types in ((whole, {"stopped_vehicle.yaml": eager}), (less, {}), (whole, {}))
+        ]
+        return [Change(since_ms=1, configuration=configuration).to_bytes() for configuration in written]
 
     def _sliced(self, block: Block) -> Iterator[dict[tuple[str, int], list[bytes]]]:
         lines = block.lines()
@@ -176,7 +206,8 @@ class Player(threading.Thread):
 
     def _send(self, producer: Any, sent: Sent) -> Any:
         headers: list[tuple[str, bytes]] = [(MARK_HEADER, b"")] if sent.mark else []
-        key = b"tombstone" if sent.value is None else None
+        # In `control`, which is compacted, a record without a key is refused, and one without a value deletes others.
+        key = MARK_KEY if sent.mark else b"%d" % sent.stamp_ms if sent.topic == CONTROL else None
         return producer.send(
             self._settings.topic(sent.topic), sent.value, key=key, partition=sent.partition, headers=headers,
             timestamp_ms=sent.stamp_ms,

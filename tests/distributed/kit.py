@@ -8,8 +8,8 @@ from functools import cache
 import msgspec
 import numpy as np
 
-from city_brain.city.loading import load_city
-from city_brain.configuration import Configurations, Configured
+from city_brain.city.loading import city_to_geojson, load_city
+from city_brain.configuration import Change, Configuration, Configurations, Configured
 from city_brain.distributed import CityDesk, FusePartition, Ingest, IngestBatch, RawRecord
 from city_brain.errors import ObservationError, StateError
 from city_brain.fusion.scene import Ground
@@ -40,11 +40,21 @@ def city() -> tuple[Ground, IncidentTypes]:
 
 
 @cache
+def first_configuration() -> bytes:
+    """The record of `control` that the city begins with."""
+    city_map = city()[0].city
+    origin = (city_map.frame.lon0, city_map.frame.lat0)
+    written = Configuration(city_map=city_to_geojson(city_map), origin=origin)
+    return Change(since_ms=0, configuration=written).to_bytes()
+
+
+@cache
 def raw_logs() -> tuple[tuple[RawRecord, ...], ...]:
     """The raw partitions: JSON lines in one, envelopes in the others, poison in all, marks twice a second; `control`,
-    with marks alone, is the last.
+    with the first configuration and marks, is the last.
     """
     logs: list[list[RawRecord]] = [[] for _ in range(RAW_PARTITIONS)]
+    logs[CONTROL].append(RawRecord(CONTROL, 0, SETTINGS.start_ms, first_configuration()))
 
     def add(partition: int, stamp_ms: int, value: bytes | None, mark: bool = False) -> None:
         logs[partition].append(RawRecord(partition, len(logs[partition]), stamp_ms, value, mark))

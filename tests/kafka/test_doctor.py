@@ -42,7 +42,7 @@ def _marking(site: Path, producer: Any) -> Iterator[None]:
     def mark() -> None:
         while not enough.wait(0.2):
             for name, number in places:
-                producer.send(settings.topic(name), b"", headers=[("mark", b"")], partition=number)
+                producer.send(settings.topic(name), b"", key=b"mark", headers=[("mark", b"")], partition=number)
 
     clock = Thread(target=mark)
     clock.start()
@@ -67,7 +67,7 @@ def test_a_running_city_is_well_and_a_silent_one_is_not(tmp_path: Path, kafka: s
     site = a_site(tmp_path, kafka, prefix)
     assert applied(site)
     raw = [f"{prefix}video.detections/{number}" for number in range(4)] + [
-        f"{prefix}{name}/0" for name in ("signal.states", "sensor.readings", "reports")
+        f"{prefix}{name}/0" for name in ("signal.states", "sensor.readings", "reports", "control")
     ]
     empty = doctor(site, 1)
     assert {empty[place] for place in raw} == {("bad", "raw partition silent: no record yet, so log time stands")}

@@ -7,7 +7,7 @@ from typing import Any
 from city_brain.configuration import Change
 from city_brain.distributed import MARK_HEADER
 from city_brain.errors import BrokerError, StateError
-from city_brain.kafka.connecting import consumer, producer
+from city_brain.kafka.connecting import consumer, last_stamp_ms, producer
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import CONTROL, RECORD_BYTES_MAX
 
@@ -65,9 +65,13 @@ def _entries(client: Any, settings: KafkaSettings) -> Iterator[Entry]:
 
 
 def announce(settings: KafkaSettings, change: Change) -> None:
-    """Writes a configuration into the log; returns when it is stored."""
+    """Writes a configuration into the log; returns when it is stored. A recording gets it as of its last record."""
+    stamp_ms = None
+    if settings.replayed:
+        with consumer(settings) as reader:
+            stamp_ms = last_stamp_ms(reader, settings.topic(CONTROL), 0)
     # A key of its own, so that the topic keeps all of them when it is compacted.
     key = f"{change.configuration.version}-{change.since_ms}".encode()
     with producer(settings, max_request_size=RECORD_BYTES_MAX) as client:
-        sent = client.send(settings.topic(CONTROL), change.to_bytes(), key=key, partition=0)
+        sent = client.send(settings.topic(CONTROL), change.to_bytes(), key=key, partition=0, timestamp_ms=stamp_ms)
         sent.get(timeout=2 * settings.request_wait_s)

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from city_brain.distributed import MARK_HEADER, MARK_KEY, RAW_TOPICS, RawRecord
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import DEAD_LETTERS, DESK_STATE, FUSION_STATE, FUSION_TICKS, INCIDENTS, OBSERVATIONS
+from tests.distributed.kit import CONTROL, first_configuration
 from tests.house import ROOT
 
 PATIENCE_S = 90.0
@@ -68,14 +69,19 @@ class Fleet:
 
 
 def write_raw(settings: KafkaSettings, logs: Sequence[Sequence[RawRecord]], pause: Callable[[], None]) -> None:
-    """Writes raw logs, one partition to each raw topic, with their own stamps; `pause` is called between slices."""
+    """Writes raw logs, one partition to each raw topic, with their own stamps; `pause` is called between slices.
+
+    The first configuration, at offset 0 of `control`, is there already.
+    """
     producer = KafkaProducer(acks="all", enable_idempotence=True, **settings.connection())
     at = [0] * len(logs)
     while any(position < len(log) for position, log in zip(at, logs, strict=True)):
         for partition, log in enumerate(logs):
             for record in log[at[partition] : at[partition] + 8]:
                 headers: list[tuple[str, bytes]] = [(MARK_HEADER, b"")] if record.mark else []
-                key = MARK_KEY if record.mark else None
+                if record.value == first_configuration():
+                    continue
+                key = MARK_KEY if record.mark else b"%d" % record.offset if record.partition == CONTROL else None
                 producer.send(
                     settings.topic(RAW_TOPICS[record.partition]), record.value or b"", key=key, partition=0,
                     headers=headers, timestamp_ms=record.stamp_ms,

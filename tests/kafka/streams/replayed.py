@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from city_brain.city.loading import city_to_geojson
+from city_brain.configuration import Change
 from city_brain.kafka.admin import apply
+from city_brain.kafka.control import announce
+from city_brain.site import written
 from tests.distributed import kit
 from tests.kafka.sites import a_site, kafka_settings
 from tests.kafka.streams.fleet import Fleet
@@ -18,13 +21,16 @@ ONE_EACH = "raw_partitions = { detections = 1, signals = 1, sensors = 1, reports
 
 @contextmanager
 def replayed_city(
-    folder: Path, servers: str, prefix: str, *lines: str, partitions: int = PARTITIONS
+    folder: Path, servers: str, prefix: str, *lines: str, partitions: int = PARTITIONS, city_map: bytes = b""
 ) -> Iterator[Fleet]:
-    """Its folder with topics, and nothing that runs yet; `lines` follow in site.toml. All programs end at the end."""
+    """Its folder with topics and the first configuration, and nothing that runs yet; `lines` follow in site.toml. All
+    programs end at the end.
+    """
     top = f'city = "city"\npartitions = {partitions}'
     site = a_site(folder / "city", servers, prefix, ONE_EACH, "replayed = true", *lines, top=top)
-    (site / "city.geojson").write_bytes(city_to_geojson(kit.city()[0].city))
+    (site / "city.geojson").write_bytes(city_map or city_to_geojson(kit.city()[0].city))
     apply(kafka_settings(site), partitions)
+    announce(kafka_settings(site), Change(since_ms=0, configuration=written(site)))
     fleet = Fleet(site)
     try:
         yield fleet

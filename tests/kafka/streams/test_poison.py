@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ def _poisoned() -> tuple[list[list[RawRecord]], dict[tuple[str, int], str]]:
         for at, record in enumerate(log):
             if poison and at % step == step - 1:
                 reason, value = poison.pop()
+                if number == kit.CONTROL:
+                    reason = "dead_lettered.configuration"
                 reasons[RAW_TOPICS[number], len(mixed)] = reason
                 mixed.append(RawRecord(number, len(mixed), record.stamp_ms, value))
             mixed.append(dataclasses.replace(record, offset=len(mixed)))
@@ -79,16 +82,22 @@ def _write_and_time(settings: KafkaSettings, logs: list[list[RawRecord]], fleet:
     group = KafkaConsumer(group_id=settings.topic("ingest"), enable_auto_commit=False, **settings.connection())
     places = [TopicPartition(settings.topic(name), 0) for name in RAW_TOPICS]
     longest_s = 0.0
-    for part in range(SLICES):
+    first_ms, last_ms = (pick(record.stamp_ms for log in logs for record in log) for pick in (min, max))
+    cuts_ms = [first_ms + (last_ms + 1 - first_ms) * part // SLICES for part in range(SLICES + 1)]
+    for begin_ms, end_ms in pairwise(cuts_ms):
         for place, log in zip(places, logs, strict=True):
-            for record in log[len(log) * part // SLICES : len(log) * (part + 1) // SLICES]:
+            for record in log:
+                if not begin_ms <= record.stamp_ms < end_ms:
+                    continue
+                if record.value == kit.first_configuration():
+                    continue
                 producer.send(
-                    place.topic, record.value or b"", partition=0, timestamp_ms=record.stamp_ms,
+                    place.topic, record.value or b"", key=b"%d" % record.offset, partition=0,
+                    timestamp_ms=record.stamp_ms,
                     headers=[(MARK_HEADER, b"")] if record.mark else [],
                 )  # fmt: skip
         producer.flush()
-        written = [log[: len(log) * (part + 1) // SLICES] for log in logs]
-        due = [1 + max(record.offset for record in log if record.mark) for log in written]
+        due = [1 + max(found.offset for found in log if found.mark and found.stamp_ms < end_ms) for log in logs]
         begun_s = time.monotonic()
         while [group.committed(place) for place in places] != due:
             fleet.check()
