@@ -33,6 +33,8 @@ PROGRAMS: Final = {"ingest": 1, "fuse": 1, "desk": 1, "serve": 1}
 """No clock: a recording brings its own marks."""
 PATIENCE_S: Final = 60.0
 """Without any progress for so long, something hangs."""
+QUIET_S: Final = 5.0
+"""For what is being sent, so that nobody misses the broker when it goes."""
 
 
 class FailedError(Exception):
@@ -71,6 +73,8 @@ class Mission:
         finally:
             crew.end(signal.SIGKILL)
             player.abandon()
+            if player.is_alive():
+                player.join(QUIET_S)
 
     def step(self, text: str) -> None:
         """Says what has been done, and when."""
