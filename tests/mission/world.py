@@ -12,12 +12,12 @@ from city_brain.synth import Scene, SynthCity, SynthSettings
 from tests.chaos.scenario import POISON_SHARE, Scenario, Sent
 
 SETTINGS: Final = SynthSettings(
-    seed=2,
-    cameras=24,
-    minutes=3.0,
+    seed=12,
+    cameras=36,
+    minutes=1.5,
     garbage_fraction=POISON_SHARE,
     warm_up_s=60,
-    scenes=tuple(Scene(name="crash_at_signal", from_s=second) for second in (5, 25, 45, 65)),
+    scenes=tuple(Scene(name="crash_at_signal", from_s=second) for second in (5, 20, 35, 50)),
 )
 """More than one crash: which traffic there is, and so who sees what, is for each build of numpy to say."""
 
