@@ -1,6 +1,7 @@
 """What must hold of the incident that the mission shows, each as what was wanted and what was got."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +9,8 @@ import msgspec
 
 from city_brain.city.city_map import CityMap
 from city_brain.cli.demo.choosing import enough
-from city_brain.incidents.incident import Incident, incident_line
+from city_brain.distributed import RAW_TOPICS
+from city_brain.incidents.incident import Evidence, Incident, incident_line
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.scoring import Truth
 from city_brain.scoring.matching import metres
@@ -41,12 +43,14 @@ class _Line(msgspec.Struct):
     incidents: list[msgspec.Raw]
 
 
-def sources_by_kind(incident: Incident, city: CityMap) -> dict[str, dict[str, list[str]]]:
-    """Sources on the map behind an incident's evidence, by kind, with the codes of what they say."""
+def sources_by_kind(
+    incident: Incident, city: CityMap, evidence: Iterable[Evidence] | None = None
+) -> dict[str, dict[str, list[str]]]:
+    """Sources on the map behind an incident's evidence, or some of it, by kind, with the codes of what they say."""
     listed = {"camera": city.cameras, "signal": city.signals, "sensor": city.sensors}
     kind_of = {source.id: kind for kind, sources in listed.items() for source in sources}
     found: dict[str, dict[str, list[str]]] = {}
-    for item in incident.evidence:
+    for item in incident.evidence if evidence is None else evidence:
         for source in item.sources:
             if source in kind_of:
                 found.setdefault(kind_of[source], {}).setdefault(source, []).append(item.what)
@@ -75,6 +79,22 @@ def _said(by_source: Mapping[str, list[str]]) -> str:
     first = next(iter(by_source))
     more = f" and {len(by_source) - 1} more" if len(by_source) > 1 else ""
     return f"{first}{more} ({', '.join(codes)})"
+
+
+def of_positions(incident: Incident, city: CityMap, places: Sequence[tuple[str, int]]) -> Check:
+    """The log positions of what cameras or sensors alone say stand in the raw topic of their kind.
+
+    `places`: topic and partition of each raw log.
+    """
+    topics = dict(zip(KINDS, RAW_TOPICS, strict=False))
+    found: dict[str, Counter[str]] = {}
+    for item in incident.evidence:
+        kinds = list(sources_by_kind(incident, city, [item]))
+        if item.rows and len(kinds) == 1:
+            found.setdefault(kinds[0], Counter()).update(places[raw][0] for raw, _, _ in item.rows)
+    told = "; ".join(f"{rows} of {kind} in {topic}" for kind in found for topic, rows in found[kind].items())
+    holds = {"camera", "sensor"} <= found.keys() and all(list(rows) == [topics[kind]] for kind, rows in found.items())
+    return Check("positions", "those of cameras and sensors in their topics", told or "none", holds)
 
 
 def of_belief(incident: Incident, types: IncidentTypes) -> Check:
@@ -113,12 +133,15 @@ def of_explanation(incident: Incident, explained: Incident, text: str) -> Check:
 def of_topics(verdict: Verdict, wanted: Wanted) -> list[Check]:
     """What every topic holds is what one process says, and every row ended in one counter."""
     whole = f"{len(wanted.lines)} ticks, {len(wanted.parts)} of partitions, {len(wanted.refused)} letters"
-    rows = sum(count for name, count in verdict.rows.items() if name not in ("read", "late"))
+    ends = Counter[str]()
+    for name, count in verdict.rows.items():
+        if name not in ("read", "late"):
+            ends[name.partition(".")[0].replace("_", "-")] += count
     read = verdict.rows.get("read", 0)
-    told = f"{read} read; {verdict.rows.get('used', 0)} used, {verdict.rows.get('held', 0)} held"
+    told = f"{read} read, {' + '.join(f'{ends[name]} {name}' for name in sorted(ends))}"
     return [
         Check("topics", f"{whole}, as one process", "; ".join(verdict.differences) or whole, not verdict.differences),
-        Check("rows", "each in one counter", told, rows == read > 0),
+        Check("rows", "each in one counter", told, ends.total() == read > 0),
     ]
 
 

@@ -162,6 +162,7 @@ class Mission:
         verdict = check(self.site.settings.kafka, wanted, self.city.partitions)
         return [
             checks.of_evidence(incident, self.site.ground.city),
+            checks.of_positions(incident, self.site.ground.city, self.city.places),
             checks.of_belief(incident, self.site.types),
             checks.of_explanation(incident, incident_from_proto(explained.incident), explained.text),
             checks.of_bytes(incident, wanted),

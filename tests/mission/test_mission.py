@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import pytest
 
 from city_brain.canonical import canonical_json
@@ -66,6 +67,21 @@ def test_a_person_is_no_device() -> None:
     assert list(checks.sources_by_kind(told, _city())) == ["camera", "signal"]
 
 
+def test_a_position_in_another_topic_is_seen() -> None:
+    """What a camera saw stands in the log of detections, what a sensor heard in that of readings."""
+    places = [("video.detections", 0), ("signal.states", 0), ("sensor.readings", 0)]
+
+    def holds(camera: int, sensor: int) -> bool:
+        saw = msgspec.structs.replace(CAMERA, rows=((camera, 17, 0),))
+        heard = msgspec.structs.replace(BANG, rows=((sensor, 4, 1),))
+        return checks.of_positions(_crash(evidence=(saw, heard, LAMP)), _city(), places).holds
+
+    assert holds(0, 2)
+    assert not holds(2, 0)
+    assert not holds(0, 1)
+    assert not checks.of_positions(_crash(), _city(), places).holds, "there are none"
+
+
 @pytest.mark.parametrize("said", [{"state": "suspected"}, {"confidence": 0.5}, {"level": None}])
 def test_a_mere_suspicion_is_no_alarm(said: dict[str, Any]) -> None:
     """State, confidence and level must all be those of an announced crash."""
@@ -122,4 +138,4 @@ def test_the_mission_succeeds() -> None:
     out, err = done.stdout.decode(), done.stderr.decode()
     assert done.returncode == 0, out + err
     assert "own lamp was green" in out
-    assert out.count("\n  ok ") == 8
+    assert out.count("\n  ok ") == 9
