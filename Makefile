@@ -15,7 +15,7 @@ WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo test campaign check format lock protos bench verify kafka chaos chaos-full clean
+.PHONY: help install demo test campaign check format lock protos bench verify kafka mission chaos chaos-full clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: $(INSTALLED) ## Measures observations a second, stage by stage, on growin
 
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)
+
+mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka and prints an incident of cameras, a signal and sensors; checks all of it.
+	@$(BIN)/python -m tests.mission $(ARGS)
 
 chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, then plants bugs, and compares bytes with one process.
 	@$(BIN)/python -m tests.chaos --kills 20 --bugs $(ARGS)

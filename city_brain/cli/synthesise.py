@@ -19,6 +19,7 @@ _OPTIONS = {
     "start_ms": "--start",
     "incident_types": "--incident-type",
     "distractor_kinds": "--distractor-kind",
+    "scenes": "--scene",
     "incidents_per_hour_per_100_cameras": "--incidents",
     "distractors_per_hour_per_100_cameras": "--distractors",
     "reports_per_incident": "--reports",
@@ -46,6 +47,10 @@ _INCIDENTS = Annotated[float | None, _option("--incidents", "60", "Incidents per
 _TYPES = Annotated[list[str] | None, typer.Option("--incident-type", help="Only this type; may be repeated.")]
 _DISTRACTORS = Annotated[float | None, _option("--distractors", "90", "Hard negatives per hour and 100 cameras.")]
 _KINDS = Annotated[list[str] | None, typer.Option("--distractor-kind", help="Only this kind; may be repeated.")]
+_SCENES = Annotated[
+    list[str] | None,
+    typer.Option("--scene", metavar="NAME@SECOND", help="Stage this, such as crash_at_signal@30; may be repeated."),
+]
 _REPORTS = Annotated[float | None, _option("--reports", "0.8", "Reports of people per incident.")]
 _GARBAGE = Annotated[float | None, _option("--garbage", "0.0006", "Share of garbage lines.")]
 _WARM_UP = Annotated[int | None, _option("--warm-up", "150", "Seconds of traffic before the recording begins.")]
@@ -68,6 +73,7 @@ def synth(
     incident_types: _TYPES = None,
     distractors: _DISTRACTORS = None,
     distractor_kinds: _KINDS = None,
+    scenes: _SCENES = None,
     reports: _REPORTS = None,
     garbage: _GARBAGE = None,
     warm_up_s: _WARM_UP = None,
@@ -87,6 +93,7 @@ def synth(
         "quiet": quiet,
         "incident_types": tuple(incident_types or ()),
         "distractor_kinds": tuple(distractor_kinds or ()),
+        "scenes": tuple(map(_scene, scenes or ())),
         "incidents_per_hour_per_100_cameras": incidents,
         "distractors_per_hour_per_100_cameras": distractors,
         "reports_per_incident": reports,
@@ -133,6 +140,13 @@ def _options() -> Iterator[None]:
     except SettingsError as wrong:
         name, _, rest = str(wrong).removeprefix("synth settings, ").partition(": ")
         raise SettingsError(f"{_OPTIONS.get(name, '--' + name)}: {rest}") from wrong
+
+
+def _scene(text: str) -> dict[str, str | int]:
+    name, _, second = text.partition("@")
+    if not name or not second.isdecimal():
+        raise SettingsError(f"--scene: wanted NAME@SECOND, as in crash_at_signal@30, got {text!r}")
+    return {"name": name, "from_s": int(second)}
 
 
 def _epoch_ms(text: str) -> int:

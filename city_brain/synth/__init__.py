@@ -5,7 +5,7 @@
 """
 
 from city_brain.synth.files import write_world
-from city_brain.synth.settings import SynthSettings
+from city_brain.synth.settings import Scene, SynthSettings
 from city_brain.synth.world import Block, SynthCity, Tracklet
 
-__all__ = ["Block", "SynthCity", "SynthSettings", "Tracklet", "write_world"]
+__all__ = ["Block", "Scene", "SynthCity", "SynthSettings", "Tracklet", "write_world"]

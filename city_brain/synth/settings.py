@@ -12,6 +12,13 @@ SENSORS_PER_JUNCTION = 8.0
 _SOURCES_PER_JUNCTION = CAMERAS_PER_JUNCTION + SENSORS_PER_JUNCTION + 1
 
 
+class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An incident that is staged: from second `from_s` on, as soon as the traffic offers what it needs."""
+
+    name: str
+    from_s: int = 0
+
+
 class SynthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to synthesise. The same settings give the same bytes on one build of numpy.
 
@@ -29,6 +36,8 @@ class SynthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     incident_types: tuple[str, ...] = ()
     distractor_kinds: tuple[str, ...] = ()
     """Only these; empty: all."""
+    scenes: tuple[Scene, ...] = ()
+    """Staged beside what is drawn, in a quiet city too."""
     incidents_per_hour_per_100_cameras: float = 60.0
     distractors_per_hour_per_100_cameras: float = 90.0
     reports_per_incident: float = 0.8
@@ -51,6 +60,10 @@ class SynthSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         for name, value, least, most in limits:
             if not least <= value <= most:
                 raise SettingsError(f"synth settings, {name}: wanted {least} to {most}, got {value}")
+        for scene in self.scenes:
+            if not 0 <= scene.from_s < self.seconds:
+                told = f"wanted {scene.name} from second 0 to {self.seconds - 1}, got {scene.from_s}"
+                raise SettingsError(f"synth settings, scenes: {told}")
 
     @property
     def seconds(self) -> int:

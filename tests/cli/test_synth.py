@@ -48,6 +48,7 @@ def test_every_setting_of_a_synthetic_city_has_an_option() -> None:
         "reports_per_incident": "reports",
         "incident_types": "incident-type",
         "distractor_kinds": "distractor-kind",
+        "scenes": "scene",
     }
     for field in SynthSettings.__struct_fields__:
         option = named.get(field, field.removesuffix("_per_hour_per_100_cameras"))
@@ -63,6 +64,9 @@ def test_every_setting_of_a_synthetic_city_has_an_option() -> None:
         (("--minutes", "0"), "--minutes: wanted"),
         (("--incident-type", "flood"), "--incident-type: wanted some of stopped_vehicle, crash"),
         (("--cameras", "many"), "valid integer"),
+        (("--scene", "crash_at_signal"), "--scene: wanted NAME@SECOND"),
+        (("--scene", "crash@5"), "--scene: wanted some of crash_at_signal, got 'crash'"),
+        (("--scene", "crash_at_signal@90", "--minutes", "1"), "--scene: wanted crash_at_signal from second 0 to 59"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_as_usage(tmp_path: Path, words: tuple[str, str], said: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from city_brain.observations.vocabulary import Kind, Mode, ObjectClass, Quantity
-from city_brain.synth import SynthCity, SynthSettings
+from city_brain.synth import Scene, SynthCity, SynthSettings
 from city_brain.synth.events.distractors import DISTRACTORS
 from city_brain.types import Column
 
@@ -216,3 +216,18 @@ def test_every_hard_negative_happens(kinds: tuple[str, ...]) -> None:
     )
     truth = SynthCity(settings).truth()
     assert {distractor["kind"] for distractor in truth["distractors"]} == set(kinds)
+
+
+def test_a_staged_crash_happens_at_a_stop_line_also_in_a_quiet_city() -> None:
+    """Somebody stands first at a signal, and the noise of it was heard."""
+    scenes = tuple(Scene(name="crash_at_signal", from_s=second) for second in (0, 30, 60))
+    settings = SynthSettings(seed=3, cameras=24, minutes=3, warm_up_s=60, quiet=True, scenes=scenes)
+    city = SynthCity(settings)
+    truth = city.truth()
+    assert {incident["type"] for incident in truth["incidents"]} == {"crash"}
+    streets = city.streets
+    for incident in truth["incidents"]:
+        x, y = city.frame.to_metres(incident["lon"], incident["lat"])
+        away = np.hypot(streets.junction_x - x, streets.junction_y - y) - streets.junction_radius
+        assert -2 < away.min() < 35
+        assert {source.split("-")[0] for source in incident["sources"]} >= {"cam", "noise"}

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 
 from city_brain.observations.vocabulary import Colour, ObjectClass
-from city_brain.synth.events.stage import Course, Event, Stage
+from city_brain.synth.events.crashes import crash
+from city_brain.synth.events.stage import FOUR_WHEELS, Course, Event, Stage
 from city_brain.synth.ground.signals import Overlay
 from city_brain.synth.ground.streets import SLOTS
-from city_brain.synth.life.people import ALONG, MILLING, PERSON, THING
+from city_brain.synth.life.people import ALONG, PERSON, THING
 
-_FOUR_WHEELS = (ObjectClass.CAR, ObjectClass.TRUCK)
 _TRIES = 40
 _CLUSTER_S = 90
 """Two vehicles within this time are more than one driver's fault."""
@@ -25,7 +25,7 @@ def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
     table = stage.traffic.fleet.table
     for _ in range(_TRIES):
         rows = stage.moving_cars()
-        rows = rows[np.isin(table["cls"][rows], _FOUR_WHEELS)]
+        rows = rows[np.isin(table["cls"][rows], FOUR_WHEELS)]
         if len(rows):
             break
         now += 2
@@ -50,81 +50,6 @@ def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
             break
     yield end
     stage.release(road)
-
-
-def crash(stage: Stage, event: Event, now: float) -> Course:
-    """A vehicle runs into the one before it: bang, sudden stop, bodies turned, people on the lane, traffic behind."""
-    table, chance = stage.traffic.fleet.table, stage.chance
-    for _ in range(_TRIES):
-        ahead, behind = _close_pairs(stage, stage.moving_cars(least_v=6.5))
-        if len(ahead):
-            break
-        now += 2
-        yield now
-    else:
-        return
-    pick = int(chance.integers(0, len(ahead)))
-    pair = np.array([ahead[pick], behind[pick]])
-    oids = table["oid"][pair].tolist()
-    road = int(table["link"][pair[0]] // SLOTS)
-    stage.claim(road)
-    end = now + stage.uniform(180, 420)
-    # The one ahead brakes hard; the one behind does not look.
-    table["hold_until"][pair], table["hold_brake"][pair] = end, (stage.uniform(6, 9), 0.0)
-    stage.watch(table["oid"][pair] * 4, event)
-    for _ in range(8):
-        now += 1
-        yield now
-        rows = [row for row in map(stage.row_of, oids) if row is not None]
-        if len(rows) < 2 or table["s"][rows[0]] - table["size"][rows[0]] - table["s"][rows[1]] < 0.6:
-            break
-    if len(rows) == 2:
-        _collide(stage, event, now, np.array(rows), end)
-        yield from _after_crash(stage, event, now, road, end)
-        yield end
-    for row in map(stage.row_of, oids):
-        if row is not None:
-            table["yaw"][row], table["hold_until"][row] = 0.0, -1.0
-    stage.release(road)
-
-
-def _close_pairs(stage: Stage, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leaders and followers on one lane, at most 22 m apart, of which both drive."""
-    table = stage.traffic.fleet.table
-    rows = rows[np.isin(table["cls"][rows], _FOUR_WHEELS)]
-    key = table["link"][rows] * 16384.0 + table["s"][rows]
-    order = rows[np.argsort(key, kind="stable")]
-    behind, ahead = order[:-1], order[1:]
-    near = (table["link"][behind] == table["link"][ahead]) & (table["s"][ahead] - table["s"][behind] < 22)
-    return ahead[near], behind[near]
-
-
-def _collide(stage: Stage, event: Event, now: float, pair: np.ndarray, end: float) -> None:
-    """Both stand at once, turned, with a bang."""
-    table, chance = stage.traffic.fleet.table, stage.chance
-    table["v"][pair], table["hold_brake"][pair] = 0.0, 20.0
-    table["yaw"][pair] = chance.choice([-1, 1], 2) * chance.uniform(12, 60, 2)
-    table["lat"][pair] += chance.normal(0, 0.5, 2)
-    x, y = float(table["x"][pair].mean()), float(table["y"][pair].mean())
-    stage.weather.sound(x, y, stage.uniform(122, 138), event.number)
-    event.note, event.severity, event.end_s = "2 vehicles, on lane", 4, end
-    event.begin(now, x, y)
-
-
-def _after_crash(stage: Stage, event: Event, now: float, road: int, end: float) -> Course:
-    """Perhaps a second impact; then people get out and stand about."""
-    chance = stage.chance
-    if chance.random() < 0.3:
-        now += stage.uniform(0.6, 2.0)
-        yield now
-        stage.weather.sound(event.x, event.y, stage.uniform(114, 128), event.number)
-    now += stage.uniform(8, 35)
-    yield now
-    people = int(chance.integers(2, 6))
-    spot = np.array([[event.x, event.y]]) + chance.normal(0, 2.2, (people, 2))
-    where = {"way": MILLING, "place": road, "x": spot[:, 0], "y": spot[:, 1], "ax": spot[:, 0], "ay": spot[:, 1]}
-    until = end + chance.uniform(-20, 5, people)
-    stage.watch(stage.people.add(people, PERSON, ObjectClass.PERSON, **where, wander=0.5, until=until), event)
 
 
 def wrong_way(stage: Stage, event: Event, now: float) -> Course:

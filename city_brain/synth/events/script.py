@@ -3,13 +3,14 @@
 import difflib
 import heapq
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import numpy as np
 
 from city_brain.errors import SettingsError
 from city_brain.geo import LocalFrame
+from city_brain.synth.events.crashes import crash_at_signal
 from city_brain.synth.events.distractors import DISTRACTORS
 from city_brain.synth.events.incidents import INCIDENTS
 from city_brain.synth.events.jams import Jams
@@ -21,6 +22,8 @@ from city_brain.synth.settings import SynthSettings
 from city_brain.types import Column
 
 Play = Callable[[Stage, Event, float], Course]
+SCENES: Final[dict[str, tuple[str, Play]]] = {"crash_at_signal": ("crash", crash_at_signal)}
+"""What is staged and never drawn, by name: the type of incident, and its play."""
 _LEAST_SIGHTINGS = {"stopped_vehicle": 20, "crash": 20, "crowd": 60, "pedestrian_on_carriageway": 5, "fire": 10}
 _LEAST_OTHERWISE = 3
 """Messages that must show an incident, so that it is fair to ask for it."""
@@ -57,6 +60,10 @@ class Script:
 
     def step(self, second: int) -> list[Report]:
         """What happens between `second` and the next; gives the reports that people file meanwhile."""
+        for scene in self.stage.settings.scenes:
+            if scene.from_s == second:
+                kind, play = SCENES[scene.name]
+                self._begin(play, kind, False, second)
         if second >= 0:
             for distractor, rate in self._rates.items():
                 count = int(self.stage.chance.poisson(rate))
@@ -118,9 +125,12 @@ class Script:
             deck.extend(self._plays[distractor])
             self.stage.chance.shuffle(deck)
         name = deck.pop()
-        event = Event(number=self._new_number(), type=name, distractor=distractor)
+        self._begin(self._plays[distractor][name], name, distractor, second)
+
+    def _begin(self, play: Play, kind: str, distractor: bool, second: int) -> None:
+        event = Event(number=self._new_number(), type=kind, distractor=distractor)
         self.open[event.number] = event
-        self._advance(self._course(self._plays[distractor][name], event, second + self.stage.uniform(0, 1)))
+        self._advance(self._course(play, event, second + self.stage.uniform(0, 1)))
 
     def _idle_report(self, second: int) -> None:
         road = int(self.stage.chance.integers(0, self.stage.streets.roads))
@@ -157,14 +167,17 @@ class Script:
 
 
 def plays_of(settings: SynthSettings) -> dict[bool, dict[str, Play]]:
-    """The plays of incidents (False) and of hard negatives (True) that the settings want; raises SettingsError."""
+    """The plays of incidents (False) and of hard negatives (True) that are drawn; raises SettingsError, also where a
+    scene is unknown.
+    """
+    _chosen({name: play for name, (_, play) in SCENES.items()}, "scenes", [scene.name for scene in settings.scenes])
     return {
         False: _chosen({**INCIDENTS, **SURROUNDINGS}, "incident_types", settings.incident_types),
         True: _chosen({**DISTRACTORS}, "distractor_kinds", settings.distractor_kinds),
     }
 
 
-def _chosen(plays: dict[str, Play], setting: str, names: tuple[str, ...]) -> dict[str, Play]:
+def _chosen(plays: dict[str, Play], setting: str, names: Sequence[str]) -> dict[str, Play]:
     """The plays of these names, all of them for none."""
     for name in names:
         if name not in plays:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
+from city_brain.observations.vocabulary import ObjectClass
 from city_brain.synth.ground.cameras import Cameras
 from city_brain.synth.ground.sensors import Sensors
 from city_brain.synth.ground.signals import Signals
@@ -17,6 +19,8 @@ from city_brain.synth.senses.channel import Channel, Roster
 from city_brain.synth.senses.tracking import Tracker
 from city_brain.synth.settings import SynthSettings
 from city_brain.types import Bools, Column, Ints
+
+FOUR_WHEELS: Final = (ObjectClass.CAR, ObjectClass.TRUCK)
 
 Course = Iterator[float]
 """The course of an event: a generator that yields the second at which it wants to go on."""

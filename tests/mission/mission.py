@@ -1,0 +1,172 @@
+"""The mission: devices to Kafka to fusion to gRPC to a client that shows one incident, and whether all of it holds."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from city_brain.incidents.incident import Incident
+from city_brain.kafka.admin import apply
+from city_brain.scoring import read_truth
+from city_brain.servers.codec.incidents import incident_from_proto
+from city_brain.servers.watch import incident_text, instants_in
+from city_brain.site import Site, time_zone
+from city_brain.wire.feed.v1 import feed_pb2
+from tests.chaos.checker import check
+from tests.chaos.crew import Crew
+from tests.chaos.oracle import Oracle
+from tests.chaos.scenario import Player
+from tests.kafka.broker import free_ports
+from tests.kafka.sites import a_site
+from tests.mission import checks
+from tests.mission.checks import Check
+from tests.mission.client import Client
+from tests.mission.world import SETTINGS, StagedCity
+
+PROGRAMS: Final = {"ingest": 1, "fuse": 1, "desk": 1, "serve": 1}
+"""No clock: a recording brings its own marks."""
+PATIENCE_S: Final = 60.0
+"""Without any progress for so long, something hangs."""
+QUIET_S: Final = 5.0
+"""For what is being sent, so that nobody misses the broker when it goes."""
+
+
+class FailedError(Exception):
+    """The mission cannot go on; the message says what was wanted and what was got."""
+
+
+def tell(text: str) -> None:
+    """A line of progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@dataclass
+class Mission:
+    """One mission on a broker, in a folder of its own."""
+
+    servers: str
+    folder: Path
+    language: str = "en"
+    began_s: float = field(default_factory=time.monotonic)
+    city: StagedCity = field(default_factory=StagedCity)
+    _announced: set[str] = field(default_factory=set)
+
+    def run(self) -> list[Check]:
+        """Goes the whole way, prints the incident on standard output, and answers what was checked."""
+        self._make_site()
+        player = Player(self.city, self.site.settings.kafka)
+        crew = Crew(self.site_folder, PROGRAMS, seed=1)
+        try:
+            crew.start_all()
+            self.step(f"started {', '.join(PROGRAMS)}")
+            player.start()
+            client = Client(self.site.settings.feed.address, self._tell_announced)
+            incident, explained = asyncio.run(self._watch(client, crew, player))
+            self._show(incident, explained)
+            return self._checked(incident, explained, crew, player)
+        finally:
+            crew.end(signal.SIGKILL)
+            player.abandon()
+            if player.is_alive():
+                player.join(QUIET_S)
+
+    def step(self, text: str) -> None:
+        """Says what has been done, and when."""
+        tell(f"{time.monotonic() - self.began_s:6.1f} s  {text}")
+
+    def _make_site(self) -> None:
+        """A city, what its devices say, and the topics for it."""
+        truth = self.city.city.truth
+        records = sum(len(records) for _, records, _ in self.city.recorded)
+        self.truth = read_truth(msgspec.json.encode(truth()))
+        self.step(f"made a city: {SETTINGS.minutes:g} minutes, {self.truth.cameras} cameras, {records} raw records")
+        counts = f"raw_partitions = {{ detections = {self.city.detections}, signals = 1, sensors = 1, reports = 1 }}"
+        feed = f'[feed]\naddress = "127.0.0.1:{free_ports(1)[0]}"'
+        top = f'city = "city"\npartitions = {self.city.partitions}'
+        self.site_folder = a_site(
+            self.folder / "city", self.servers, "mission.", counts, "replayed = true", feed, top=top
+        )
+        (self.site_folder / "city.geojson").write_bytes(msgspec.json.encode(self.city.city.geojson()))
+        self.site = Site.open(self.site_folder)
+        made = apply(self.site.settings.kafka, self.city.partitions)
+        self.step(f"made {len(made)} topics on {self.servers}")
+
+    async def _watch(
+        self, client: Client, crew: Crew, player: Player
+    ) -> tuple[Incident, feed_pb2.ExplainIncidentResponse]:
+        """Follows the feed to the end of the recording; the incident, and why it is believed."""
+        settings = self.site.settings.ticks
+        last = settings.index_at(self.city.last_mark_ms - settings.due_ms(0))
+        try:
+            await client.follow(settings.due_ms(last), self._tending(crew, player), PATIENCE_S)
+        except TimeoutError:
+            got = f"log time {client.log_time_ms}" if client.served else "no feed"
+            raise FailedError(
+                f"feed: wanted log time {settings.due_ms(last)}, got {got} and nothing for {PATIENCE_S:g} s"
+            ) from None
+        self.step(f"the client was told {client.changes} revisions of {len(client.newest)} incidents")
+        incident = checks.chosen(client.newest.values(), self.site.ground.city)
+        if incident is None:
+            raise FailedError(f"incident: wanted an active one with {', '.join(checks.KINDS)}, got {self._got(client)}")
+        return incident, await client.explain(incident.incident_id, self.language)
+
+    def _tending(self, crew: Crew, player: Player) -> Callable[[], None]:
+        """What is looked at while the client waits: that everybody works, and when all is sent."""
+        sent = False
+
+        def tend() -> None:
+            nonlocal sent
+            crew.tend()
+            if crew.exits:
+                raise FailedError(f"programs: wanted all to run, got: {crew.exits[0]}")
+            if player.error is not None:
+                raise FailedError(f"records: wanted all to be stored, got: {player.error!r}")
+            if not sent and not player.is_alive():
+                sent = True
+                self.step("sent them all, with their marks")
+
+        return tend
+
+    def _got(self, client: Client) -> str:
+        told = []
+        for incident in client.newest.values():
+            kinds = "+".join(checks.sources_by_kind(incident, self.site.ground.city)) or "nothing on the map"
+            told.append(f"{incident.number} {incident.type} {incident.state} by {kinds}")
+        return "; ".join(told) or "none"
+
+    def _tell_announced(self, incident: Incident) -> None:
+        if incident.state == "active" and incident.incident_id not in self._announced:
+            self._announced.add(incident.incident_id)
+            instant = instants_in(time_zone(self.site.settings.time_zone))
+            language = "zh" if self.language == "zh" else "en"
+            self.step(incident_text(incident, self.site.types, (language,), instant))
+
+    def _show(self, incident: Incident, explained: feed_pb2.ExplainIncidentResponse) -> None:
+        self.step(f"shows {incident.number}")
+        print(explained.text, flush=True)
+
+    def _checked(
+        self, incident: Incident, explained: feed_pb2.ExplainIncidentResponse, crew: Crew, player: Player
+    ) -> list[Check]:
+        """Everything that must hold; programs are told to stop first."""
+        player.join()
+        crew.end(signal.SIGTERM)
+        self.step("stopped the programs; reads the topics again in one process")
+        wanted = Oracle(self.site, self.city.places).read(self.site.settings.kafka)
+        verdict = check(self.site.settings.kafka, wanted, self.city.partitions)
+        return [
+            checks.of_evidence(incident, self.site.ground.city),
+            checks.of_positions(incident, self.site.ground.city, self.city.places),
+            checks.of_belief(incident, self.site.types),
+            checks.of_explanation(incident, incident_from_proto(explained.incident), explained.text),
+            checks.of_bytes(incident, wanted),
+            *checks.of_topics(verdict, wanted),
+            checks.of_truth(incident, self.truth),
+            checks.of_programs(crew.exits),
+        ]
