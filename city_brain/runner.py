@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from city_brain.configuration import Configurations, Configured
 from city_brain.errors import StateError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk import Desk, DeskState
@@ -21,6 +20,7 @@ from city_brain.observations.columns import Observations
 from city_brain.observations.counters import Counters
 from city_brain.observations.rows import Rows
 from city_brain.pipeline import Door, Engine, Reading
+from city_brain.pipeline.configuration import Configurations, Configured
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
 from city_brain.types import Ints

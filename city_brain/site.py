@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from city_brain.city.loading import load_city
-from city_brain.configuration import Change, Configuration, Configurations, Configured
 from city_brain.errors import MapError, SettingsError
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types, type_files, types_of
 from city_brain.kafka.settings import KafkaSettings, WorkerSettings
+from city_brain.pipeline.configuration import Change, Configuration, Configurations, Configured
 from city_brain.runner import Runner
 from city_brain.servers.settings import Limits, ListenSettings
 from city_brain.ticks.tick import TickSettings

@@ -10,9 +10,9 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 import typer
 
-from city_brain.configuration import Change
 from city_brain.errors import CityBrainError, SettingsError
 from city_brain.kafka.control import announce, read_control
+from city_brain.pipeline.configuration import Change
 from city_brain.site import Site, SiteSettings, own_types, settings_of, written
 from streams import logs
 from streams.logs import LogForm

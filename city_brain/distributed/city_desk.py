@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from city_brain.configuration import Configurations
 from city_brain.distributed.tick_sequence import TickSequence
 from city_brain.errors import StateError
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
 from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.tick_record import PartitionTick, TickRecord
+from city_brain.pipeline.configuration import Configurations
 from city_brain.snapshot import from_bytes, to_bytes
 
 WAITING_MAX: Final = 100_000

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from city_brain.configuration import Configurations, Schedule
 from city_brain.distributed.parcel import Parcel, Refusals
 from city_brain.errors import StateError
 from city_brain.incidents.tick_record import PartitionTick
 from city_brain.observations.counters import Counters
 from city_brain.pipeline import Engine, Reading
+from city_brain.pipeline.configuration import Configurations, Schedule
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.arrival import NEVER
 

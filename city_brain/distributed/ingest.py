@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from city_brain.configuration import CLOCKS_AGREE_MS, LEAD_MS, Configurations
 from city_brain.distributed.parcel import Announced, Parcel, Refusals
 from city_brain.distributed.raw_log import RawRecord
 from city_brain.distributed.reading import Stretch, read_stretch
@@ -22,6 +21,7 @@ from city_brain.observations.json_twin import to_lines
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import DeadLetter, Quarantine
 from city_brain.pipeline import Door
+from city_brain.pipeline.configuration import CLOCKS_AGREE_MS, LEAD_MS, Configurations
 from city_brain.ticks.arrival import NEVER
 
 BYTES_MAX = 1 << 20

@@ -14,7 +14,6 @@ import numpy as np
 from kafka import KafkaProducer
 
 from city_brain.city.loading import load_city
-from city_brain.configuration import Change, Configuration
 from city_brain.distributed import MARK_HEADER, MARK_KEY, RAW_TOPICS
 from city_brain.incidents.incident_type import built_in_files
 from city_brain.kafka.settings import KafkaSettings
@@ -22,6 +21,7 @@ from city_brain.kafka.topics import CONTROL
 from city_brain.observations.envelope import to_envelope
 from city_brain.observations.json_twin import from_lines
 from city_brain.observations.vocabulary import Kind
+from city_brain.pipeline.configuration import Change, Configuration
 from city_brain.synth import Block, SynthCity, SynthSettings
 from tests.distributed.kit import POISON
 

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from city_brain.city.loading import city_to_geojson, load_city
-from city_brain.configuration import Change, Configuration, Configurations, Configured
 from city_brain.distributed import CityDesk, FusePartition, Ingest, IngestBatch, RawRecord
 from city_brain.errors import ObservationError, StateError
 from city_brain.fusion.scene import Ground
@@ -18,6 +17,7 @@ from city_brain.incidents.incident_type import IncidentTypes, load_incident_type
 from city_brain.numerics import hash63
 from city_brain.observations.envelope import from_envelope, to_envelope
 from city_brain.observations.json_twin import from_lines
+from city_brain.pipeline.configuration import Change, Configuration, Configurations, Configured
 from city_brain.runner import Runner
 from city_brain.synth import SynthCity, SynthSettings
 from city_brain.ticks.tick import TickSettings

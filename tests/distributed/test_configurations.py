@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from city_brain.city.loading import city_to_geojson
-from city_brain.configuration import LEAD_MS, Change, Configuration, Schedule
 from city_brain.errors import StateError
 from city_brain.incidents.incident_type import built_in_files
 from city_brain.incidents.tick_record import PartitionTick
+from city_brain.pipeline.configuration import LEAD_MS, Change, Configuration, Schedule
 from tests.distributed import kit
 from tests.distributed.test_street import run
 

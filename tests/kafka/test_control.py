@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from city_brain.city.loading import city_to_geojson
-from city_brain.configuration import LEAD_MS
 from city_brain.kafka.control import read_control
+from city_brain.pipeline.configuration import LEAD_MS
 from tests.cli.processes import city_brain
 from tests.distributed import kit
 from tests.distributed.test_configurations import eager

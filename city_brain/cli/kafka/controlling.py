@@ -14,8 +14,8 @@ from city_brain.cli.kafka.common import SiteArgument, site_settings
 from city_brain.errors import SettingsError
 
 if TYPE_CHECKING:
-    from city_brain.configuration import Configuration
     from city_brain.kafka.control import Entry
+    from city_brain.pipeline.configuration import Configuration
     from city_brain.site import SiteSettings
 
 SOON_MS = 1
@@ -131,8 +131,8 @@ def _change(
 
 
 def _announce(settings: "SiteSettings", configuration: "Configuration", since_ms: int, reason: str) -> "Entry":
-    from city_brain.configuration import Change
     from city_brain.kafka.control import announce, read_control
+    from city_brain.pipeline.configuration import Change
 
     author = f"{getpass.getuser()}@{socket.gethostname()}"
     announce(settings.kafka, Change(since_ms=since_ms, configuration=configuration, author=author, reason=reason))

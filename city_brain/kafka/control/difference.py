@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from city_brain.configuration import Configuration
+from city_brain.pipeline.configuration import Configuration
 
 _NAMED: Final = 5
 """Ids that a line gives before it counts the others."""

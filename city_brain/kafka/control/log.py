@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from city_brain.configuration import Change
 from city_brain.distributed import MARK_HEADER
 from city_brain.errors import BrokerError, StateError
 from city_brain.kafka.connecting import consumer, last_stamp_ms, producer
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import CONTROL, RECORD_BYTES_MAX
+from city_brain.pipeline.configuration import Change
 
 
 @dataclass(frozen=True, slots=True)

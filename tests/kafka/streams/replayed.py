@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from city_brain.city.loading import city_to_geojson
-from city_brain.configuration import Change
 from city_brain.kafka.admin import apply
 from city_brain.kafka.control import announce
+from city_brain.pipeline.configuration import Change
 from city_brain.site import written
 from tests.distributed import kit
 from tests.kafka.sites import a_site, kafka_settings
