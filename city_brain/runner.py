@@ -5,6 +5,7 @@ rows to the partitions of fusion, and lets the desk join what they read of each 
 bytes and back between any two rows.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -154,6 +155,11 @@ class Runner:
             total.add(counters)
         total.read += sum(engine.ticker.waiting for engine in self.engines)
         return total
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """In how many ticks a detector has raised and was skipped, by incident type."""
+        return dict(sorted(sum((Counter(engine.failures) for engine in self.engines), Counter[str]()).items()))
 
     @property
     def held(self) -> int:

@@ -3,7 +3,7 @@
 from city_brain.distributed import FusePartition
 from city_brain.incidents.tick_record import PartitionTick
 from city_brain.kafka.topics import FUSION_STATE, FUSION_TICKS, OBSERVATIONS, raw_partitions
-from streams.command import run_program
+from streams.command import logger, run_program
 from streams.outbox import Outgoing
 from streams.stateful import StatefulProgram
 
@@ -23,8 +23,13 @@ class Fuse(StatefulProgram):
         return Outgoing(self.kafka.topic(FUSION_TICKS), said.to_bytes(), key=key, partition=0)
 
     def show(self, partition: int, said: PartitionTick) -> int:
-        """Where the rows of its partition have ended."""
+        """Where the rows of its partition have ended, and which rules have failed."""
         self.metrics.rows(partition, said.counters)
+        for name in self.metrics.failed(partition, said.failures):
+            place = {"topic": self.inputs[0], "partition": partition}
+            logger.error(
+                "incident type %s: its detector raised in tick %d and was skipped", name, said.tick, extra=place
+            )
         return said.due_ms
 
 

@@ -32,6 +32,10 @@ class Metrics:
         self.ticks = self._counter(
             "ticks_closed", "Ticks said, by partition of fusion; of the city, by 0.", "partition"
         )
+        self.rule_failures = self._counter(
+            "rule_failures", "Ticks in which a detector raised and was skipped.", "partition", "type"
+        )
+        self._failed: dict[int, Mapping[str, int]] = {}
         self.rebalances = self._counter("rebalances", "How often partitions were given out anew.")
         self.tick_seconds = Histogram(
             "city_brain_tick_seconds", "Time to compute one tick.", ("program",), registry=self.registry, buckets=TICK_S
@@ -68,6 +72,15 @@ class Metrics:
     def rows(self, partition: int, counters: Mapping[str, int]) -> None:
         """Where the rows of a partition of fusion have ended so far."""
         self._now.rows[partition] = counters
+
+    def failed(self, partition: int, failures: Mapping[str, int]) -> list[str]:
+        """Counts detectors that raised, by how often each has so far; those that did so now."""
+        before = self._failed.get(partition, failures)
+        self._failed[partition] = failures
+        now = [name for name, times in failures.items() if times > before.get(name, 0)]
+        for name in now:
+            self.rule_failures.labels(self._program, partition, name).inc()
+        return now
 
     def saved(self, partition: int, size: int) -> None:
         """A snapshot of so many bytes was stored."""

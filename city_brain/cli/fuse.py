@@ -113,10 +113,13 @@ def _report(runner: "Runner", outputs: "Outputs", as_json: bool) -> None:
         result = {
             "digest": outputs.head.digest().hex(), "ticks": outputs.head.size, "revisions": outputs.revisions,
             "announced": dict(sorted(announced.items())), "counters": counters, "held": runner.held,
+            "failures": runner.failures,
         }  # fmt: skip
         typer.echo(msgspec.json.encode(result, order="sorted"))
         return
     typer.echo(counters_text(counters, runner.held), err=True)
+    for name, times in runner.failures.items():
+        typer.echo(f"incident type {name}: its detector raised in {plural(times, 'tick')}, and was skipped", err=True)
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(announced.items())) or "none"
     typer.echo(f"announced {plural(sum(announced.values()), 'incident')}: {kinds}", err=True)
     typer.echo(f"{plural(outputs.head.size, 'tick')}, digest {outputs.head.digest().hex()}", err=True)

@@ -128,6 +128,7 @@ class FusePartition:
             versions=self._now.versions,
             begins_with=self._begins_with,
             counters=self.counters.flat() | {"held": self.engine.ticker.held},
+            failures=dict(sorted(self.engine.failures.items())),
             presence=self.engine.books.sensors.silent.presence(),
             findings=tuple(reading.findings),
         )

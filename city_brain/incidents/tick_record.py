@@ -24,6 +24,8 @@ class PartitionTick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Where a configuration holds from this tick on: its record of `control`, from partition 0 alone."""
     counters: dict[str, int]
     """Where the rows of this partition have ended so far, by counter and reason."""
+    failures: dict[str, int] = {}
+    """In how many ticks so far a detector has raised and was skipped, by incident type."""
     presence: Presence = Presence()
     findings: tuple[Finding, ...]
 

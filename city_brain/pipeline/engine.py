@@ -71,6 +71,7 @@ class EngineState(msgspec.Struct):
     ticker: TickerState
     books: Books
     detectors: dict[str, bytes]
+    failures: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,19 @@ class Reading:
     due_ms: int
     findings: list[Finding]
     ended: Table
-    failed: tuple[str, ...] = ()
-    """Incident types whose detector raised in this tick and was skipped."""
+    failed: dict[str, str]
+    """Incident types whose detector raised in this tick and was skipped, and what it raised."""
 
 
 class Engine:
-    """One partition of the city (see the module)."""
+    """One partition of the city (see the module).
+
+    A detector that raises says nothing in that tick, and is counted: one rule must not stop a city, and whoever
+    computes the tick again meets the same error.
+    """
+
+    skipped: type[Exception] | tuple[()] = Exception
+    """What of a detector is survived."""
 
     def __init__(
         self,
@@ -104,6 +112,8 @@ class Engine:
         self.books = Books.empty(ground)
         self.routing, self.partition = routing, partition
         self.detectors: dict[str, Detector] = {kind.type: _detector(kind) for kind in types}
+        self.failures: dict[str, int] = {}
+        """How often a detector has raised, by incident type."""
         self.profile: Callable[[str], None] = lambda stage: None
 
     def adopt(self, ground: Ground, types: IncidentTypes, routing: Routing | None) -> None:
@@ -154,10 +164,15 @@ class Engine:
             books.queues,
         )
         findings: list[Finding] = []
+        failed: dict[str, str] = {}
         for name, detector in self.detectors.items():
-            findings.extend(detector.step(scene))
+            try:
+                findings.extend(detector.step(scene))
+            except self.skipped as wrong:
+                failed[name] = f"{type(wrong).__name__}: {wrong}"
+                self.failures[name] = self.failures.get(name, 0) + 1
             self.profile(name)
-        return Reading(tick.index, tick.due_ms, self._own(findings), books.objects.ended)
+        return Reading(tick.index, tick.due_ms, self._own(findings), books.objects.ended, failed)
 
     def _own(self, findings: list[Finding]) -> list[Finding]:
         """The findings that lie in this partition's cells."""
@@ -170,14 +185,14 @@ class Engine:
     def to_bytes(self) -> bytes:
         """The state between two rows; the same state gives the same bytes."""
         memory = {name: to_bytes(detector.state) for name, detector in self.detectors.items()}
-        return to_bytes(EngineState(self.ticker.state, self.books, memory))
+        return to_bytes(EngineState(self.ticker.state, self.books, memory, self.failures))
 
     def restore(self, data: bytes) -> None:
         """Goes on from a state that the same code, map and types wrote."""
         state = from_bytes(EngineState, data)
         if state.detectors.keys() != self.detectors.keys():
             raise StateError(f"snapshot: wanted the types {list(self.detectors)}, got {list(state.detectors)}")
-        self.ticker.state, self.books = state.ticker, state.books
+        self.ticker.state, self.books, self.failures = state.ticker, state.books, state.failures
         for name, detector in self.detectors.items():
             detector.state = from_bytes(type(detector.state), state.detectors[name])
 

@@ -27,6 +27,8 @@ ENDED_WELL: Sequence[int] = (0, -signal.SIGTERM)
 _LAST_OF_TRACEBACK = re.compile(r"city-brain: |[A-Za-z][\w.]*(?:Error|Exception)\b")
 _OF_BROKERS = re.compile(r"(?:aiokafka|kafka|faust|mode)\.[\w.]*(?:Error|Exception)|TimeoutError|Connection\w*Error")
 
+_NO_BROKER = "wanted a broker that answers"
+
 
 @dataclass(frozen=True, slots=True)
 class Exit:
@@ -39,7 +41,7 @@ class Exit:
     @property
     def of_brokers(self) -> bool:
         """Whether no broker answered it, or its watchdog found that it stood still."""
-        return self.code == STALLED or bool(_OF_BROKERS.match(self.why))
+        return self.code == STALLED or bool(_OF_BROKERS.match(self.why)) or _NO_BROKER in self.why
 
     def __str__(self) -> str:
         return f"{self.name} ended with {self.code}: {self.why}"
