@@ -18,7 +18,8 @@ from city_brain.distributed.fuse_partition import FuseState
 from city_brain.distributed.ingest import IngestBatch
 from city_brain.distributed.parcel import Parcel
 from city_brain.incidents.tick_record import PartitionTick
-from city_brain.pipeline import Engine, Reading
+from city_brain.pipeline import Engine, Reading, Schedule
+from city_brain.pipeline.configuration import LEAD_MS
 from city_brain.snapshot import from_bytes, to_bytes
 from streams import driver
 from streams.outbox import Outbox, Outgoing
@@ -247,6 +248,17 @@ def does_not_wait_for_a_partition() -> None:
     CityDesk._complete = complete
 
 
+@bug
+def changes_at_once() -> None:
+    """Goes by a configuration as soon as it hears of it, not from its tick on."""
+    announce = Schedule.announce
+
+    def at_once(self: Schedule, since_ms: int, version: str) -> None:
+        announce(self, since_ms - LEAD_MS, version)
+
+    Schedule.announce = at_once
+
+
 @dataclass(frozen=True)
 class Planted:
     """A bug in a program, and what must happen so that it shows: kills, freezes, and of which programs."""
@@ -258,6 +270,8 @@ class Planted:
     hit: tuple[str, ...] = ()
     busy: bool = False
     """Whether it shows only where much is found."""
+    change_every_s: int = 0
+    """Where it shows only when the city's configuration changes: seconds of the city between two changes."""
 
     @property
     def name(self) -> str:
@@ -287,5 +301,6 @@ ALL = (
     Planted("commits-ahead-of-its-mark", "ingest"),
     Planted("says-findings-in-no-order", "fuse", kills=1, busy=True),
     Planted("does-not-wait-for-a-partition", "desk", kills=0),
+    Planted("changes-at-once", "fuse", kills=1, change_every_s=3),
 )
 BY_NAME = {planted.name: planted for planted in ALL}

@@ -26,7 +26,7 @@ def plan(planted: Planted, seed: int) -> Plan:
     return Plan(
         seed=seed,
         menu=Menu(planted.kills, freezes=planted.freezes, programs=hit, gap_s=(0.5, 1.5), in_turn=True),
-        scenario=BUSY if planted.busy else SMALL,
+        scenario=replace(BUSY if planted.busy else SMALL, change_every_s=planted.change_every_s),
         workers=workers,
         session_timeout_s=SESSION_S,
         tail_s=3.0,

@@ -31,8 +31,6 @@ POISON_SHARE = 0.01
 """Of raw records, beside as large a share of garbage among the lines."""
 LINES_PER_RECORD = 8
 MOST_MINUTES = 60.0
-CHANGE_EVERY_S = 20
-"""Seconds of the city between two changes of its configuration."""
 
 _KIND = re.compile(rb'"kind":"(\w+)","source_id":"([^"]+)"')
 _KINDS = {kind.name.lower().encode(): int(kind) for kind in Kind}
@@ -59,6 +57,8 @@ class Scenario:
     speed: float = 1.0
     partitions: int = 3
     detections: int = 3
+    change_every_s: int = 20
+    """Seconds of the city between two changes of its configuration; 0: it stays as it was."""
 
     @cached_property
     def city(self) -> SynthCity:
@@ -96,10 +96,11 @@ class Scenario:
                 yield stamp_ms, records + poison, marks
 
     def _changes(self, second: int, number: int) -> list[bytes]:
-        """Records of `control` that go out in a slice: types change every half minute, and the map in between."""
-        if number or second % CHANGE_EVERY_S != CHANGE_EVERY_S - 1:
+        """Records of `control` that go out in a slice: first the types change, then the map, then all is as before."""
+        every_s = self.change_every_s
+        if number or not every_s or second % every_s != every_s - 1:
             return []
-        return [self.configurations[second // CHANGE_EVERY_S % len(self.configurations)]]
+        return [self.configurations[second // every_s % len(self.configurations)]]
 
     @cached_property
     def configurations(self) -> list[bytes]:
@@ -206,8 +207,8 @@ class Player(threading.Thread):
 
     def _send(self, producer: Any, sent: Sent) -> Any:
         headers: list[tuple[str, bytes]] = [(MARK_HEADER, b"")] if sent.mark else []
-        # In `control`, which is compacted, a record without a key is refused, and one without a value deletes others.
-        key = MARK_KEY if sent.mark else b"%d" % sent.stamp_ms if sent.topic == CONTROL else None
+        # Kafka takes no record without key and value, and a compacted topic, which `control` is, none without a key.
+        key = MARK_KEY if sent.mark else b"%d" % sent.stamp_ms
         return producer.send(
             self._settings.topic(sent.topic), sent.value, key=key, partition=sent.partition, headers=headers,
             timestamp_ms=sent.stamp_ms,

@@ -73,10 +73,11 @@ def test_changes_take_effect_at_the_same_tick_everywhere(partitions: int, crashe
 def test_a_change_holds_from_its_lead_on() -> None:
     """The first tick that is due after the lead goes by it, and the one before does not."""
     logs = changed_logs()
-    stamp_ms = next(found.stamp_ms for found in logs[kit.CONTROL] if not found.mark)
+    first, change, *_ = (found for found in logs[kit.CONTROL] if not found.mark)
+    assert first.value == kit.first_configuration()
     records = [msgspec.json.decode(line) for line in kit.oracle(1, logs=logs)]
     changed = next(each for each in records if each["versions"] != records[0]["versions"])
-    assert changed["due_ms"] - 1000 <= stamp_ms + LEAD_MS < changed["due_ms"]
+    assert changed["due_ms"] - 1000 <= change.stamp_ms + LEAD_MS < changed["due_ms"]
 
 
 def test_what_cannot_be_used_is_a_dead_letter_and_changes_nothing() -> None:
