@@ -6,8 +6,10 @@ import orjson
 import pytest
 
 from city_brain.city.loading import city_to_geojson
-from city_brain.kafka.control import read_control
-from city_brain.pipeline.configuration import LEAD_MS
+from city_brain.kafka.control import announce, read_control
+from city_brain.pipeline.configuration import LEAD_MS, Change, Configuration
+from city_brain.site import settings_of, written
+from streams.command import in_force
 from tests.cli.processes import city_brain
 from tests.distributed import kit
 from tests.distributed.test_configurations import eager
@@ -110,3 +112,16 @@ def test_a_plan_is_off_once_another_word_is_said(site: Path) -> None:
     (site / "city.geojson").write_bytes(whole)
     instead = city_brain("control", "apply", site)
     assert f"{announced(site)[1][:8]}, planned for 2100-01-01T00:00:00+08:00, is off" in instead.err
+
+
+def test_a_city_begins_with_the_first_word_of_its_programs(site: Path) -> None:
+    """Whatever else was announced before they started, and however many of them speak at once."""
+    settings = kafka_settings(site)
+    other = Configuration(city_map=without_a_camera(site), origin=written(site).origin)
+    for since_ms, configuration in ((1, other), (0, written(site)), (0, other)):
+        announce(settings, Change(since_ms=since_ms, configuration=configuration))
+    assert announced(site) == [written(site).version, other.version]
+    opened = in_force(site, settings_of(site))
+    assert opened.configurations.first.version == written(site).version
+    assert opened.configurations.usable(other.version).versions != opened.configurations.first.versions
+    assert len(announced(site)) == 2

@@ -32,6 +32,7 @@ class StagedCity(Scenario):
     speed: float = 1e9
     partitions: int = 2
     detections: int = 2
+    change_every_s: int = 0
 
     @cached_property
     def city(self) -> SynthCity:

@@ -33,14 +33,15 @@ class Entry:
 
 
 def read_control(settings: KafkaSettings) -> list[Entry]:
-    """All configurations that were announced, in their order; the first one is what the city began with.
+    """All configurations that were announced, in their order, behind that with which the city began, if it has begun.
 
-    Raises BrokerError where the topic is not there. What cannot be read is left out: ingest makes it a dead letter.
+    Of several programs that start a city at once the first one's word counts. What cannot be read is left
+    out: ingest makes it a dead letter. Raises BrokerError where the topic is not there.
     """
     with consumer(settings) as client:
         entries = list(_entries(client, settings))
-    begun = next((entry for entry in entries if not entry.change.since_ms), None)
-    return [entry for entry in entries if entry.change.since_ms or entry is begun]
+    begun = [entry for entry in entries if not entry.change.since_ms][:1]
+    return begun + [entry for entry in entries if entry.change.since_ms]
 
 
 def _entries(client: Any, settings: KafkaSettings) -> Iterator[Entry]:
