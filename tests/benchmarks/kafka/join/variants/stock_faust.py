@@ -39,7 +39,9 @@ def main() -> None:
                 os._exit(0)
 
     silent = io.StringIO()
-    faust.Worker(app, quiet=True, redirect_stdouts=False, stdout=silent, stderr=silent).execute_from_commandline()
+    faust.Worker(
+        app, quiet=True, loglevel="ERROR", redirect_stdouts=False, stdout=silent, stderr=silent
+    ).execute_from_commandline()
 
 
 if __name__ == "__main__":
