@@ -69,18 +69,17 @@ class Bench:
         asked = self._asked
         size = join.Size(repetitions=asked.repetitions, envelope=asked.join_envelope, json_rows=asked.join_rows)
         found, in_memory = join.measure(size, self._servers, self._folder)
-        says, kept = report.join_says(found, size)
-        sound = kept and all(one.same is not False for one in found)
-        return Part("join", report.join_rows(found, in_memory), says, found, sound)
+        same = all(one.same is not False for one in found)
+        return Part("join", report.join_rows(found, in_memory), report.join_says(found, size), found, same)
 
     def _measure_latency(self) -> Part:
         base = self._base()
-        tell("latency: a live city at half of that …")
+        tell(f"latency: a live city at {self._asked.latency_load:g} of that …")
         found = latency.measure(
             base.per_wall_second, base.rows / base.case.seconds / base.case.sources,
             self._asked.latency_seconds, self._servers, self._folder,
         )  # fmt: skip
-        return Part("latency", report.latency_rows(found), report.latency_says(found), found, found.kept)
+        return Part("latency", report.latency_rows(found), report.latency_says(found), found, True)
 
     def _measure_overload(self) -> Part:
         base = self._base()
@@ -102,7 +101,7 @@ class Bench:
 
 
 def main() -> int:
-    """Runs what is asked for, prints tables or JSON lines; 1 where something is not as it must be."""
+    """Runs what is asked for, prints tables or JSON lines; 1 where an output is not as it must be."""
     asked = _arguments()
     if missing():
         tell(f"wanted java and mvn, got no {' and no '.join(missing())}")
@@ -145,6 +144,7 @@ def _arguments() -> argparse.Namespace:
     add("--join-rows", type=int, default=300_000, help="single JSON events of the join")
     add("--join-envelope", type=int, default=1_024, help="rows in an envelope of the join")
     add("--repetitions", type=int, default=3, help="of each variant of the join")
+    add("--latency-load", type=float, default=0.5, help="share of what the street can take that the live city sends")
     add("--latency-seconds", type=int, default=40, help="of the live city that count")
     add("--overload-seconds", type=int, default=60, help="for which twice as much is sent as can be taken")
     add("--json", action="store_true", help="print a line of JSON for each part")

@@ -91,8 +91,9 @@ class Watch:
 
 def measure(capacity: int, sources: int, seconds: int, servers: str, folder: Path) -> Overloaded:
     """Writes for so many seconds at twice `capacity` (rows per second by the clock), and waits until all is said."""
-    path, city = folder / "overload.raw", the_city(sources, WARM_UP_S + 1)
-    per_s = max(rows_of(next(recorded(observed(city), GATEWAY))), 1)
+    path, city = folder / "overload.raw", the_city(sources, WARM_UP_S)
+    *_, last = recorded(observed(city), GATEWAY)  # by then as many vehicles are in view as ever
+    per_s = max(rows_of(last), 1)
     lives_s = WARM_UP_S + round(TIMES * capacity * seconds / per_s)
     city = the_city(sources, lives_s)
     save(recorded(observed(city), GATEWAY), path)
