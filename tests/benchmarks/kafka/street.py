@@ -20,7 +20,7 @@ ENVELOPES = (1, 64, 256, 1_024, 4_096)
 WARM_UP_S = 20
 WARM_UP_ROWS = 1_024
 """An envelope of the part that is not counted."""
-SECONDS = {1: 10, 64: 30}
+SECONDS = {1: 2, 64: 20}
 """Of the city where each record costs most; else `MOST_SECONDS`."""
 MOST_SECONDS = 60
 
