@@ -15,10 +15,11 @@ WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo test campaign check format lock protos bench verify kafka mission chaos chaos-full clean
+.PHONY: help install demo test campaign check format lock protos bench bench-kafka verify kafka mission chaos \
+  chaos-full clean
 
 help: ## Prints this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Installs the locked packages and city-brain itself into .venv; does nothing where that is done.
 
@@ -47,6 +48,9 @@ verify: $(INSTALLED) ## Reads the folder WORLD in many orders, groupings and res
 bench: $(INSTALLED) ## Measures observations a second, stage by stage, on growing cities.
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+bench-kafka: $(INSTALLED) $(JARS) ## Measures the street and a simple join, beside other systems, on a broker of its own.
+	@$(BIN)/python -m tests.benchmarks.kafka $(ARGS)
+
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)
 
@@ -73,7 +77,7 @@ lock: ## Resolves requirements.lock anew from pyproject.toml; give PYTHON=python
 	  --no-emit-trusted-host --no-emit-options --output-file requirements.lock $(ARGS) pyproject.toml
 
 clean: ## Removes what was installed, built and cached; nothing that is in git.
-	rm -rf $(VENV) .kafka build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .kafka .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find city_brain tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Without java or mvn nothing is fetched, and the tests that need a broker say so.

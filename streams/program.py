@@ -18,7 +18,7 @@ import faust
 from faust.types import TP
 
 from city_brain.errors import CityBrainError
-from city_brain.kafka.topics import RECORD_BYTES_MAX
+from city_brain.kafka.topics import STATE_BYTES_MAX
 from city_brain.site import Site
 from streams import driver
 from streams.command import logger
@@ -201,7 +201,7 @@ def _app(program: Program, slot: str) -> App:
         producer_request_timeout=kafka.request_wait_s,
         producer_linger=0.005,
         producer_max_batch_size=256 << 10,
-        producer_max_request_size=RECORD_BYTES_MAX,
+        producer_max_request_size=STATE_BYTES_MAX,
         broker_commit_interval=0.5,
         store="memory://",
         datadir=Path(tempfile.gettempdir()) / f"city-brain-{os.getuid()}",  # Faust makes it, and leaves it empty

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from faust.types import TP
 
@@ -19,6 +19,9 @@ from streams.command import logger
 from streams.outbox import Outbox, Outgoing
 from streams.program import Program
 from streams.snapshots import Snapshots
+
+SAVING_SHARE_MAX: Final = 0.05
+"""Of a worker's time that may go into snapshots: those of a large city are saved less often than settings say."""
 
 
 class Work(Protocol):
@@ -47,6 +50,8 @@ class Job:
     outbox: Outbox
     saved_s: float = field(default_factory=time.monotonic)
     saving: asyncio.Task[None] | None = None
+    saving_s: float = 0.0
+    """What the last snapshot took to compute."""
     unsaved: bool = False
 
 
@@ -127,15 +132,22 @@ class StatefulProgram(Program):
         job.read_to = message.offset + 1
         job.unsaved = True
         idle = job.saving is None or job.saving.done()
-        if idle and time.monotonic() - job.saved_s >= self.workers.snapshot_every_s:
+        if idle and time.monotonic() - job.saved_s >= self._pause_s(job):
             job.saving = asyncio.ensure_future(self.guard(self._save(message.partition, job)))
+
+    def _pause_s(self, job: Job) -> float:
+        """Between two snapshots of a partition, while the others of this worker cost about as much."""
+        return max(self.workers.snapshot_every_s, len(self.jobs) * job.saving_s / SAVING_SHARE_MAX)
 
     async def _save(self, partition: int, job: Job) -> None:
         """Stores outputs, then the state, then the position. The state is taken before anything is waited for."""
-        state, offset = job.work.to_bytes(), job.work.next_offset
         job.saved_s, job.unsaved = time.monotonic(), False
+        state, offset = job.work.to_bytes(), job.work.next_offset
+        job.saving_s = time.monotonic() - job.saved_s
         await job.outbox.stored()
+        packing_s = time.monotonic()
         packed = await asyncio.to_thread(self.snapshots.pack, state)
+        job.saving_s += time.monotonic() - packing_s
         key = str(partition).encode()
         await job.outbox.send(Outgoing(self.snapshots.topic, packed, key=key, partition=partition))
         await job.outbox.stored()

@@ -113,7 +113,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     flush_after_ms: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 10
     """For how long ingest gathers rows before it sends them on."""
     snapshot_every_s: Seconds = 2.0
-    """Between two snapshots of a partition; a restart computes so much again."""
+    """Between two snapshots of a partition, longer where they are dear; a restart computes so much again."""
     session_timeout_s: Seconds = 6.0
     """After so much silence the brokers give a worker's partitions to others."""
     heartbeat_s: Seconds = 0.5

@@ -18,6 +18,9 @@ DEAD_LETTERS: Final = "dead.letters"
 RECORD_BYTES_MAX: Final = 17 << 20
 """The largest envelope and the batch around it: what topics take and producers may ask."""
 
+STATE_BYTES_MAX: Final = 96 << 20
+"""The largest snapshot, packed: about 3 kB for each source of a partition. Brokers take no request beyond 100 MiB."""
+
 Stamp = Literal["LogAppendTime", "CreateTime"]
 """Whether records bear the broker's time or bring their own."""
 
@@ -27,8 +30,8 @@ _FOR_EVER: Final = -1
 _ANY_TIME_MS: Final = (1 << 63) - 1
 """How far ahead of the broker's clock a record may be: log time is that of the raw logs, a recording's of any day."""
 _SEGMENT_BYTES: Final = 256 << 20
-_STATE_SEGMENT_BYTES: Final = 64 << 20
-"""Only closed segments are compacted: small ones keep the topic small, whatever the snapshots weigh."""
+_STATE_SEGMENT_BYTES: Final = 128 << 20
+"""Only closed segments are compacted: small ones keep the topic small; but each must hold the largest snapshot."""
 _STATE_SEGMENT_MS: Final = 10 * 60_000
 """Likewise where snapshots are so small that a segment would take days to fill."""
 
@@ -108,12 +111,12 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
         ),
         Topic(
             name=FUSION_STATE, purpose="snapshots of fusion", key="fusion partition",
-            partitions=partitions, timestamp="CreateTime", retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+            partitions=partitions, timestamp="CreateTime", retention_ms=_FOR_EVER, max_message_bytes=STATE_BYTES_MAX,
             cleanup="compact", segment_bytes=_STATE_SEGMENT_BYTES,
         ),
         Topic(
             name=DESK_STATE, purpose="snapshots of the desk", key="city",
-            partitions=1, timestamp="CreateTime", retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+            partitions=1, timestamp="CreateTime", retention_ms=_FOR_EVER, max_message_bytes=STATE_BYTES_MAX,
             cleanup="compact", segment_bytes=_STATE_SEGMENT_BYTES,
         ),
         Topic(

@@ -120,10 +120,10 @@ def _by_gateway(observations: Observations) -> Iterator[bytes]:
     for number in range(gateways):
         at = np.flatnonzero(gateway == number)
         if len(at):
-            yield to_envelope(_compact(observations.take(at)))
+            yield to_envelope(compact(observations.take(at)))
 
 
-def _compact(observations: Observations) -> Observations:
+def compact(observations: Observations) -> Observations:
     """The same rows with only the texts that they use, as a gateway would send them."""
     columns = [
         getattr(group, name)
