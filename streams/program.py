@@ -197,7 +197,8 @@ def _app(program: Program, slot: str) -> App:
         broker_session_timeout=workers.session_timeout_s,
         broker_heartbeat_interval=workers.heartbeat_s,
         broker_rebalance_timeout=max(20.0, workers.session_timeout_s),
-        broker_request_timeout=max(kafka.request_wait_s, workers.session_timeout_s),
+        # Faust also gives up a partition that is not ready within this time, and says nothing: we end before it does.
+        broker_request_timeout=max(kafka.request_wait_s, workers.session_timeout_s, 1.5 * workers.stalled_after_s),
         producer_request_timeout=kafka.request_wait_s,
         producer_linger=0.005,
         producer_max_batch_size=256 << 10,

@@ -1,14 +1,19 @@
 """Snapshots in a compacted topic: the newest of each partition, packed, with the position to read on from inside."""
 
 import asyncio
+from typing import Final
 
 import aiokafka
 import zstandard
 
-from city_brain.errors import StateError
+from city_brain.errors import BrokerError, StateError
 from city_brain.kafka.settings import KafkaSettings
+from streams.command import logger
 
-UNPACKED_BYTES_MAX = 1 << 30
+UNPACKED_BYTES_MAX: Final = 1 << 30
+WAIT_S: Final = 10.0
+"""For a snapshot to be read; the largest take a second."""
+ATTEMPTS: Final = 3
 
 
 class Snapshots:
@@ -22,26 +27,36 @@ class Snapshots:
         """A state as it is stored."""
         return zstandard.ZstdCompressor(level=1).compress(state)
 
-    async def newest(self, partition: int) -> bytes | None:
-        """The last state stored of a partition, None before the first. It is read from the end: only what is old is
-        compacted.
-        """
-        async with aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **self._connection) as consumer:
-            place = aiokafka.TopicPartition(self.topic, partition)
-            consumer.assign([place])
-            end = (await consumer.end_offsets([place]))[place]
-            if end == 0:
-                return None
-            consumer.seek(place, end - 1)
-            record = await asyncio.wait_for(consumer.getone(place), 30.0)
-        return _unpack(record.value, f"{self.topic} partition {partition}")
+    async def newest(self, partition: int, read: str) -> tuple[bytes | None, int]:
+        """The last state stored of a partition, None before the first, and the first offset that topic `read` (with
+        its prefix) still holds of it.
 
-    async def begin(self, topic: str, partition: int) -> int:
-        """The first offset that a partition of a topic still holds."""
-        async with aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **self._connection) as consumer:
-            place = aiokafka.TopicPartition(topic, partition)
-            offset: int = (await consumer.beginning_offsets([place]))[place]
-            return offset
+        A client has been seen to wait for an answer that never came; then another one asks.
+        """
+        place = f"{self.topic} partition {partition}"
+        for _ in range(ATTEMPTS):
+            try:
+                return await asyncio.wait_for(self._newest(partition, read), WAIT_S)
+            except TimeoutError:
+                logger.warning("%s: wanted the newest snapshot within %g s, got no answer", place, WAIT_S)
+        raise BrokerError(f"{place}: wanted the newest snapshot, got no answer {ATTEMPTS} times")
+
+    async def _newest(self, partition: int, read: str) -> tuple[bytes | None, int]:
+        consumer = aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **self._connection)
+        state, inputs = (aiokafka.TopicPartition(topic, partition) for topic in (self.topic, read))
+        try:
+            await consumer.start()
+            consumer.assign([state])
+            begin: int = (await consumer.beginning_offsets([inputs]))[inputs]
+            end = (await consumer.end_offsets([state]))[state]
+            if end == 0:
+                return None, begin
+            consumer.seek(state, end - 1)  # only what is old is compacted
+            record = await consumer.getone(state)
+            return _unpack(record.value, f"{self.topic} partition {partition}"), begin
+        finally:
+            # Whoever waits for an answer that does not come would also wait for the end.
+            self._closing = asyncio.ensure_future(consumer.stop())
 
 
 def _unpack(record: bytes, place: str) -> bytes:

@@ -100,10 +100,9 @@ class StatefulProgram(Program):
 
     async def _resume(self, partition: int) -> Job:
         work = self.new_work(partition)
-        state = await self.snapshots.newest(partition)
+        state, begin = await self.snapshots.newest(partition, self.inputs[0])
         if state is not None:
             work.restore(state)
-        begin = await self.snapshots.begin(self.inputs[0], partition)
         if begin > work.next_offset and not (state is None and self.accept_gap):
             raise StateError(
                 f"{self.inputs[0]} partition {partition}: wanted to read on from offset {work.next_offset}, the log "

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from city_brain.distributed import MARK_HEADER, RAW_TOPICS
+from city_brain.distributed import MARK_HEADER, MARK_KEY, RAW_TOPICS
 from city_brain.kafka.admin import apply
 from city_brain.kafka.connecting import admin
 from city_brain.kafka.settings import KafkaSettings
@@ -153,8 +153,8 @@ class Writer:
         for raw in records:
             headers: list[tuple[str, bytes]] = [(MARK_HEADER, b"")] if raw.mark else []
             sent = self._producer.send(
-                self._kafka.topic(RAW_TOPICS[raw.topic]), raw.value, partition=0, headers=headers,
-                timestamp_ms=raw.stamp_ms if self._own_stamps else None,
+                self._kafka.topic(RAW_TOPICS[raw.topic]), raw.value, key=MARK_KEY if raw.mark else None,
+                partition=0, headers=headers, timestamp_ms=raw.stamp_ms if self._own_stamps else None,
             )  # fmt: skip
             self._underway.append((sent, len(raw.value)))
             self._underway_bytes += len(raw.value)
