@@ -76,7 +76,7 @@ class Bench:
         base = self._base()
         tell(f"latency: a live city at {self._asked.latency_load:g} of that …")
         found = latency.measure(
-            base.per_wall_second, base.rows / base.case.seconds / base.case.sources,
+            base.per_wall_second, self._asked.latency_load, base.rows / base.case.seconds / base.case.sources,
             self._asked.latency_seconds, self._servers, self._folder,
         )  # fmt: skip
         return Part("latency", report.latency_rows(found), report.latency_says(found), found, True)
