@@ -25,7 +25,9 @@ def test_a_large_snapshot_is_stored_and_the_newest_is_found(kafka: str, prefix: 
     async def store_and_find(state: bytes) -> bytes | None:
         async with aiokafka.AIOKafkaProducer(max_request_size=STATE_BYTES_MAX, **settings.connection()) as producer:
             await producer.send_and_wait(snapshots.topic, snapshots.pack(state), key=b"0", partition=0)
-        return await snapshots.newest(0)
+        state, begin = await snapshots.newest(0, snapshots.topic)
+        assert begin == 0
+        return state
 
     assert asyncio.run(store_and_find(large)) == large
     assert asyncio.run(store_and_find(b"small")) == b"small"
