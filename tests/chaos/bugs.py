@@ -291,7 +291,7 @@ ALL = (
     Planted("seeks-to-the-commit", "fuse", kills=0, freezes=2),
     Planted("skips-a-row", "fuse", kills=0),
     Planted("marks-before-rows", "ingest", kills=0),
-    Planted("takes-parcels-again", "fuse", kills=3, hit=("ingest",)),
+    Planted("takes-parcels-again", "fuse", kills=8, hit=("ingest",)),
     Planted("takes-ticks-again", "desk", hit=("fuse",)),
     Planted("reads-the-clock", "fuse", kills=0),
     Planted("saves-a-state-ahead-of-its-position", "fuse"),
