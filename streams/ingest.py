@@ -104,10 +104,11 @@ class IngestProgram(Program):
 
         Only a clock that stands still keeps us waiting, and with it the whole city.
         """
+        wait_s = min(_TOLD_EVERY_S, self.workers.stalled_after_s / 2.0)
         while not self.ingest.may_read(stamp_ms):
             async with self._heard:
                 try:
-                    await asyncio.wait_for(self._heard.wait(), _TOLD_EVERY_S)
+                    await asyncio.wait_for(self._heard.wait(), wait_s)
                 except TimeoutError:
                     self.watchdog.saw(message.topic, message.partition, message.offset - 1)
                     logger.warning("waits for marks in %s: is a clock running?", self._control.topic)

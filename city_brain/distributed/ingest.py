@@ -104,6 +104,8 @@ class Ingest:
         else:
             self._waiting.setdefault(record.partition, []).append(record)
             self._waiting_bytes += len(record.value or b"")
+            if record.partition == self._control:
+                self._close(record.partition, None)  # alone: two configurations may be more than a record holds
 
     @property
     def is_full(self) -> bool:

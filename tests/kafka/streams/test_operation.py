@@ -18,6 +18,7 @@ from tests.kafka.streams.fleet import PATIENCE_S, Fleet, read_all, write_raw
 from tests.kafka.streams.replayed import ONE_EACH, PARTITIONS, http, replayed_city
 
 PROGRAMS = ("ingest", "fuse", "desk")
+STALLED_AFTER_S = 4.0
 
 
 def _soon(holds: Callable[[], bool], fleet: Fleet) -> bool:
@@ -90,6 +91,25 @@ def test_what_a_program_does_can_be_seen(kafka: str, prefix: str, tmp_path: Path
         assert {(line["topic"], line["partition"], line["offset"]) for line in resumed} == {
             (settings.topic("observations"), partition, 0) for partition in range(PARTITIONS)
         }
+
+
+@pytest.mark.slow
+def test_rows_wait_while_nobody_marks_the_log_of_configurations(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """Ingest says so and stays, for longer than a worker may stand still; then all is as one process says it."""
+    workers = ("[workers]", f"stalled_after_s = {STALLED_AFTER_S}")
+    with replayed_city(tmp_path, kafka, prefix, *workers) as fleet:
+        settings = kafka_settings(fleet.site)
+        wanted = kit.oracle(PARTITIONS, Site.open(fleet.site).desk_settings)
+        *logs, control = kit.raw_logs()
+        half = len(control) // 2
+        for program in PROGRAMS:
+            fleet.start(program)
+        write_raw(settings, [*logs, control[:half]], fleet.check)
+        assert _soon(lambda: fleet.log("ingest-0").count("waits for marks in") >= 3, fleet)
+        fleet.check()
+        write_raw(settings, [[] for _ in logs] + [control[half:]], fleet.check)
+        said = read_all(settings, INCIDENTS, lambda found: len(found) >= len(wanted), fleet)
+        assert list(dict.fromkeys(record.value for record in said)) == wanted
 
 
 @pytest.mark.slow
