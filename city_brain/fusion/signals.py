@@ -32,7 +32,8 @@ UNKNOWN = 255
 
 
 class SignalBook(msgspec.Struct):
-    """Messages of S signals, oldest first: `time_ms`, `lamps`, `mode` (S, DEPTH); `key`, `intersection` (S,).
+    """Messages of S signals, oldest first: `time_ms`, `lamps`, `mode` (S, DEPTH), `row` (S, DEPTH, 3) log positions;
+    `key`, `intersection` (S,).
 
     Signals are in order of `key` (the hash63 of their id). `of_intersection` gives the signal of each intersection, -1
     for none.
@@ -44,6 +45,7 @@ class SignalBook(msgspec.Struct):
     time_ms: np.ndarray
     lamps: np.ndarray
     mode: np.ndarray
+    row: np.ndarray
 
     @classmethod
     def empty(cls, ground: "Ground") -> "SignalBook":
@@ -62,6 +64,7 @@ class SignalBook(msgspec.Struct):
             time_ms=np.full(shape, NO_TIME, dtype=np.int64),
             lamps=np.zeros(shape, dtype=np.int64),
             mode=np.zeros(shape, dtype=np.int64),
+            row=np.zeros((*shape, 3), dtype=np.int64),
         )
 
     def step(self, tick: Tick, ground: "Ground") -> None:
@@ -81,8 +84,10 @@ class SignalBook(msgspec.Struct):
 
     def _insert(self, signal: Ints, at: Ints, tick: Tick) -> None:
         """One message for each of some signals, put where its time belongs; the oldest falls out."""
-        columns = (self.time_ms, self.lamps, self.mode)
-        news = (tick.time_ms[at], tick.rows.lamps[at], tick.rows.code[at])
+        rows = tick.rows
+        place = np.stack((rows.raw_partition[at], rows.offset[at], rows.sub[at]), axis=1)
+        columns = (self.time_ms, self.lamps, self.mode, self.row)
+        news = (tick.time_ms[at], rows.lamps[at], rows.code[at], place)
         late = self.time_ms[signal, -1] > news[0]
         for column, new in zip(columns, news, strict=True):
             column[signal, :-1] = column[signal, 1:]
@@ -91,7 +96,7 @@ class SignalBook(msgspec.Struct):
             behind = signal[late]
             order = np.argsort(self.time_ms[behind], axis=1, kind="stable")
             for column in columns:
-                column[behind] = np.take_along_axis(column[behind], order, axis=1)
+                column[behind] = column[behind][np.arange(len(behind))[:, None], order]
 
     @property
     def last_ms(self) -> Ints:
@@ -105,6 +110,16 @@ class SignalBook(msgspec.Struct):
         count = np.sum(times <= moment_ms[:, None], axis=1)
         known = np.sum(times == NO_TIME, axis=1)
         return np.where(count > known, count - 1, -1)
+
+    def positions(self, signal: int, since_ms: int, until_ms: int, most: int = 8) -> tuple[tuple[int, int, int], ...]:
+        """Log positions of what a signal said from `since_ms` to `until_ms`, the message that held at `since_ms` among
+        them; the newest `most`.
+        """
+        times = self.time_ms[signal]
+        first = max(int(np.searchsorted(times, since_ms, "right")) - 1, 0)
+        until = int(np.searchsorted(times, until_ms, "right"))
+        said = [at for at in range(first, until) if times[at] != NO_TIME][-most:]
+        return tuple((int(p), int(o), int(s)) for p, o, s in self.row[signal, said])
 
     def colour(self, signal: Ints, slot: Ints, moment_ms: Ints) -> Ints:
         """`Colour` (n,) of lamp `slot` (n,; 3 × side + movement) of `signal` (n,) at `moment_ms` (n,); UNKNOWN where

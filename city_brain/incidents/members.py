@@ -30,13 +30,15 @@ def lamp_evidence(scene: Scene, stand: int) -> tuple[Evidence, ...]:
     signal = int(scene.signals.of_intersection[intersection[0]]) if green_s > 0.0 and intersection[0] >= 0 else -1
     if signal < 0:
         return ()
+    since_ms, last_ms = int(stands["since_ms"][stand]), int(scene.signals.last_ms[signal])
     return (
         Evidence(
             what="own_lamp_green",
             sources=(int(scene.signals.key[signal]),),
             weight=0.0,
-            first_ms=int(stands["since_ms"][stand]),
-            last_ms=int(scene.signals.last_ms[signal]),
+            first_ms=since_ms,
+            last_ms=last_ms,
+            rows=scene.signals.positions(signal, since_ms, last_ms),
             note={"green_s": round(green_s, 1)},
         ),
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from city_brain.fusion.signals import UNKNOWN, SignalBook
 from city_brain.observations.rows import Rows
@@ -31,6 +32,16 @@ def test_a_late_message_is_put_where_its_time_belongs() -> None:
     book = heard(lamp_row(0, (0, 4)), lamp_row(10, (2, 6)), lamp_row(5, (2, 6)))
     assert colour_at(book, EAST, 7) == Colour.GREEN
     assert colour_at(book, NORTH, 7) == Colour.RED
+
+
+def test_what_a_signal_said_can_be_found_in_the_log() -> None:
+    """From the message that held at a moment on; a late one is where its time belongs."""
+    rows = [replace(lamp_row(second, (0, 4)), offset=np.array([at])) for at, second in enumerate((0, 10, 5, 15))]
+    book = heard(*rows)
+    assert book.positions(0, START_MS + 6_000, START_MS + 12_000) == ((0, 2, 0), (0, 1, 0))
+    assert book.positions(0, START_MS + 20_000, START_MS + 20_000) == ((0, 3, 0),)
+    assert book.positions(0, START_MS, START_MS + 20_000, most=2) == ((0, 1, 0), (0, 3, 0))
+    assert book.positions(0, START_MS - 5_000, START_MS - 1_000) == ()
 
 
 def test_a_lamp_is_unknown_where_the_messages_around_disagree_or_are_old() -> None:

@@ -128,12 +128,15 @@ class RedLightRunning:
     def _lamp(self, scene: Scene, violations: Ints) -> Evidence:
         """That the lamps were red, by the signal; of no weight of its own, since no crossing counts without it."""
         row = self.state.violations
+        signal, crossed_ms = int(row["signal"][violations[0]]), row["cross_ms"][violations]
+        said = (scene.signals.positions(signal, at_ms, at_ms) for at_ms in crossed_ms.tolist())
         return Evidence(
             what="lamp_was_red",
-            sources=(int(scene.signals.key[row["signal"][violations[0]]]),),
+            sources=(int(scene.signals.key[signal]),),
             weight=0.0,
-            first_ms=int(row["cross_ms"][violations].min()),
-            last_ms=int(row["cross_ms"][violations].max()),
+            first_ms=int(crossed_ms.min()),
+            last_ms=int(crossed_ms.max()),
+            rows=tuple(dict.fromkeys(position for positions in said for position in positions)),
             note={"crossings": len(violations)},
         )
 

@@ -153,6 +153,7 @@ class SignalFault:
                 item = Evidence(
                     what=what, sources=(int(book.key[signal]),), weight=weight, first_ms=int(since[signal]),
                     last_ms=int(last[signal]), note=note,
+                    rows=book.positions(int(signal), int(since[signal]), int(last[signal])),
                 )  # fmt: skip
                 evidence.setdefault(signal, []).append(item)
 
