@@ -130,6 +130,7 @@ class Campaign:
             self.player.stop()
             if self._is_caught:
                 return self._report(wanted, Verdict())
+            self.tell(f"{self._passed_s:6.1f} s  stopped; one process reads the topics, about half as long again …")
             wanted = Oracle(self.site, self.plan.scenario.places).read(self.settings)
             self._wait_for(wanted)
             return self._report(wanted, self._check(wanted))
