@@ -39,6 +39,24 @@ def consumer(settings: KafkaSettings, **more: Any) -> Iterator[Consumer]:
         yield client
 
 
+def records(client: Consumer, topic: str) -> Iterator[Any]:
+    """The records of a topic's only partition up to its present end, from the first; raises BrokerError where the topic
+    is not there.
+    """
+    from kafka import TopicPartition
+
+    place = TopicPartition(topic, 0)
+    if not client.partitions_for_topic(topic):
+        raise BrokerError(f"topic {topic}: wanted the site's topics, got none; city-brain topics apply")
+    client.assign([place])
+    client.seek_to_beginning(place)
+    end = client.end_offsets([place])[place]
+    while client.position(place) < end:
+        for record in client.poll(timeout_ms=1000).get(place, ()):
+            if record.offset < end:
+                yield record
+
+
 def last_stamp_ms(client: Consumer, topic: str, partition: int) -> int:
     """The stamp (epoch ms) of the last record of a partition; 0 where it holds none."""
     from kafka import TopicPartition

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from city_brain.errors import BrokerError, RecordingError
-from city_brain.kafka.connecting import Consumer, Producer, consumer, last_stamp_ms, producer
+from city_brain.errors import RecordingError
+from city_brain.kafka.connecting import Consumer, Producer, consumer, last_stamp_ms, producer, records
 from city_brain.kafka.dead_letters import REDRIVEN_HEADER, DeadLetter, Place, Redriven
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import CONTROL, DEAD_LETTERS, RECORD_BYTES_MAX, raw_partitions
@@ -60,10 +60,10 @@ def redrive(settings: KafkaSettings, choice: Choice, dry_run: bool, told: Callab
     done = Redrive()
     with consumer(settings) as client:
         known = set[Place]()
-        for record in _records(client, settings):
+        for record in records(client, settings.topic(DEAD_LETTERS)):
             if Redriven.is_one(record.headers):
                 known.update(Redriven.read(record.value).places)
-        chosen = _chosen(_records(client, settings), settings, choice, known, done)
+        chosen = _chosen(records(client, settings.topic(DEAD_LETTERS)), settings, choice, known, done)
         if dry_run:
             for letter in chosen:
                 _count(done, [letter])
@@ -77,29 +77,13 @@ def redrive(settings: KafkaSettings, choice: Choice, dry_run: bool, told: Callab
     return done
 
 
-def _records(client: Consumer, settings: KafkaSettings) -> Iterator[Any]:
-    """The records of `dead.letters` up to its present end, from the first."""
-    from kafka import TopicPartition
-
-    place = TopicPartition(settings.topic(DEAD_LETTERS), 0)
-    if not client.partitions_for_topic(place.topic):
-        raise BrokerError(f"topic {place.topic}: wanted the site's topics, got none; city-brain topics apply")
-    client.assign([place])
-    client.seek_to_beginning(place)
-    end = client.end_offsets([place])[place]
-    while client.position(place) < end:
-        for record in client.poll(timeout_ms=1000).get(place, ()):
-            if record.offset < end:
-                yield record
-
-
 def _chosen(
-    records: Iterator[Any], settings: KafkaSettings, choice: Choice, known: set[Place], done: Redrive
+    found: Iterator[Any], settings: KafkaSettings, choice: Choice, known: set[Place], done: Redrive
 ) -> Iterator[DeadLetter]:
     """The letters that are to be sent; all others are counted."""
     widths = {settings.topic(name): count for name, count in raw_partitions(settings).items()}
     seen = set[Place]()
-    for record in records:
+    for record in found:
         if Redriven.is_one(record.headers):
             continue
         done.letters += 1

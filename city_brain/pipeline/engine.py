@@ -120,7 +120,7 @@ class Engine:
         """Goes on with another configuration, between two ticks. On the same map all is remembered, except by detectors
         whose type has changed; on another one only the clocks of sources are.
         """
-        same_map = fingerprint(ground.city) == fingerprint(self.ground.city)
+        same_map = ground is self.ground or fingerprint(ground.city) == fingerprint(self.ground.city)
         if not same_map:
             self.books = Books.empty(ground)
         before, old = self.detectors, self.types

@@ -1,12 +1,13 @@
 """The log of configurations: what was ever announced to a city, and how another one is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from city_brain.distributed import MARK_HEADER
-from city_brain.errors import BrokerError, StateError
-from city_brain.kafka.connecting import consumer, last_stamp_ms, producer
+from city_brain.errors import StateError
+from city_brain.kafka.connecting import consumer, last_stamp_ms, producer, records
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import CONTROL, RECORD_BYTES_MAX
 from city_brain.pipeline.configuration import Change
@@ -39,30 +40,18 @@ def read_control(settings: KafkaSettings) -> list[Entry]:
     out: ingest makes it a dead letter. Raises BrokerError where the topic is not there.
     """
     with consumer(settings) as client:
-        entries = list(_entries(client, settings))
+        entries = list(_entries(records(client, settings.topic(CONTROL))))
     begun = [entry for entry in entries if not entry.change.since_ms][:1]
     return begun + [entry for entry in entries if entry.change.since_ms]
 
 
-def _entries(client: Any, settings: KafkaSettings) -> Iterator[Entry]:
-    from kafka import TopicPartition
-
-    place = TopicPartition(settings.topic(CONTROL), 0)
-    if not client.partitions_for_topic(place.topic):
-        raise BrokerError(f"topic {place.topic}: wanted the site's topics, got none; city-brain topics apply")
-    client.assign([place])
-    client.seek_to_beginning(place)
-    end = client.end_offsets([place])[place]
-    while client.position(place) < end:
-        for record in client.poll(timeout_ms=1000).get(place, ()):
-            if MARK_HEADER in dict(record.headers or ()):
-                continue
-            try:
-                yield Entry(
-                    record.offset, record.timestamp, record.value or b"", Change.from_bytes(record.value or b"")
-                )
-            except StateError:
-                continue
+def _entries(found: Iterable[Any]) -> Iterator[Entry]:
+    for record in found:
+        if MARK_HEADER in dict(record.headers or ()):
+            continue
+        value = record.value or b""
+        with suppress(StateError):
+            yield Entry(record.offset, record.timestamp, value, Change.from_bytes(value))
 
 
 def announce(settings: KafkaSettings, change: Change) -> None:
