@@ -23,8 +23,8 @@ from city_brain.incidents.incident import Incident
 from city_brain.incidents.tick_record import TickRecord
 from city_brain.kafka.control import read_control
 from city_brain.kafka.topics import INCIDENTS
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.live_feed import LiveFeed
 from city_brain.site import Site, settings_of
 from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, in_force, logger, prepare, told, told_to
 from streams.desk import HEARTBEAT_HEADER

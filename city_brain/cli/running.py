@@ -95,7 +95,7 @@ class _Teller:
 
     def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
         """Prints the incidents that this tick announces, ends, lets return or withdraws."""
-        from city_brain.servers.watch import incident_text
+        from city_brain.servers.client.printing import incident_text
 
         for incident in closed.record.incidents:
             if self._is_news(incident):

@@ -63,8 +63,8 @@ def watch(
     """
     from city_brain.feeds.filters import Wanted
     from city_brain.incidents.incident_type import load_incident_types
-    from city_brain.servers.feed_reader import Endpoint, FeedReader
-    from city_brain.servers.watch import Watch
+    from city_brain.servers.client.feed_reader import Endpoint, FeedReader
+    from city_brain.servers.client.printing import Watch
     from city_brain.site import time_zone
 
     wanted = Wanted(

@@ -14,8 +14,8 @@ from city_brain.canonical import content_id
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
 from city_brain.runner import ClosedTick, Runner
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.live_feed import LiveFeed
 from city_brain.servers.settings import Limits, ListenSettings
 
 Started = Callable[[str], None]

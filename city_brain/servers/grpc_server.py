@@ -6,8 +6,8 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from city_brain.servers.feed_service import SERVICE, FeedService
-from city_brain.servers.live_feed import LiveFeed
+from city_brain.servers.feed.live_feed import LiveFeed
+from city_brain.servers.feed.service import SERVICE, FeedService
 from city_brain.servers.settings import Limits, ListenSettings, bind
 from city_brain.wire.feed.v1 import feed_pb2_grpc
 

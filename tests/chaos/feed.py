@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from city_brain.servers.feed_reader import Endpoint, FeedReader, SignOfLife
+from city_brain.servers.client.feed_reader import Endpoint, FeedReader, SignOfLife
 from tests.chaos.oracle import Wanted
 
 PATIENCE_S = 30.0

@@ -8,8 +8,8 @@ import pytest
 from city_brain.canonical import printable
 from city_brain.cli.common import instants
 from city_brain.incidents.explain import explanation_text
-from city_brain.servers.feed_reader import Endpoint, FeedReader, Snapshot
-from city_brain.servers.watch import Watch
+from city_brain.servers.client.feed_reader import Endpoint, FeedReader, Snapshot
+from city_brain.servers.client.printing import Watch
 from tests.feeds.builders import an_incident
 from tests.incidents.kit import Play, evidence, finding, types
 

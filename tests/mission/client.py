@@ -9,7 +9,7 @@ from contextlib import aclosing
 from city_brain.feeds.filters import Wanted
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import Incident
-from city_brain.servers.feed_reader import Endpoint, FeedReader, SignOfLife, Snapshot
+from city_brain.servers.client.feed_reader import Endpoint, FeedReader, SignOfLife, Snapshot
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 
 LOOK_S = 0.2

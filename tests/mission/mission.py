@@ -14,8 +14,8 @@ import msgspec
 from city_brain.incidents.incident import Incident
 from city_brain.kafka.admin import apply
 from city_brain.scoring import read_truth
+from city_brain.servers.client.printing import incident_text, instants_in
 from city_brain.servers.codec.incidents import incident_from_proto
-from city_brain.servers.watch import incident_text, instants_in
 from city_brain.site import Site, time_zone
 from city_brain.wire.feed.v1 import feed_pb2
 from tests.chaos.checker import check

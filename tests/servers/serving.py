@@ -13,8 +13,8 @@ from grpc_status import rpc_status
 
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.incidents.incident import Incident
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.live_feed import LiveFeed
 from city_brain.servers.settings import Limits, ListenSettings
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 from tests.feeds.builders import AREAS, TYPES, a_heartbeat, a_log

@@ -10,9 +10,9 @@ from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.filters import Wanted
 from city_brain.feeds.refusals import RefusedError
 from city_brain.feeds.subscription import Delivery
-from city_brain.servers.feed_reader import Endpoint, Event, FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.servers.client.feed_reader import Endpoint, Event, FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.live_feed import LiveFeed
 from city_brain.servers.settings import Limits, ListenSettings
 from tests.feeds.builders import TYPES, a_heartbeat, a_log, an_incident
 from tests.servers.serving import run, serving

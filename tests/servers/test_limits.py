@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from city_brain.errors import ServiceError
-from city_brain.servers.live_feed import LiveFeed
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2
 from tests.feeds.builders import TYPES, a_heartbeat, a_log, an_incident, evidence

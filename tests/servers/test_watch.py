@@ -16,11 +16,19 @@ from city_brain.feeds.heartbeat import BlindArea
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.explain import Language
 from city_brain.incidents.incident import Place, read_incident
-from city_brain.servers.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.servers.client.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.servers.client.printing import (
+    Watch,
+    back_line,
+    instants_in,
+    json_lines,
+    life_line,
+    lost_line,
+    plain_cause,
+)
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.live_feed import LiveFeed
 from city_brain.servers.settings import Limits, ListenSettings
-from city_brain.servers.watch import Watch, back_line, instants_in, json_lines, life_line, lost_line, plain_cause
 from tests.feeds.builders import TYPES, a_heartbeat, a_log, an_incident
 from tests.servers.serving import run, serving
 
@@ -171,8 +179,8 @@ def test_incidents_and_signs_of_life_go_to_two_streams(err: io.StringIO, shown: 
 
 PROGRAM = """
 import sys
-from city_brain.servers.feed_reader import Endpoint, FeedReader
-from city_brain.servers.watch import Watch
+from city_brain.servers.client.feed_reader import Endpoint, FeedReader
+from city_brain.servers.client.printing import Watch
 sys.exit(Watch(FeedReader(Endpoint(sys.argv[1])), sys.stdout, sys.stderr).run())
 """
 

@@ -67,7 +67,7 @@ def _list(told: "list[Incident]", types: "IncidentTypes", language: str, zone: s
     import msgspec
 
     from city_brain.incidents.explain import headline
-    from city_brain.servers.watch import sureness
+    from city_brain.servers.client.printing import sureness
 
     instant = instants(zone)
     told = sorted(told, key=lambda incident: (incident.detected_ms is None, incident.detected_ms or 0))

@@ -22,8 +22,8 @@ from city_brain.incidents.explain import Language, explanation_text
 from city_brain.incidents.incident import Incident
 from city_brain.servers.codec.feeds import account_to_proto, wanted_from_proto
 from city_brain.servers.codec.incidents import incident_id_of
-from city_brain.servers.live_feed import LiveFeed, Reader
-from city_brain.servers.messages import Messages
+from city_brain.servers.feed.live_feed import LiveFeed, Reader
+from city_brain.servers.feed.messages import Messages
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 from city_brain.wire.incident.v1 import incident_pb2

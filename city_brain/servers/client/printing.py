@@ -21,7 +21,7 @@ from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.explain import Language, headline, source_name
 from city_brain.incidents.incident import Incident, incident_line
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
-from city_brain.servers.feed_reader import Event, FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.servers.client.feed_reader import Event, FeedReader, Interrupted, SignOfLife, Snapshot
 
 INTERRUPTED = 130
 """Exit code of a program that was stopped with Ctrl-C."""

@@ -1,0 +1,6 @@
+"""The feed as readers meet it.
+
+live_feed  the door through which ticks come in, from the same loop or from a thread
+messages   changes, snapshots and heartbeats, each built once for all readers
+service    the calls
+"""
