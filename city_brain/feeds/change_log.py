@@ -4,8 +4,9 @@ Every revision of every incident takes the next number, from 1. The state "as of
 incident among the changes 1..R, so a snapshot as of R and the changes after R are all there is to know.
 
 Memory: 2 x `capacity` changes and `closed_kept` closed incidents of some 5 kB each (20 pieces of evidence), with the
-defaults about 105 MB. At the limit the oldest change is forgotten, and a reader that asks for it is refused with
-HISTORY_GONE; the incident closed longest ago is forgotten, and then not found. Those that go on are never forgotten.
+defaults about 105 MB. At the limit the oldest change is forgotten here; a reader that asks for it gets it from the
+store beside, and is refused with HISTORY_GONE where that does not hold it either. The incident closed longest ago is
+forgotten, and then not found. Those that go on are never forgotten.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,6 +58,8 @@ class ChangeLog(msgspec.Struct, kw_only=True):
     """By incident id, in the order of their last change."""
     closed: int = 0
     """How many of the held incidents are over."""
+    oldest_number: int | None = None
+    """Number of the oldest change that a store holds beside this log; None: there is none but this."""
 
     def append(self, tick: int, incidents: Sequence[Incident], heartbeat: Heartbeat) -> bool:
         """Takes the new revisions of one closed tick, all at once; False for a tick that it already has.
@@ -78,8 +81,13 @@ class ChangeLog(msgspec.Struct, kw_only=True):
 
     @property
     def first_number(self) -> int:
-        """Number of the oldest change that a reader can still get; `last_number + 1` while there is none."""
+        """Number of the oldest change that is here; `last_number + 1` while there is none."""
         return self.last_number + 1 - min(len(self.changes), self.capacity)
+
+    @property
+    def resumable_number(self) -> int:
+        """Number of the oldest change that a reader can still get, here or from the store beside."""
+        return self.first_number if self.oldest_number is None else min(self.oldest_number, self.first_number)
 
     @property
     def log_time_ms(self) -> int | None:
@@ -88,7 +96,8 @@ class ChangeLog(msgspec.Struct, kw_only=True):
 
     def check_resume(self, after: int, feed_id: str = "") -> None:
         """Raises RefusedError where the changes after `after` are not all here."""
-        facts: dict[str, str | int] = {"asked": after, "first": self.first_number, "last": self.last_number}
+        first = self.resumable_number
+        facts: dict[str, str | int] = {"asked": after, "first": first, "last": self.last_number}
         where = f"feed {self.feed_id}: wanted the changes after {after}"
         if feed_id and feed_id != self.feed_id:
             message = f"{where} of feed {feed_id}, which is another one; start again from a snapshot"
@@ -96,8 +105,8 @@ class ChangeLog(msgspec.Struct, kw_only=True):
         if after > self.last_number:
             message = f"{where}, but the last one is {self.last_number}; start again from a snapshot"
             raise RefusedError(Reason.NUMBER_NOT_REACHED, message, "after_change_number", **facts)
-        if after + 1 < self.first_number:
-            message = f"{where}, but the history begins with {self.first_number}; start again from a snapshot"
+        if after + 1 < first:
+            message = f"{where}, but the history begins with {first}; start again from a snapshot"
             raise RefusedError(Reason.HISTORY_GONE, message, "after_change_number", **facts)
 
     def after(self, number: int) -> Iterator[Change]:

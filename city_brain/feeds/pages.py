@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-import hashlib
 
 import msgspec
 
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.filters import IncidentFilter
 from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.tokens import filter_digest
 from city_brain.incidents.incident import Incident
 
 DEFAULT_SIZE = 50
@@ -41,7 +41,7 @@ def page(log: ChangeLog, wanted: IncidentFilter, size: int = 0, token: str = "")
     """
     if size < 0:
         raise RefusedError(Reason.BAD_REQUEST, f"page_size: wanted 0 to {MAX_SIZE}, got {size}", "page_size")
-    digest = hashlib.blake2b(msgspec.msgpack.encode(wanted.wanted), digest_size=8).digest()
+    digest = filter_digest(wanted.wanted)
     below = _read(token, log.feed_id, digest) if token else log.last_number + 1
     found = [held for held in log.snapshot() if held.opened_number < below and wanted.matches(held.incident)]
     found.sort(key=lambda held: -held.opened_number)

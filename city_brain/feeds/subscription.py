@@ -4,9 +4,11 @@ A subscription keeps a number, not a queue: what waits for the reader waits in t
 reader costs nothing and delays nobody. What is limited is how far it may fall behind.
 """
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
-from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.change_log import Change, ChangeLog
 from city_brain.feeds.filters import IncidentFilter
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.incidents.incident import Incident
@@ -21,6 +23,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     incident: Incident
     no_longer_matches: bool
     """It matched the reader's filter before and does not any more; told once."""
+    token: str = ""
+    """Where a reader goes on behind it, as its server says."""
 
 
 class Subscription:
@@ -57,25 +61,33 @@ class Subscription:
         return self._log.last_number - max(self.position, self._joined)
 
     @property
+    def behind_log(self) -> bool:
+        """Whether what it needs next is no longer in the log, and must come from the store beside it."""
+        return self.position + 1 < self._log.first_number
+
+    @property
     def too_slow(self) -> bool:
-        """Whether the reader is to be cut: too much waits, or the log has forgotten what it needs next."""
-        return self.waiting > self.queue_limit or self.position + 1 < self._log.first_number
+        """Whether the reader is to be cut: too much waits, or what it needs next has been forgotten everywhere."""
+        return self.waiting > self.queue_limit or self.position + 1 < self._log.resumable_number
 
     def snapshot(self) -> list[Incident]:
         """The matching incidents as of `position`, newest revision of each, in the order of their last change."""
         return [held.incident for held in self._log.snapshot() if self.filter.matches(held.incident)]
 
     def take(self) -> Delivery | None:
-        """The next change that the reader wants, now counted as passed; None where it has passed everything."""
+        """The next change that the reader wants, now counted as passed; None where it has passed everything here."""
         if self.too_slow:
             raise self.cut()
-        for change in self._log.after(self.position):
+        return None if self.behind_log else next(self.passed(self._log.after(self.position)), None)
+
+    def passed(self, changes: Iterable[Change]) -> Iterator[Delivery]:
+        """What the reader is told of the changes behind its position, which moves on with each."""
+        for change in changes:
             self.position = change.number
             if self.filter.matches(change.incident):
-                return Delivery(number=change.number, incident=change.incident, no_longer_matches=False)
-            if change.previous is not None and self.filter.matches(change.previous):
-                return Delivery(number=change.number, incident=change.incident, no_longer_matches=True)
-        return None
+                yield Delivery(number=change.number, incident=change.incident, no_longer_matches=False)
+            elif change.previous is not None and self.filter.matches(change.previous):
+                yield Delivery(number=change.number, incident=change.incident, no_longer_matches=True)
 
     def cut(self) -> RefusedError:
         """Why the reader is cut; it loses nothing if it comes back while the log still holds its next number."""

@@ -43,6 +43,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Calls at a time on one connection; HTTP/2 makes further ones wait at the client."""
     queue_limit: Count = QUEUE_LIMIT
     """Changes that may wait for a reader; beyond, it is cut with READER_TOO_SLOW."""
+    opening_s: Seconds = 10.0
+    """Time for the first request of a watch to come; then it is refused."""
     cut_wait_s: Seconds = 10.0
     """How long a cut reader that reads nothing holds its place; then the reason waits for it at gRPC."""
     receive_bytes: Count = 1 << 20

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from city_brain.errors import ServiceError, SettingsError
@@ -41,6 +42,11 @@ async def until(reader: FeedReader, number: int) -> list[Event]:
     raise AssertionError("wanted a feed without end")
 
 
+def bare(event: Event) -> Event:
+    """An event without its token, which is another one with each key."""
+    return event if isinstance(event, Interrupted) else msgspec.structs.replace(event, token="")
+
+
 def numbers(events: list[Event]) -> list[int]:
     """The numbers of the deliveries."""
     return [event.number for event in events if isinstance(event, Delivery)]
@@ -56,7 +62,7 @@ def test_a_reader_gets_the_snapshot_then_the_changes() -> None:
             while not served.feed.watchers:
                 await asyncio.sleep(0.01)
             served.append(an_incident("a", 2))
-            events = await following
+            events = [bare(event) for event in await following]
             assert events[0] == Snapshot(incidents=(an_incident("a"), an_incident("b")), number=2, feed_id="jinan-1")
             delivery = Delivery(number=3, incident=an_incident("a", 2), no_longer_matches=False)
             assert [event for event in events if isinstance(event, Delivery)] == [delivery]

@@ -61,7 +61,7 @@ def test_a_watch_opens_with_a_snapshot_and_a_sign_of_life() -> None:
 
     async def test() -> None:
         async with serving(a_log([an_incident("a"), an_incident("b")])) as served:
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
             opening, alive = await events(call, 2)
             assert [incident.incident_id for incident in opening.snapshot.incidents] == ["a", "b"]
             assert (opening.snapshot.change_number, opening.snapshot.complete) == (2, True)
@@ -80,7 +80,7 @@ def test_a_watch_resumes_from_a_number() -> None:
     async def test() -> None:
         async with serving(a_log([an_incident(f"i{k}") for k in range(5)])) as served:
             for after in range(6):
-                call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest(after_change_number=after))
+                call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(after_change_number=after)]))
                 told = await events(call, 6 - after)
                 assert [message.change.change_number for message in told[:-1]] == list(range(after + 1, 6))
                 assert told[-1].heartbeat.change_number == 5
@@ -94,7 +94,7 @@ def test_heartbeats_follow_log_time_and_come_when_all_is_quiet() -> None:
 
     async def test() -> None:
         async with serving(limits=Limits(idle_s=0.3, stop_wait_s=1.0)) as served:
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
             opening, alive = await events(call, 2)
             assert opening.snapshot.complete
             assert not alive.heartbeat.HasField("log_time")
@@ -116,13 +116,13 @@ def test_a_quiet_filter_moves_on() -> None:
     async def test() -> None:
         async with serving(a_log(capacity=2)) as served:
             wanted = feed_pb2.IncidentFilter(types=["fire"])
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest(filter=wanted))
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(filter=wanted)]))
             await events(call, 2)
             for revision in range(1, 6):
                 served.append(an_incident("a", revision))
                 assert (await call.read()).heartbeat.change_number == revision
             resumed = feed_pb2.WatchIncidentsRequest(filter=wanted, after_change_number=5, feed_id="jinan-1")
-            assert (await served.stub.WatchIncidents(resumed).read()).heartbeat.change_number == 5
+            assert (await served.stub.WatchIncidents(iter([resumed])).read()).heartbeat.change_number == 5
 
     run(test)
 
@@ -133,7 +133,7 @@ def test_a_watch_is_filtered_and_tells_what_leaves_the_filter() -> None:
     async def test() -> None:
         async with serving() as served:
             wanted = feed_pb2.IncidentFilter(types=["crash"], states=[incident_pb2.STATE_ACTIVE])
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest(filter=wanted))
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(filter=wanted)]))
             await events(call, 2)
             served.append(an_incident("a"), an_incident("f", type="fire"))
             served.append(an_incident("a", 2, state="ended"), an_incident("b"))
@@ -161,7 +161,7 @@ def test_areas_filter_a_watch() -> None:
         ]
         async with serving(a_log([here, there])) as served:
             for wanted in areas:
-                call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest(filter=wanted))
+                call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(filter=wanted)]))
                 opening = await call.read()
                 assert [incident.incident_id for incident in opening.snapshot.incidents] == ["here"]
 
@@ -187,7 +187,7 @@ def test_an_unknown_name_is_an_invalid_argument(
         async with serving() as served:
             for asked in (
                 served.stub.ListIncidents(feed_pb2.ListIncidentsRequest(filter=wanted)),
-                served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest(filter=wanted)).read(),
+                served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(filter=wanted)])).read(),
             ):
                 code, info, fields = await refusal(asked)
                 assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -211,7 +211,7 @@ def test_a_number_that_cannot_be_resumed_is_out_of_range(request_: feed_pb2.Watc
     async def test() -> None:
         log = a_log(*([an_incident("a", revision)] for revision in range(1, 6)), capacity=3)
         async with serving(log) as served:
-            code, info, _ = await refusal(served.stub.WatchIncidents(request_).read())
+            code, info, _ = await refusal(served.stub.WatchIncidents(iter([request_])).read())
             assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, reason)
             assert (info.metadata["first"], info.metadata["last"]) == ("3", "5")
 
@@ -245,7 +245,7 @@ def test_a_tick_comes_in_from_a_thread() -> None:
 
     async def test() -> None:
         async with serving() as served:
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest(filter=ACTIVE))
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(filter=ACTIVE)]))
             await events(call, 2)
             for tick in range(20):
                 door = served.feed.append_from_thread

@@ -36,8 +36,8 @@ def test_a_slow_reader_is_cut_with_the_reason_and_loses_nothing() -> None:
     async def test() -> None:
         limits = Limits(queue_limit=50, stop_wait_s=1.0)
         async with serving(limits=limits) as served, asyncio.timeout(25):
-            slow = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
-            quick = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
+            slow = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
+            quick = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
             await events(slow, 2)
             await events(quick, 2)
             for revision in range(1, 201):
@@ -49,7 +49,7 @@ def test_a_slow_reader_is_cut_with_the_reason_and_loses_nothing() -> None:
             assert numbers == list(range(1, len(numbers) + 1))
             assert len(numbers) < 150
             resumed = feed_pb2.WatchIncidentsRequest(after_change_number=numbers[-1])
-            rest = await changes(served.stub.WatchIncidents(resumed), 200 - numbers[-1])
+            rest = await changes(served.stub.WatchIncidents(iter([resumed])), 200 - numbers[-1])
             assert [change.change_number for change in rest] == list(range(numbers[-1] + 1, 201))
 
     run(test)
@@ -61,14 +61,14 @@ def test_a_reader_that_never_reads_again_frees_its_place() -> None:
     async def test() -> None:
         limits = Limits(queue_limit=50, watchers=1, cut_wait_s=0.2, stop_wait_s=0.2)
         async with serving(limits=limits) as served:
-            stalled = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
+            stalled = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
             await events(stalled, 2)
             for revision in range(1, 201):
                 served.append(an_incident("a", revision, evidence=TALKATIVE))
                 await asyncio.sleep(0.002)
             while served.feed.watchers:
                 await asyncio.sleep(0.05)
-            other = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest(after_change_number=200))
+            other = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(after_change_number=200)]))
             assert (await other.read()).heartbeat.change_number == 200
 
     run(test)
@@ -79,15 +79,15 @@ def test_one_reader_too_many_is_refused() -> None:
 
     async def test() -> None:
         async with serving(limits=Limits(watchers=2, stop_wait_s=1.0)) as served:
-            calls = [served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest()) for _ in range(2)]
+            calls = [served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()])) for _ in range(2)]
             for call in calls:
                 await events(call, 1)
-            code, info, _ = await refusal(served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest()).read())
+            code, info, _ = await refusal(served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()])).read())
             assert (code, info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS")
             calls[0].cancel()
             while served.feed.watchers == 2:
                 await asyncio.sleep(0.02)
-            assert (await served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest()).read()).snapshot.complete
+            assert (await served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()])).read()).snapshot.complete
 
     run(test)
 
@@ -98,7 +98,7 @@ def test_a_large_snapshot_comes_in_pieces_and_a_large_page_ends_early() -> None:
     async def test() -> None:
         limits = Limits(send_bytes=1 << 20, stop_wait_s=1.0)
         async with serving(a_log([an_incident(f"i{k}", evidence=WIDE[:3]) for k in range(40)]), limits) as served:
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
             pieces = []
             while not (pieces and pieces[-1].complete):
                 pieces.append((await call.read()).snapshot)
@@ -124,7 +124,7 @@ def test_a_large_incident_is_trimmed_and_says_so(send_bytes: int, rows: int, pie
         wide = tuple(msgspec.structs.replace(piece, sources=("cam-1",) * 100) for piece in WIDE)
         limits = Limits(send_bytes=send_bytes, stop_wait_s=1.0)
         async with serving(limits=limits) as served:
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
             await events(call, 2)
             served.append(an_incident("a", evidence=wide), an_incident("b"))
             large, small = await changes(call, 2)
@@ -153,7 +153,7 @@ def test_a_stopping_server_tells_its_readers() -> None:
 
     async def test() -> None:
         async with serving() as served:
-            call = served.stub.WatchIncidents(feed_pb2.WatchIncidentsRequest())
+            call = served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()]))
             await events(call, 2)
             stopping = asyncio.create_task(served.server.stop())
             code, info, _ = await refusal(call.read())

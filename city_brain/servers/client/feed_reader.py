@@ -1,20 +1,21 @@
-"""A reader of the feed that reconnects and loses nothing: the client behind `city-brain watch`.
+"""A reader of the feed that reconnects and loses nothing: the client behind `city-brain watch`, and for programs.
 
-In use:
+In use, with a database that keeps the token beside what was made of it:
 
-    async for event in FeedReader(Endpoint("127.0.0.1:50550"), Wanted(types=("crash",))).events():
+    async for event in FeedReader(Endpoint("127.0.0.1:50550"), Wanted(types=("crash",)), token=kept).events():
         match event:
-            case Snapshot(): ...     # replaces everything held
-            case Delivery(): ...     # one revision to take in, or to drop where it no longer matches
-            case SignOfLife(): ...   # everything up to its number has been told
+            case Snapshot(): ...     # replaces everything held; keep event.token with it
+            case Delivery(): ...     # one revision to take in, or to drop where it no longer matches; keep event.token
+            case SignOfLife(): ...   # everything up to its number has been told; keep event.token
             case Interrupted(): ...  # the link broke; the reader goes on by itself
 """
 
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
@@ -25,6 +26,7 @@ from grpc_status import rpc_status
 from city_brain.errors import ServiceError, SettingsError
 from city_brain.feeds.filters import Wanted, check_states_and_level
 from city_brain.feeds.heartbeat import Heartbeat
+from city_brain.feeds.refusals import Reason
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import Incident
 from city_brain.servers.codec.feeds import heartbeat_from_proto, wanted_to_proto
@@ -35,6 +37,8 @@ SILENCE_S = 15.0
 """Without any message for so long, three heartbeats of a quiet city, the link is taken for dead."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
+CREDIT = 500
+"""Changes that the server may send before the reader asks for more, which it does at half of them."""
 RECEIVE_BYTES = 16 << 20
 """Largest message taken from a server; our servers send at most 4 MiB."""
 
@@ -88,6 +92,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     incidents: tuple[Incident, ...]
     number: int
     feed_id: str
+    token: str = ""
+    """Where a reader goes on behind it."""
 
 
 class SignOfLife(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +103,8 @@ class SignOfLife(msgspec.Struct, frozen=True, kw_only=True):
     feed_id: str
     heartbeat: Heartbeat | None
     """None before the first tick of the city."""
+    token: str = ""
+    """Where a reader goes on behind it."""
 
 
 class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,10 +122,12 @@ Event: TypeAlias = Snapshot | Delivery | SignOfLife | Interrupted
 
 
 class FeedReader:
-    """Follows a feed from `number` (None: from a snapshot) for ever.
+    """Follows a feed for ever, from a token or a number (neither: from a snapshot).
 
-    `number` and `feed_id` move on once the caller asks for the next event, so what they say has been worked with. A
-    caller that keeps them beside its own work, and starts from them, sees every change exactly once.
+    `token`, `number` and `feed_id` move on once the caller asks for the next event, so what they say has been worked
+    with. A caller that keeps an event's token with its own work, and starts from it, sees every change exactly once.
+
+    With the name of a `subscription` the server keeps the position, which the reader acknowledges as it moves on.
     """
 
     def __init__(
@@ -127,12 +137,19 @@ class FeedReader:
         number: int | None = None,
         feed_id: str = "",
         jitter: Callable[[], float] = _chance,
+        *,
+        token: str = "",
+        subscription: str = "",
+        credit: int = CREDIT,
     ) -> None:
         self.number = number
         self.feed_id = feed_id
+        self.token = token
+        self._subscription = subscription
         self._endpoint = endpoint
         self._wanted = wanted or Wanted()
         self._jitter = jitter
+        self._credit = credit
         self._failures = 0
         check_states_and_level(self._wanted)
 
@@ -153,55 +170,89 @@ class FeedReader:
             except TimeoutError:
                 why = f"no sign of life for {SILENCE_S:g} s"
             except grpc.aio.AioRpcError as error:
-                if error.code() in _FINAL:
+                if self.token and reason_of(error) == Reason.BAD_TOKEN:
+                    self.token = ""  # the server has another key than before; a number may still do
+                elif error.code() in _FINAL:
                     raise ServiceError(f"{self._endpoint.address}: {error.details()}") from error
                 if error.code() in _ANEW:
-                    self.number, self.feed_id = None, ""
+                    self.number, self.feed_id, self.token = None, "", ""
                 why = f"{reason_of(error) or error.code().name}: {error.details()}"
             pause_s = self._next_pause()
-            yield Interrupted(why=why, pause_s=pause_s, anew=self.number is None)
+            yield Interrupted(why=why, pause_s=pause_s, anew=self.number is None and not self.token)
             await asyncio.sleep(pause_s)
 
     async def _watch_once(self) -> AsyncIterator[Event]:
-        request = feed_pb2.WatchIncidentsRequest(
-            filter=wanted_to_proto(self._wanted), after_change_number=self.number, feed_id=self.feed_id
-        )
         async with self._endpoint.channel() as channel:
-            call = feed_pb2_grpc.FeedServiceStub(channel).WatchIncidents(request)  # type: ignore[no-untyped-call]
+            call = feed_pb2_grpc.FeedServiceStub(channel).WatchIncidents()  # type: ignore[no-untyped-call]
+            await _say(call, self._opening())
             pieces: list[Incident] = []
+            left = self._credit
             while True:
                 async with asyncio.timeout(SILENCE_S):
                     message = await call.read()
                 if message is grpc.aio.EOF:
                     await _raise_for_status(call)
                     return
-                match message.WhichOneof("event"):
-                    case "snapshot":
-                        piece = message.snapshot
-                        pieces.extend(incident_from_proto(incident) for incident in piece.incidents)
-                        if piece.complete:
-                            yield Snapshot(incidents=tuple(pieces), number=piece.change_number, feed_id=piece.feed_id)
-                    case "change":
-                        yield Delivery(
-                            number=message.change.change_number,
-                            incident=incident_from_proto(message.change.incident),
-                            no_longer_matches=message.change.no_longer_matches,
-                        )
-                    case "heartbeat":
-                        number, feed_id, heartbeat = heartbeat_from_proto(message.heartbeat)
-                        yield SignOfLife(number=number, feed_id=feed_id, heartbeat=heartbeat)
+                event = _event(message, pieces)
+                if event is None:
+                    continue
+                yield event
+                left -= isinstance(event, Delivery)
+                if left <= self._credit // 2:
+                    await _say(call, feed_pb2.WatchIncidentsRequest(credit=self._credit - left))
+                    left = self._credit
+                if self._subscription and not isinstance(event, Delivery):
+                    await _say(call, feed_pb2.WatchIncidentsRequest(acknowledge_change_number=self.number))
+
+    def _opening(self) -> feed_pb2.WatchIncidentsRequest:
+        return feed_pb2.WatchIncidentsRequest(
+            filter=wanted_to_proto(self._wanted),
+            after_change_number=None if self.token else self.number,
+            feed_id=self.feed_id,
+            resume_token=self.token,
+            subscription=self._subscription,
+            credit=self._credit,
+        )
 
     def _pass(self, event: Event) -> None:
+        if isinstance(event, Interrupted):
+            return
+        self.number, self.token = event.number, event.token
         if isinstance(event, Snapshot | SignOfLife):
-            self.number, self.feed_id = event.number, event.feed_id
-        elif isinstance(event, Delivery):
-            self.number = event.number
+            self.feed_id = event.feed_id
 
     def _next_pause(self) -> float:
         """Full jitter: up to 0.5 s after the first failure, doubling up to 15 s, so readers do not come in step."""
         longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
         return longest * self._jitter()
+
+
+def _event(message: feed_pb2.WatchIncidentsResponse, pieces: list[Incident]) -> Event | None:
+    """The event in a message; None for a piece of a snapshot that goes on, whose incidents are put to `pieces`."""
+    match message.WhichOneof("event"):
+        case "snapshot":
+            piece = message.snapshot
+            pieces.extend(incident_from_proto(incident) for incident in piece.incidents)
+            if not piece.complete:
+                return None
+            return Snapshot(
+                incidents=tuple(pieces),
+                number=piece.change_number,
+                feed_id=piece.feed_id,
+                token=message.resume_token,
+            )
+        case "change":
+            return Delivery(
+                number=message.change.change_number,
+                incident=incident_from_proto(message.change.incident),
+                no_longer_matches=message.change.no_longer_matches,
+                token=message.resume_token,
+            )
+        case "heartbeat":
+            number, feed_id, heartbeat = heartbeat_from_proto(message.heartbeat)
+            return SignOfLife(number=number, feed_id=feed_id, heartbeat=heartbeat, token=message.resume_token)
+    return None
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
@@ -214,7 +265,13 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return ""
 
 
-async def _raise_for_status(call: "grpc.aio.UnaryStreamCall[object, object]") -> None:
+async def _say(call: Any, request: feed_pb2.WatchIncidentsRequest) -> None:
+    """Sends a request; where the watch has ended meanwhile, the next read says why."""
+    with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):
+        await call.write(request)
+
+
+async def _raise_for_status(call: Any) -> None:
     code = await call.code()
     if code is not grpc.StatusCode.OK:
         raise grpc.aio.AioRpcError(

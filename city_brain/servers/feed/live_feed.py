@@ -1,14 +1,17 @@
 """The door through which ticks come into a running server, from its own loop or from a thread."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
+from typing import Protocol
 
 from city_brain.errors import ServiceError
-from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.change_log import Change, ChangeLog
 from city_brain.feeds.filters import Names
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Subscription
+from city_brain.feeds.tokens import Tokens
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.incident_type import IncidentTypes
 
@@ -16,10 +19,12 @@ from city_brain.incidents.incident_type import IncidentTypes
 class Reader:
     """One open watch: its subscription, and the end that somebody else decides for it."""
 
-    __slots__ = ("ended", "subscription")
+    __slots__ = ("ended", "subscription", "wake")
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
+        self.wake = asyncio.Event()
+        """Set when there may be something to tell. Clear it, then look, then wait: so nothing is overlooked."""
         self.ended: asyncio.Future[RefusedError] = asyncio.get_running_loop().create_future()
         """Why the reader is turned away, even while it is stuck in a write."""
 
@@ -29,19 +34,35 @@ class Reader:
             self.ended.set_result(refusal)
 
 
+class History(Protocol):
+    """Where changes are that the log has forgotten."""
+
+    def changes(self, after: int, limit: int) -> list[Change]:
+        """The next changes behind a number, at most `limit`; may block."""
+
+
 class LiveFeed:
     """A change log that wakes its readers.
 
     All of it belongs to one event loop, the one that calls `open`; only `append_from_thread` may be called elsewhere.
     """
 
-    def __init__(self, log: ChangeLog, types: IncidentTypes, area_codes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        log: ChangeLog,
+        types: IncidentTypes,
+        area_codes: Sequence[str] = (),
+        history: History | None = None,
+        key: bytes | None = None,
+    ) -> None:
+        """`history`: what the log has forgotten; `key`: of the resume tokens, else they are good for this run."""
         self.log = log
+        self.tokens = Tokens(key or secrets.token_bytes(32))
+        self._history = history
         self._area_codes = tuple(area_codes)
         self.adopt(types)
         self.stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._appended = asyncio.Event()
         self._readers: set[Reader] = set()
 
     def adopt(self, types: IncidentTypes) -> None:
@@ -55,11 +76,6 @@ class LiveFeed:
         self.stopping = False
 
     @property
-    def appended(self) -> asyncio.Event:
-        """Set at the next append. Get it first, then look into the log, then wait: so no append is overlooked."""
-        return self._appended
-
-    @property
     def watchers(self) -> int:
         """Number of open watches."""
         return len(self._readers)
@@ -67,12 +83,19 @@ class LiveFeed:
     def append(self, tick: int, incidents: Sequence[Incident], heartbeat: Heartbeat) -> bool:
         """`ChangeLog.append`, then wakes the readers and cuts those that are too slow."""
         taken = self.log.append(tick, incidents, heartbeat)
-        self._appended.set()
-        self._appended = asyncio.Event()
         for reader in self._readers:
+            reader.wake.set()
             if reader.subscription.too_slow:
                 reader.end(reader.subscription.cut())
         return taken
+
+    async def older(self, after: int, limit: int) -> list[Change]:
+        """The changes behind a number that the log has forgotten; raises RefusedError where the store has, too."""
+        found = [] if self._history is None else await asyncio.to_thread(self._history.changes, after, limit)
+        if not found:
+            self.log.check_resume(after)
+            raise self._gone(after)
+        return found
 
     def append_from_thread(
         self, tick: int, incidents: Sequence[Incident], heartbeat: Heartbeat, wait_s: float = 30.0
@@ -115,6 +138,12 @@ class LiveFeed:
         self.stopping = True
         for reader in self._readers:
             reader.end(self._stopping())
+
+    def _gone(self, after: int) -> RefusedError:
+        message = (
+            f"feed {self.log.feed_id}: the changes after {after} are not held any more; start again from a snapshot"
+        )
+        return RefusedError(Reason.HISTORY_GONE, message, "after_change_number", asked=after)
 
     def _stopping(self) -> RefusedError:
         message = f"feed {self.log.feed_id}: the server stops; resume with the last number"

@@ -45,13 +45,14 @@ class Messages:
         )
         return self._changes.put(key, feed_pb2.WatchIncidentsResponse(change=change))
 
-    def heartbeat(self) -> feed_pb2.WatchIncidentsResponse:
-        """The state of the watch, for a reader that has been told everything up to the end of the log."""
-        key = (self._log.last_number, self._log.last_tick)
+    def heartbeat(self, number: int) -> feed_pb2.WatchIncidentsResponse:
+        """The state of the watch, for a reader that has been told everything up to `number`."""
+        key = (number, self._log.last_tick)
         kept = self._heartbeats.get(key)
         if kept is not None:
             return kept
-        heartbeat = heartbeat_to_proto(self._log.last_number, self._log.feed_id, self._log.heartbeat)
+        heartbeat = heartbeat_to_proto(number, self._log.feed_id, self._log.heartbeat)
+        heartbeat.first_change_number = self._log.resumable_number
         return self._heartbeats.put(key, feed_pb2.WatchIncidentsResponse(heartbeat=heartbeat))
 
     def snapshot(self, incidents: Iterable[Incident], number: int) -> Iterator[feed_pb2.WatchIncidentsResponse]:

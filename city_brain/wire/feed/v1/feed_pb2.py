@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from city_brain.wire.incident.v1 import incident_pb2 as city__brain_dot_wire_dot_incident_dot_v1_dot_incident__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"city_brain/wire/feed/v1/feed.proto\x12\x11\x63itybrain.feed.v1\x1a*city_brain/wire/incident/v1/incident.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n\x0eIncidentFilter\x12\r\n\x05types\x18\x01 \x03(\t\x12,\n\x06states\x18\x02 \x03(\x0e\x32\x1c.citybrain.incident.v1.State\x12\x33\n\rminimum_level\x18\x03 \x01(\x0e\x32\x1c.citybrain.incident.v1.Level\x12\x1a\n\x12minimum_confidence\x18\x04 \x01(\x01\x12\x12\n\narea_codes\x18\x05 \x03(\t\x12+\n\x06\x63ircle\x18\x06 \x01(\x0b\x32\x19.citybrain.feed.v1.CircleH\x00\x12\x31\n\x07polygon\x18\x07 \x01(\x0b\x32\x1e.citybrain.incident.v1.PolygonH\x00\x42\x07\n\x05shape\"H\n\x06\x43ircle\x12,\n\x06\x63\x65ntre\x18\x01 \x01(\x0b\x32\x1c.citybrain.incident.v1.Point\x12\x10\n\x08radius_m\x18\x02 \x01(\x01\"\"\n\x12GetIncidentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"p\n\x14ListIncidentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x31\n\x06\x66ilter\x18\x03 \x01(\x0b\x32!.citybrain.feed.v1.IncidentFilter\"{\n\x15ListIncidentsResponse\x12\x32\n\tincidents\x18\x01 \x03(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x15\n\rchange_number\x18\x03 \x01(\x04\"\x95\x01\n\x15WatchIncidentsRequest\x12\x31\n\x06\x66ilter\x18\x01 \x01(\x0b\x32!.citybrain.feed.v1.IncidentFilter\x12 \n\x13\x61\x66ter_change_number\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x03 \x01(\tB\x16\n\x14_after_change_number\"\xba\x01\n\x16WatchIncidentsResponse\x12/\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1b.citybrain.feed.v1.SnapshotH\x00\x12\x33\n\x06\x63hange\x18\x02 \x01(\x0b\x32!.citybrain.feed.v1.IncidentChangeH\x00\x12\x31\n\theartbeat\x18\x03 \x01(\x0b\x32\x1c.citybrain.feed.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"x\n\x08Snapshot\x12\x32\n\tincidents\x18\x01 \x03(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12\x15\n\rchange_number\x18\x02 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x04 \x01(\t\"u\n\x0eIncidentChange\x12\x15\n\rchange_number\x18\x01 \x01(\x04\x12\x31\n\x08incident\x18\x02 \x01(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12\x19\n\x11no_longer_matches\x18\x03 \x01(\x08\"\xdd\x01\n\tHeartbeat\x12\x15\n\rchange_number\x18\x01 \x01(\x04\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\t\x12,\n\x08log_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0csources_live\x18\x04 \x01(\x03\x12\x16\n\x0esources_silent\x18\x05 \x01(\x03\x12\x31\n\x0b\x62lind_areas\x18\x06 \x03(\x0b\x32\x1c.citybrain.feed.v1.BlindArea\x12\x19\n\x11\x62lind_areas_total\x18\x07 \x01(\x03\"\xa5\x01\n\tBlindArea\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\x08position\x18\x03 \x01(\x0b\x32\x1c.citybrain.incident.v1.Point\x12\x10\n\x08radius_m\x18\x04 \x01(\x01\x12\x35\n\x11silent_since_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x16\x45xplainIncidentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rlanguage_code\x18\x02 \x01(\t\"\xa9\x03\n\x17\x45xplainIncidentResponse\x12\x31\n\x08incident\x18\x01 \x01(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12L\n\theadlines\x18\x02 \x03(\x0b\x32\x39.citybrain.feed.v1.ExplainIncidentResponse.HeadlinesEntry\x12%\n\x04rule\x18\x03 \x01(\x0b\x32\x17.citybrain.feed.v1.Rule\x12\x19\n\x11\x65vidence_log_odds\x18\x04 \x01(\x01\x12\x16\n\x0eprior_log_odds\x18\x05 \x01(\x01\x12<\n\rcontributions\x18\x06 \x03(\x0b\x32%.citybrain.feed.v1.SourceContribution\x12\x35\n\trevisions\x18\x07 \x03(\x0b\x32\".citybrain.feed.v1.RevisionSummary\x12\x0c\n\x04text\x18\x08 \x01(\t\x1a\x30\n\x0eHeadlinesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9a\x01\n\x04Rule\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x10suspect_log_odds\x18\x03 \x01(\x01\x12\x15\n\ropen_log_odds\x18\x04 \x01(\x01\x12\x16\n\x0e\x63lose_log_odds\x18\x05 \x01(\x01\x12\x15\n\rjoin_radius_m\x18\x06 \x01(\x01\x12\x13\n\x0b\x63lose_gap_s\x18\x07 \x01(\x01\"\xe4\x01\n\x12SourceContribution\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x0f\n\x07support\x18\x02 \x01(\x01\x12\x15\n\rcontradiction\x18\x03 \x01(\x01\x12\x0c\n\x04what\x18\x04 \x03(\t\x12.\n\nfirst_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndistance_m\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_distance_m\"\x91\x02\n\x0fRevisionSummary\x12\x15\n\rchange_number\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.citybrain.incident.v1.State\x12\x12\n\nconfidence\x18\x05 \x01(\x01\x12+\n\x05level\x18\x06 \x01(\x0e\x32\x1c.citybrain.incident.v1.Level\x12\x16\n\x0e\x65vidence_count\x18\x07 \x01(\x05\x12\x13\n\x06reason\x18\x08 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_reason2\x9b\x03\n\x0b\x46\x65\x65\x64Service\x12U\n\x0bGetIncident\x12%.citybrain.feed.v1.GetIncidentRequest\x1a\x1f.citybrain.incident.v1.Incident\x12\x62\n\rListIncidents\x12\'.citybrain.feed.v1.ListIncidentsRequest\x1a(.citybrain.feed.v1.ListIncidentsResponse\x12g\n\x0eWatchIncidents\x12(.citybrain.feed.v1.WatchIncidentsRequest\x1a).citybrain.feed.v1.WatchIncidentsResponse0\x01\x12h\n\x0f\x45xplainIncident\x12).citybrain.feed.v1.ExplainIncidentRequest\x1a*.citybrain.feed.v1.ExplainIncidentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"city_brain/wire/feed/v1/feed.proto\x12\x11\x63itybrain.feed.v1\x1a*city_brain/wire/incident/v1/incident.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x02\n\x0eIncidentFilter\x12\r\n\x05types\x18\x01 \x03(\t\x12,\n\x06states\x18\x02 \x03(\x0e\x32\x1c.citybrain.incident.v1.State\x12\x33\n\rminimum_level\x18\x03 \x01(\x0e\x32\x1c.citybrain.incident.v1.Level\x12\x1a\n\x12minimum_confidence\x18\x04 \x01(\x01\x12\x12\n\narea_codes\x18\x05 \x03(\t\x12+\n\x06\x63ircle\x18\x06 \x01(\x0b\x32\x19.citybrain.feed.v1.CircleH\x00\x12\x31\n\x07polygon\x18\x07 \x01(\x0b\x32\x1e.citybrain.incident.v1.PolygonH\x00\x42\x07\n\x05shape\"H\n\x06\x43ircle\x12,\n\x06\x63\x65ntre\x18\x01 \x01(\x0b\x32\x1c.citybrain.incident.v1.Point\x12\x10\n\x08radius_m\x18\x02 \x01(\x01\"\"\n\x12GetIncidentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"p\n\x14ListIncidentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x31\n\x06\x66ilter\x18\x03 \x01(\x0b\x32!.citybrain.feed.v1.IncidentFilter\"{\n\x15ListIncidentsResponse\x12\x32\n\tincidents\x18\x01 \x03(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x15\n\rchange_number\x18\x03 \x01(\x04\"\xa7\x02\n\x15WatchIncidentsRequest\x12\x31\n\x06\x66ilter\x18\x01 \x01(\x0b\x32!.citybrain.feed.v1.IncidentFilter\x12 \n\x13\x61\x66ter_change_number\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x03 \x01(\t\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\x12\x13\n\x06\x63redit\x18\x05 \x01(\rH\x01\x88\x01\x01\x12\x14\n\x0csubscription\x18\x06 \x01(\t\x12&\n\x19\x61\x63knowledge_change_number\x18\x07 \x01(\x04H\x02\x88\x01\x01\x42\x16\n\x14_after_change_numberB\t\n\x07_creditB\x1c\n\x1a_acknowledge_change_number\"\xd0\x01\n\x16WatchIncidentsResponse\x12/\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1b.citybrain.feed.v1.SnapshotH\x00\x12\x33\n\x06\x63hange\x18\x02 \x01(\x0b\x32!.citybrain.feed.v1.IncidentChangeH\x00\x12\x31\n\theartbeat\x18\x03 \x01(\x0b\x32\x1c.citybrain.feed.v1.HeartbeatH\x00\x12\x14\n\x0cresume_token\x18\x04 \x01(\tB\x07\n\x05\x65vent\"x\n\x08Snapshot\x12\x32\n\tincidents\x18\x01 \x03(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12\x15\n\rchange_number\x18\x02 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x03 \x01(\x08\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x04 \x01(\t\"u\n\x0eIncidentChange\x12\x15\n\rchange_number\x18\x01 \x01(\x04\x12\x31\n\x08incident\x18\x02 \x01(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12\x19\n\x11no_longer_matches\x18\x03 \x01(\x08\"\xfa\x01\n\tHeartbeat\x12\x15\n\rchange_number\x18\x01 \x01(\x04\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\t\x12,\n\x08log_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0csources_live\x18\x04 \x01(\x03\x12\x16\n\x0esources_silent\x18\x05 \x01(\x03\x12\x31\n\x0b\x62lind_areas\x18\x06 \x03(\x0b\x32\x1c.citybrain.feed.v1.BlindArea\x12\x19\n\x11\x62lind_areas_total\x18\x07 \x01(\x03\x12\x1b\n\x13\x66irst_change_number\x18\x08 \x01(\x04\"\xa5\x01\n\tBlindArea\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\x08position\x18\x03 \x01(\x0b\x32\x1c.citybrain.incident.v1.Point\x12\x10\n\x08radius_m\x18\x04 \x01(\x01\x12\x35\n\x11silent_since_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"0\n\x07Holding\x12\x13\n\x0bincident_id\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"Y\n\x13GetStatementRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12,\n\x08holdings\x18\x02 \x03(\x0b\x32\x1a.citybrain.feed.v1.Holding\"\xcf\x02\n\tStatement\x12\x14\n\x0csubscription\x18\x01 \x01(\t\x12\x31\n\x06\x66ilter\x18\x02 \x01(\x0b\x32!.citybrain.feed.v1.IncidentFilter\x12\x1a\n\x12sent_change_number\x18\x03 \x01(\x04\x12\"\n\x1a\x61\x63knowledged_change_number\x18\x04 \x01(\x04\x12\x1a\n\x12last_change_number\x18\x05 \x01(\x04\x12\x0f\n\x07waiting\x18\x06 \x01(\x03\x12\x0c\n\x04held\x18\x07 \x01(\x03\x12\x13\n\x0bheld_digest\x18\x08 \x01(\x0c\x12+\n\x07missing\x18\t \x03(\x0b\x32\x1a.citybrain.feed.v1.Holding\x12+\n\x07surplus\x18\n \x03(\x0b\x32\x1a.citybrain.feed.v1.Holding\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x0b \x01(\t\"1\n\x19\x44\x65leteSubscriptionRequest\x12\x14\n\x0csubscription\x18\x01 \x01(\t\"6\n\x14ProveIncidentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\"w\n\x15ProveIncidentResponse\x12\x15\n\rchange_number\x18\x01 \x01(\x04\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04line\x18\x03 \x01(\x0c\x12\x0c\n\x04path\x18\x04 \x03(\x0c\x12\x0c\n\x04head\x18\x05 \x01(\x0c\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x06 \x01(\t\"=\n\x16\x45xplainIncidentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rlanguage_code\x18\x02 \x01(\t\"\xa9\x03\n\x17\x45xplainIncidentResponse\x12\x31\n\x08incident\x18\x01 \x01(\x0b\x32\x1f.citybrain.incident.v1.Incident\x12L\n\theadlines\x18\x02 \x03(\x0b\x32\x39.citybrain.feed.v1.ExplainIncidentResponse.HeadlinesEntry\x12%\n\x04rule\x18\x03 \x01(\x0b\x32\x17.citybrain.feed.v1.Rule\x12\x19\n\x11\x65vidence_log_odds\x18\x04 \x01(\x01\x12\x16\n\x0eprior_log_odds\x18\x05 \x01(\x01\x12<\n\rcontributions\x18\x06 \x03(\x0b\x32%.citybrain.feed.v1.SourceContribution\x12\x35\n\trevisions\x18\x07 \x03(\x0b\x32\".citybrain.feed.v1.RevisionSummary\x12\x0c\n\x04text\x18\x08 \x01(\t\x1a\x30\n\x0eHeadlinesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9a\x01\n\x04Rule\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x18\n\x10suspect_log_odds\x18\x03 \x01(\x01\x12\x15\n\ropen_log_odds\x18\x04 \x01(\x01\x12\x16\n\x0e\x63lose_log_odds\x18\x05 \x01(\x01\x12\x15\n\rjoin_radius_m\x18\x06 \x01(\x01\x12\x13\n\x0b\x63lose_gap_s\x18\x07 \x01(\x01\"\xe4\x01\n\x12SourceContribution\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x0f\n\x07support\x18\x02 \x01(\x01\x12\x15\n\rcontradiction\x18\x03 \x01(\x01\x12\x0c\n\x04what\x18\x04 \x03(\t\x12.\n\nfirst_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndistance_m\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_distance_m\"\x91\x02\n\x0fRevisionSummary\x12\x15\n\rchange_number\x18\x01 \x01(\x04\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.citybrain.incident.v1.State\x12\x12\n\nconfidence\x18\x05 \x01(\x01\x12+\n\x05level\x18\x06 \x01(\x0e\x32\x1c.citybrain.incident.v1.Level\x12\x16\n\x0e\x65vidence_count\x18\x07 \x01(\x05\x12\x13\n\x06reason\x18\x08 \x01(\tH\x00\x88\x01\x01\x42\t\n\x07_reason2\xb3\x05\n\x0b\x46\x65\x65\x64Service\x12U\n\x0bGetIncident\x12%.citybrain.feed.v1.GetIncidentRequest\x1a\x1f.citybrain.incident.v1.Incident\x12\x62\n\rListIncidents\x12\'.citybrain.feed.v1.ListIncidentsRequest\x1a(.citybrain.feed.v1.ListIncidentsResponse\x12i\n\x0eWatchIncidents\x12(.citybrain.feed.v1.WatchIncidentsRequest\x1a).citybrain.feed.v1.WatchIncidentsResponse(\x01\x30\x01\x12T\n\x0cGetStatement\x12&.citybrain.feed.v1.GetStatementRequest\x1a\x1c.citybrain.feed.v1.Statement\x12Z\n\x12\x44\x65leteSubscription\x12,.citybrain.feed.v1.DeleteSubscriptionRequest\x1a\x16.google.protobuf.Empty\x12\x62\n\rProveIncident\x12\'.citybrain.feed.v1.ProveIncidentRequest\x1a(.citybrain.feed.v1.ProveIncidentResponse\x12h\n\x0f\x45xplainIncident\x12).citybrain.feed.v1.ExplainIncidentRequest\x1a*.citybrain.feed.v1.ExplainIncidentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +36,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXPLAININCIDENTRESPONSE_HEADLINESENTRY']._loaded_options = None
   _globals['_EXPLAININCIDENTRESPONSE_HEADLINESENTRY']._serialized_options = b'8\001'
-  _globals['_INCIDENTFILTER']._serialized_start=135
-  _globals['_INCIDENTFILTER']._serialized_end=418
-  _globals['_CIRCLE']._serialized_start=420
-  _globals['_CIRCLE']._serialized_end=492
-  _globals['_GETINCIDENTREQUEST']._serialized_start=494
-  _globals['_GETINCIDENTREQUEST']._serialized_end=528
-  _globals['_LISTINCIDENTSREQUEST']._serialized_start=530
-  _globals['_LISTINCIDENTSREQUEST']._serialized_end=642
-  _globals['_LISTINCIDENTSRESPONSE']._serialized_start=644
-  _globals['_LISTINCIDENTSRESPONSE']._serialized_end=767
-  _globals['_WATCHINCIDENTSREQUEST']._serialized_start=770
-  _globals['_WATCHINCIDENTSREQUEST']._serialized_end=919
-  _globals['_WATCHINCIDENTSRESPONSE']._serialized_start=922
-  _globals['_WATCHINCIDENTSRESPONSE']._serialized_end=1108
-  _globals['_SNAPSHOT']._serialized_start=1110
-  _globals['_SNAPSHOT']._serialized_end=1230
-  _globals['_INCIDENTCHANGE']._serialized_start=1232
-  _globals['_INCIDENTCHANGE']._serialized_end=1349
-  _globals['_HEARTBEAT']._serialized_start=1352
-  _globals['_HEARTBEAT']._serialized_end=1573
-  _globals['_BLINDAREA']._serialized_start=1576
-  _globals['_BLINDAREA']._serialized_end=1741
-  _globals['_EXPLAININCIDENTREQUEST']._serialized_start=1743
-  _globals['_EXPLAININCIDENTREQUEST']._serialized_end=1804
-  _globals['_EXPLAININCIDENTRESPONSE']._serialized_start=1807
-  _globals['_EXPLAININCIDENTRESPONSE']._serialized_end=2232
-  _globals['_EXPLAININCIDENTRESPONSE_HEADLINESENTRY']._serialized_start=2184
-  _globals['_EXPLAININCIDENTRESPONSE_HEADLINESENTRY']._serialized_end=2232
-  _globals['_RULE']._serialized_start=2235
-  _globals['_RULE']._serialized_end=2389
-  _globals['_SOURCECONTRIBUTION']._serialized_start=2392
-  _globals['_SOURCECONTRIBUTION']._serialized_end=2620
-  _globals['_REVISIONSUMMARY']._serialized_start=2623
-  _globals['_REVISIONSUMMARY']._serialized_end=2896
-  _globals['_FEEDSERVICE']._serialized_start=2899
-  _globals['_FEEDSERVICE']._serialized_end=3310
+  _globals['_INCIDENTFILTER']._serialized_start=164
+  _globals['_INCIDENTFILTER']._serialized_end=447
+  _globals['_CIRCLE']._serialized_start=449
+  _globals['_CIRCLE']._serialized_end=521
+  _globals['_GETINCIDENTREQUEST']._serialized_start=523
+  _globals['_GETINCIDENTREQUEST']._serialized_end=557
+  _globals['_LISTINCIDENTSREQUEST']._serialized_start=559
+  _globals['_LISTINCIDENTSREQUEST']._serialized_end=671
+  _globals['_LISTINCIDENTSRESPONSE']._serialized_start=673
+  _globals['_LISTINCIDENTSRESPONSE']._serialized_end=796
+  _globals['_WATCHINCIDENTSREQUEST']._serialized_start=799
+  _globals['_WATCHINCIDENTSREQUEST']._serialized_end=1094
+  _globals['_WATCHINCIDENTSRESPONSE']._serialized_start=1097
+  _globals['_WATCHINCIDENTSRESPONSE']._serialized_end=1305
+  _globals['_SNAPSHOT']._serialized_start=1307
+  _globals['_SNAPSHOT']._serialized_end=1427
+  _globals['_INCIDENTCHANGE']._serialized_start=1429
+  _globals['_INCIDENTCHANGE']._serialized_end=1546
+  _globals['_HEARTBEAT']._serialized_start=1549
+  _globals['_HEARTBEAT']._serialized_end=1799
+  _globals['_BLINDAREA']._serialized_start=1802
+  _globals['_BLINDAREA']._serialized_end=1967
+  _globals['_HOLDING']._serialized_start=1969
+  _globals['_HOLDING']._serialized_end=2017
+  _globals['_GETSTATEMENTREQUEST']._serialized_start=2019
+  _globals['_GETSTATEMENTREQUEST']._serialized_end=2108
+  _globals['_STATEMENT']._serialized_start=2111
+  _globals['_STATEMENT']._serialized_end=2446
+  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_start=2448
+  _globals['_DELETESUBSCRIPTIONREQUEST']._serialized_end=2497
+  _globals['_PROVEINCIDENTREQUEST']._serialized_start=2499
+  _globals['_PROVEINCIDENTREQUEST']._serialized_end=2553
+  _globals['_PROVEINCIDENTRESPONSE']._serialized_start=2555
+  _globals['_PROVEINCIDENTRESPONSE']._serialized_end=2674
+  _globals['_EXPLAININCIDENTREQUEST']._serialized_start=2676
+  _globals['_EXPLAININCIDENTREQUEST']._serialized_end=2737
+  _globals['_EXPLAININCIDENTRESPONSE']._serialized_start=2740
+  _globals['_EXPLAININCIDENTRESPONSE']._serialized_end=3165
+  _globals['_EXPLAININCIDENTRESPONSE_HEADLINESENTRY']._serialized_start=3117
+  _globals['_EXPLAININCIDENTRESPONSE_HEADLINESENTRY']._serialized_end=3165
+  _globals['_RULE']._serialized_start=3168
+  _globals['_RULE']._serialized_end=3322
+  _globals['_SOURCECONTRIBUTION']._serialized_start=3325
+  _globals['_SOURCECONTRIBUTION']._serialized_end=3553
+  _globals['_REVISIONSUMMARY']._serialized_start=3556
+  _globals['_REVISIONSUMMARY']._serialized_end=3829
+  _globals['_FEEDSERVICE']._serialized_start=3832
+  _globals['_FEEDSERVICE']._serialized_end=4523
 # @@protoc_insertion_point(module_scope)

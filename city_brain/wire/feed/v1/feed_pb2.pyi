@@ -1,6 +1,7 @@
 import datetime
 
 from city_brain.wire.incident.v1 import incident_pb2 as _incident_pb2
+from google.protobuf import empty_pb2 as _empty_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -63,24 +64,34 @@ class ListIncidentsResponse(_message.Message):
     def __init__(self, incidents: _Optional[_Iterable[_Union[_incident_pb2.Incident, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., change_number: _Optional[int] = ...) -> None: ...
 
 class WatchIncidentsRequest(_message.Message):
-    __slots__ = ("filter", "after_change_number", "feed_id")
+    __slots__ = ("filter", "after_change_number", "feed_id", "resume_token", "credit", "subscription", "acknowledge_change_number")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     AFTER_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     FEED_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGE_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     filter: IncidentFilter
     after_change_number: int
     feed_id: str
-    def __init__(self, filter: _Optional[_Union[IncidentFilter, _Mapping]] = ..., after_change_number: _Optional[int] = ..., feed_id: _Optional[str] = ...) -> None: ...
+    resume_token: str
+    credit: int
+    subscription: str
+    acknowledge_change_number: int
+    def __init__(self, filter: _Optional[_Union[IncidentFilter, _Mapping]] = ..., after_change_number: _Optional[int] = ..., feed_id: _Optional[str] = ..., resume_token: _Optional[str] = ..., credit: _Optional[int] = ..., subscription: _Optional[str] = ..., acknowledge_change_number: _Optional[int] = ...) -> None: ...
 
 class WatchIncidentsResponse(_message.Message):
-    __slots__ = ("snapshot", "change", "heartbeat")
+    __slots__ = ("snapshot", "change", "heartbeat", "resume_token")
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     snapshot: Snapshot
     change: IncidentChange
     heartbeat: Heartbeat
-    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., change: _Optional[_Union[IncidentChange, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    resume_token: str
+    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., change: _Optional[_Union[IncidentChange, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("incidents", "change_number", "complete", "feed_id")
@@ -105,7 +116,7 @@ class IncidentChange(_message.Message):
     def __init__(self, change_number: _Optional[int] = ..., incident: _Optional[_Union[_incident_pb2.Incident, _Mapping]] = ..., no_longer_matches: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("change_number", "feed_id", "log_time", "sources_live", "sources_silent", "blind_areas", "blind_areas_total")
+    __slots__ = ("change_number", "feed_id", "log_time", "sources_live", "sources_silent", "blind_areas", "blind_areas_total", "first_change_number")
     CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     FEED_ID_FIELD_NUMBER: _ClassVar[int]
     LOG_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +124,7 @@ class Heartbeat(_message.Message):
     SOURCES_SILENT_FIELD_NUMBER: _ClassVar[int]
     BLIND_AREAS_FIELD_NUMBER: _ClassVar[int]
     BLIND_AREAS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     change_number: int
     feed_id: str
     log_time: _timestamp_pb2.Timestamp
@@ -120,7 +132,8 @@ class Heartbeat(_message.Message):
     sources_silent: int
     blind_areas: _containers.RepeatedCompositeFieldContainer[BlindArea]
     blind_areas_total: int
-    def __init__(self, change_number: _Optional[int] = ..., feed_id: _Optional[str] = ..., log_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sources_live: _Optional[int] = ..., sources_silent: _Optional[int] = ..., blind_areas: _Optional[_Iterable[_Union[BlindArea, _Mapping]]] = ..., blind_areas_total: _Optional[int] = ...) -> None: ...
+    first_change_number: int
+    def __init__(self, change_number: _Optional[int] = ..., feed_id: _Optional[str] = ..., log_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sources_live: _Optional[int] = ..., sources_silent: _Optional[int] = ..., blind_areas: _Optional[_Iterable[_Union[BlindArea, _Mapping]]] = ..., blind_areas_total: _Optional[int] = ..., first_change_number: _Optional[int] = ...) -> None: ...
 
 class BlindArea(_message.Message):
     __slots__ = ("source_id", "name", "position", "radius_m", "silent_since_time")
@@ -135,6 +148,78 @@ class BlindArea(_message.Message):
     radius_m: float
     silent_since_time: _timestamp_pb2.Timestamp
     def __init__(self, source_id: _Optional[str] = ..., name: _Optional[str] = ..., position: _Optional[_Union[_incident_pb2.Point, _Mapping]] = ..., radius_m: _Optional[float] = ..., silent_since_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Holding(_message.Message):
+    __slots__ = ("incident_id", "revision")
+    INCIDENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    incident_id: str
+    revision: int
+    def __init__(self, incident_id: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class GetStatementRequest(_message.Message):
+    __slots__ = ("subscription", "holdings")
+    SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    HOLDINGS_FIELD_NUMBER: _ClassVar[int]
+    subscription: str
+    holdings: _containers.RepeatedCompositeFieldContainer[Holding]
+    def __init__(self, subscription: _Optional[str] = ..., holdings: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ...) -> None: ...
+
+class Statement(_message.Message):
+    __slots__ = ("subscription", "filter", "sent_change_number", "acknowledged_change_number", "last_change_number", "waiting", "held", "held_digest", "missing", "surplus", "feed_id")
+    SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    SENT_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ACKNOWLEDGED_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    LAST_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    HELD_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    SURPLUS_FIELD_NUMBER: _ClassVar[int]
+    FEED_ID_FIELD_NUMBER: _ClassVar[int]
+    subscription: str
+    filter: IncidentFilter
+    sent_change_number: int
+    acknowledged_change_number: int
+    last_change_number: int
+    waiting: int
+    held: int
+    held_digest: bytes
+    missing: _containers.RepeatedCompositeFieldContainer[Holding]
+    surplus: _containers.RepeatedCompositeFieldContainer[Holding]
+    feed_id: str
+    def __init__(self, subscription: _Optional[str] = ..., filter: _Optional[_Union[IncidentFilter, _Mapping]] = ..., sent_change_number: _Optional[int] = ..., acknowledged_change_number: _Optional[int] = ..., last_change_number: _Optional[int] = ..., waiting: _Optional[int] = ..., held: _Optional[int] = ..., held_digest: _Optional[bytes] = ..., missing: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., surplus: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., feed_id: _Optional[str] = ...) -> None: ...
+
+class DeleteSubscriptionRequest(_message.Message):
+    __slots__ = ("subscription",)
+    SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    subscription: str
+    def __init__(self, subscription: _Optional[str] = ...) -> None: ...
+
+class ProveIncidentRequest(_message.Message):
+    __slots__ = ("name", "revision")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    revision: int
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class ProveIncidentResponse(_message.Message):
+    __slots__ = ("change_number", "size", "line", "path", "head", "feed_id")
+    CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    FEED_ID_FIELD_NUMBER: _ClassVar[int]
+    change_number: int
+    size: int
+    line: bytes
+    path: _containers.RepeatedScalarFieldContainer[bytes]
+    head: bytes
+    feed_id: str
+    def __init__(self, change_number: _Optional[int] = ..., size: _Optional[int] = ..., line: _Optional[bytes] = ..., path: _Optional[_Iterable[bytes]] = ..., head: _Optional[bytes] = ..., feed_id: _Optional[str] = ...) -> None: ...
 
 class ExplainIncidentRequest(_message.Message):
     __slots__ = ("name", "language_code")

@@ -5,6 +5,7 @@ import warnings
 
 from city_brain.wire.feed.v1 import feed_pb2 as city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2
 from city_brain.wire.incident.v1 import incident_pb2 as city__brain_dot_wire_dot_incident_dot_v1_dot_incident__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -46,10 +47,25 @@ class FeedServiceStub:
                 request_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ListIncidentsRequest.SerializeToString,
                 response_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ListIncidentsResponse.FromString,
                 _registered_method=True)
-        self.WatchIncidents = channel.unary_stream(
+        self.WatchIncidents = channel.stream_stream(
                 '/citybrain.feed.v1.FeedService/WatchIncidents',
                 request_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.WatchIncidentsRequest.SerializeToString,
                 response_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.WatchIncidentsResponse.FromString,
+                _registered_method=True)
+        self.GetStatement = channel.unary_unary(
+                '/citybrain.feed.v1.FeedService/GetStatement',
+                request_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.GetStatementRequest.SerializeToString,
+                response_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.Statement.FromString,
+                _registered_method=True)
+        self.DeleteSubscription = channel.unary_unary(
+                '/citybrain.feed.v1.FeedService/DeleteSubscription',
+                request_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.DeleteSubscriptionRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ProveIncident = channel.unary_unary(
+                '/citybrain.feed.v1.FeedService/ProveIncident',
+                request_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ProveIncidentRequest.SerializeToString,
+                response_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ProveIncidentResponse.FromString,
                 _registered_method=True)
         self.ExplainIncident = channel.unary_unary(
                 '/citybrain.feed.v1.FeedService/ExplainIncident',
@@ -76,13 +92,40 @@ class FeedServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def WatchIncidents(self, request, context):
-        """A snapshot and then every change, or every change after a number; heartbeats in between. Never ends by itself.
+    def WatchIncidents(self, request_iterator, context):
+        """A snapshot and then every change, or every change after a token or number; heartbeats in between. Never ends by itself.
 
-        OUT_OF_RANGE where the number is older than the history (HISTORY_GONE), not yet given (NUMBER_NOT_REACHED) or of
-        another feed (OTHER_FEED): start again without a number. RESOURCE_EXHAUSTED where the reader fell too far behind
-        (READER_TOO_SLOW) or too many watch at once (TOO_MANY_STREAMS): come back with the last number, nothing is lost.
-        UNAVAILABLE where the server stops (SERVER_STOPPING).
+        The first request opens the watch; later ones grant credit and acknowledge. A client that sends one request and closes
+        its side watches without a limit.
+
+        OUT_OF_RANGE where the reader cannot go on from where it was: the history begins later (HISTORY_GONE), the number was
+        not yet given (NUMBER_NOT_REACHED) or by another feed (OTHER_FEED), or the token was made for another filter
+        (FILTER_CHANGED) or scope (SCOPE_CHANGED): start again from a snapshot. INVALID_ARGUMENT where the token was not made
+        here for this reader (BAD_TOKEN). RESOURCE_EXHAUSTED where the reader fell too far behind (READER_TOO_SLOW) or too many
+        watch at once (TOO_MANY_STREAMS): come back with the last token, nothing is lost. UNAVAILABLE where the server stops
+        (SERVER_STOPPING).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStatement(self, request, context):
+        """What became of a subscription: sent, acknowledged, waiting; and by id what its reader does not hold as the feed does.
+        NOT_FOUND for a subscription that was never opened.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSubscription(self, request, context):
+        """Forgets a subscription; its reader begins with a snapshot if it comes back. NOT_FOUND where there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ProveIncident(self, request, context):
+        """Proves that one revision of an incident is in the log of the feed (RFC 6962).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,10 +151,25 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     request_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ListIncidentsRequest.FromString,
                     response_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ListIncidentsResponse.SerializeToString,
             ),
-            'WatchIncidents': grpc.unary_stream_rpc_method_handler(
+            'WatchIncidents': grpc.stream_stream_rpc_method_handler(
                     servicer.WatchIncidents,
                     request_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.WatchIncidentsRequest.FromString,
                     response_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.WatchIncidentsResponse.SerializeToString,
+            ),
+            'GetStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStatement,
+                    request_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.GetStatementRequest.FromString,
+                    response_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.Statement.SerializeToString,
+            ),
+            'DeleteSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSubscription,
+                    request_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.DeleteSubscriptionRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ProveIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveIncident,
+                    request_deserializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ProveIncidentRequest.FromString,
+                    response_serializer=city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ProveIncidentResponse.SerializeToString,
             ),
             'ExplainIncident': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainIncident,
@@ -185,7 +243,7 @@ class FeedService:
             _registered_method=True)
 
     @staticmethod
-    def WatchIncidents(request,
+    def WatchIncidents(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -195,12 +253,93 @@ class FeedService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
             '/citybrain.feed.v1.FeedService/WatchIncidents',
             city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.WatchIncidentsRequest.SerializeToString,
             city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.WatchIncidentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/citybrain.feed.v1.FeedService/GetStatement',
+            city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.GetStatementRequest.SerializeToString,
+            city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.Statement.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/citybrain.feed.v1.FeedService/DeleteSubscription',
+            city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.DeleteSubscriptionRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/citybrain.feed.v1.FeedService/ProveIncident',
+            city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ProveIncidentRequest.SerializeToString,
+            city__brain_dot_wire_dot_feed_dot_v1_dot_feed__pb2.ProveIncidentResponse.FromString,
             options,
             channel_credentials,
             insecure,
