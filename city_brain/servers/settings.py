@@ -32,6 +32,29 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Serves without TLS to other machines too: whoever reaches the port reads the feed, and nothing hides it."""
 
 
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the changes of the feed are kept, and for how long."""
+
+    url: str = ""
+    """`sqlite:///FILE` (relative to the site) or `postgresql+psycopg://…`; "" keeps them in feed.sqlite of the site,
+    but those of a recording in memory alone. `memory` keeps nothing."""
+    history_days: Annotated[float, msgspec.Meta(gt=0.0)] = 7.0
+    """Age at which changes are forgotten, by log time; later where a subscription has not acknowledged them yet."""
+
+    @property
+    def history_ms(self) -> int:
+        """The same in ms."""
+        return round(self.history_days * 86_400_000)
+
+    def url_in(self, site: Path, live: bool = True) -> str:
+        """Where a site keeps its feed; "" for nowhere."""
+        if self.url == "memory" or (not self.url and not live):
+            return ""
+        url = self.url or "sqlite:///feed.sqlite"
+        file = url.removeprefix("sqlite:///")
+        return f"sqlite:///{site.resolve() / file}" if url.startswith("sqlite:///") else url
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one server grants. Memory beside the change log: `watchers` × 0.1 MB of HTTP/2 windows at the worst."""
 

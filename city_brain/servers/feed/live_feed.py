@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from city_brain.errors import ServiceError
 from city_brain.feeds.change_log import Change, ChangeLog
@@ -14,6 +14,8 @@ from city_brain.feeds.subscription import Subscription
 from city_brain.feeds.tokens import Tokens
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.incident_type import IncidentTypes
+
+_Result = TypeVar("_Result")
 
 
 class Reader:
@@ -105,19 +107,33 @@ class LiveFeed:
         Raises ServiceError where the server is not running, or does not take the tick within `wait_s` seconds.
         """
 
-        async def append() -> bool:
-            return self.append(tick, incidents, heartbeat)
+        return self._from_thread(lambda: self.append(tick, incidents, heartbeat), f"tick {tick}", wait_s)
+
+    def begin_anew(self, log: ChangeLog) -> None:
+        """Goes on with another count of numbers; readers of the one before are told, and begin with a snapshot."""
+        message = f"feed {self.log.feed_id}: ended; feed {log.feed_id} follows it: start again from a snapshot"
+        self.log = log
+        for reader in self._readers:
+            reader.end(RefusedError(Reason.OTHER_FEED, message, feed_id=log.feed_id))
+
+    def begin_anew_from_thread(self, log: ChangeLog, wait_s: float = 30.0) -> None:
+        """The same from another thread."""
+        self._from_thread(lambda: self.begin_anew(log), "a new feed", wait_s)
+
+    def _from_thread(self, step: Callable[[], _Result], what: str, wait_s: float) -> _Result:
+        async def taken() -> _Result:
+            return step()
 
         loop = self._loop
         if loop is None or loop.is_closed():
-            raise ServiceError(f"feed {self.log.feed_id}, tick {tick}: wanted a running server, got none")
-        waiting = asyncio.run_coroutine_threadsafe(append(), loop)
+            raise ServiceError(f"feed {self.log.feed_id}, {what}: wanted a running server, got none")
+        waiting = asyncio.run_coroutine_threadsafe(taken(), loop)
         try:
             return waiting.result(wait_s)
         except TimeoutError:
             waiting.cancel()
             raise ServiceError(
-                f"feed {self.log.feed_id}, tick {tick}: wanted the server to take it within {wait_s:g} s, it did not"
+                f"feed {self.log.feed_id}, {what}: wanted the server to take it within {wait_s:g} s, it did not"
             ) from None
 
     def join(self, reader: Reader, limit: int) -> None:

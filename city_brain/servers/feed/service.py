@@ -31,7 +31,14 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
     def __init__(self, feed: LiveFeed, limits: Limits) -> None:
         self._feed = feed
         self._limits = limits
-        self._messages = Messages(feed.log, limits.piece_bytes)
+        self._built = Messages(feed.log, limits.piece_bytes)
+
+    @property
+    def _messages(self) -> Messages:
+        """Those of the log that is served now; another count of numbers has messages of its own."""
+        if self._built.log is not self._feed.log:
+            self._built = Messages(self._feed.log, self._limits.piece_bytes)
+        return self._built
 
     @refusing
     async def GetIncident(  # noqa: N802 (the name of the call)
