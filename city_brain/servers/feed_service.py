@@ -17,11 +17,14 @@ from grpc_status import rpc_status
 from city_brain.feeds import explanation, pages
 from city_brain.feeds.filters import IncidentFilter, check_names
 from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.scopes import ScopedFilter, Sight
 from city_brain.feeds.subscription import Subscription
 from city_brain.incidents.explain import Language, explanation_text
 from city_brain.incidents.incident import Incident
 from city_brain.servers.codec.feeds import account_to_proto, wanted_from_proto
 from city_brain.servers.codec.incidents import incident_id_of
+from city_brain.servers.doors.entrance import Doors
+from city_brain.servers.doors.policy import Caller
 from city_brain.servers.live_feed import LiveFeed, Reader
 from city_brain.servers.messages import Messages
 from city_brain.servers.settings import Limits
@@ -46,6 +49,9 @@ CODES = {
     Reason.READER_TOO_SLOW: code_pb2.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
     Reason.SERVER_STOPPING: code_pb2.UNAVAILABLE,
+    Reason.NOT_KNOWN: code_pb2.UNAUTHENTICATED,
+    Reason.NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
+    Reason.SCOPE_CHANGED: code_pb2.ABORTED,
 }
 """The gRPC status of each reason."""
 
@@ -82,8 +88,9 @@ def refusing(call: Call[Result]) -> Call[Result]:
 class FeedService(feed_pb2_grpc.FeedServiceServicer):
     """Serves one live feed within the limits."""
 
-    def __init__(self, feed: LiveFeed, limits: Limits) -> None:
+    def __init__(self, feed: LiveFeed, limits: Limits, doors: Doors) -> None:
         self._feed = feed
+        self._doors = doors
         self._limits = limits
         self._messages = Messages(feed.log, limits.piece_bytes)
 
@@ -92,14 +99,17 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.GetIncidentRequest, context: grpc.aio.ServicerContext
     ) -> incident_pb2.Incident:
         """The newest revision of one incident."""
-        return self._messages.incident(self._feed.log.get(_asked(request.name)).incident)
+        caller = self._doors.caller(context)
+        return self._messages.incident(Sight(caller.scope).of(self._feed.log, _asked(request.name)).incident)
 
     @refusing
     async def ListIncidents(  # noqa: N802
         self, request: feed_pb2.ListIncidentsRequest, context: grpc.aio.ServicerContext
     ) -> feed_pb2.ListIncidentsResponse:
         """A page of incidents, ended early where it grows beyond a piece."""
-        page = pages.page(self._feed.log, self._filter(request.filter), request.page_size, request.page_token)
+        caller = self._doors.caller(context)
+        wanted = self._filter(request.filter, caller)
+        page = pages.page(self._feed.log, wanted, request.page_size, request.page_token)
         response = feed_pb2.ListIncidentsResponse(change_number=page.number)
         size = 0
         for incident, next_token in zip(page.incidents, page.next_tokens, strict=True):
@@ -116,8 +126,9 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.ExplainIncidentRequest, context: grpc.aio.ServicerContext
     ) -> feed_pb2.ExplainIncidentResponse:
         """Why an incident is believed."""
+        caller = self._doors.caller(context)
         language = _language(request.language_code)
-        account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types)
+        account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types, caller.scope)
         text = explanation_text(account.incident, self._feed.types, language, _instant)
         return account_to_proto(account, self._messages.incident(account.incident), text)
 
@@ -128,9 +139,10 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         The writes are a task of their own: one that is stuck, because the reader does not read, must not keep the
         reader from being turned away.
         """
+        caller = self._doors.caller(context)
         after = request.after_change_number if request.HasField("after_change_number") else None
         subscription = Subscription(
-            self._feed.log, self._filter(request.filter), after, request.feed_id, self._limits.queue_limit
+            self._feed.log, self._filter(request.filter, caller), after, request.feed_id, self._limits.queue_limit
         )
         # Taken now: once this call waits for anything, the log may move on.
         opening = subscription.snapshot() if after is None else None
@@ -177,8 +189,8 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
                 quiet_since = now()
             await _set_within(appended, quiet_since + self._limits.idle_s - now())
 
-    def _filter(self, wanted: feed_pb2.IncidentFilter) -> IncidentFilter:
-        return IncidentFilter(wanted_from_proto(wanted), self._feed.names)
+    def _filter(self, wanted: feed_pb2.IncidentFilter, caller: Caller) -> IncidentFilter:
+        return ScopedFilter(wanted_from_proto(wanted), self._feed.names, caller.scope)
 
 
 def _instant(moment_ms: int) -> str:
