@@ -3,6 +3,7 @@
 From the door to the screen:
 
     settings      where a server listens, and all its limits
+    doors         who calls, what they may, and TLS that renews itself
     live_feed     the door through which ticks come in, from the same loop or from a thread
     codec         incidents, filters, heartbeats and explanations as messages
     messages      changes, snapshots and heartbeats, each built once for all readers
