@@ -10,7 +10,7 @@ import contextlib
 import re
 import signal
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import aiokafka
 import msgspec
@@ -112,7 +112,7 @@ class Server:
         store = self.site.settings.store
         keeper = self._keeper = Keeper(Store.open(self._store), self.site.name, store.history_ms, self._serving)
         keeper.begin(first_tick, feed_id)
-        return LiveFeed(keeper.log(feed_id), self.site.types, history=keeper, key=keeper.key)
+        return LiveFeed(keeper.log(feed_id), self.site.types, kept=keeper, key=keeper.key)
 
     def _serving(self, serving: bool) -> None:
         """Health says when the store fails, and when it is back."""
@@ -153,10 +153,17 @@ def serve(
     slot: NameOption = "",
     log: LogOption = LogForm.JSON,
     metrics: MetricsOption = "",
+    tls_client_ca: Annotated[
+        str, typer.Option("--tls-client-ca", help="Authorities whose certificates clients must show; else site.toml.")
+    ] = "",
+    policy: Annotated[str, typer.Option("--policy", help="Who may do what (TOML); else as site.toml says.")] = "",
 ) -> None:
     """Serves the incident feed of a city on Kafka."""
     lines = prepare("serve", slot, log)
-    opened = in_force(site, told_to(settings_of(site), metrics, lines))
+    settings = told_to(settings_of(site), metrics, lines)
+    given = {"tls_client_ca": tls_client_ca, "policy": policy}
+    feed = msgspec.structs.replace(settings.feed, **{name: value for name, value in given.items() if value})
+    opened = in_force(site, msgspec.structs.replace(settings, feed=feed))
     asyncio.run(_until_stopped(Server(opened, opened.settings.store.url_in(site))))
 
 

@@ -12,11 +12,11 @@ from contextlib import suppress
 
 from city_brain.errors import StoreError
 from city_brain.feeds.change_log import CLOSED_KEPT, Change, ChangeLog
-from city_brain.feeds.refusals import RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.incidents.lifecycle import OPEN
 from city_brain.store.feed import Feed
 from city_brain.store.store import Store
-from city_brain.store.values import TickChanges
+from city_brain.store.values import Proof, Subscriber, TickChanges
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +86,28 @@ class Keeper:
         with suppress(RefusedError):
             return self.feed.changes(after, limit) if self.feed else []
         return []
+
+    def subscribers(self) -> list[Subscriber]:
+        """Every named reader."""
+        return self.feed.subscriptions.all() if self.feed else []
+
+    def acknowledge(self, name: str, number: int) -> None:
+        """A named reader has everything up to a number; one that was not known is known from now on."""
+        if self.feed is not None:
+            self.feed.subscriptions.register(name, number)
+            self.feed.subscriptions.acknowledge(name, number)
+
+    def forget(self, name: str) -> None:
+        """Lets a named reader go."""
+        if self.feed is not None:
+            self.feed.subscriptions.forget(name)
+
+    def proof(self, incident_id: str, revision: int | None) -> Proof:
+        """That a revision (None: the newest) is in the log; raises RefusedError."""
+        if self.feed is None:
+            message = f"incident {incident_id!r}: not found; nothing is stored yet"
+            raise RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
+        return self.feed.proof(incident_id, revision)
 
     def begin(self, first_tick: int, feed_id: str) -> bool:
         """Whether the stored feed goes on with this tick; else another one begins, under `feed_id`."""

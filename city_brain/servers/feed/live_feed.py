@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from city_brain.errors import ServiceError
 from city_brain.feeds.change_log import Change, ChangeLog
@@ -14,6 +14,7 @@ from city_brain.feeds.subscription import Subscription
 from city_brain.feeds.tokens import Tokens
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.servers.feed.kept import Kept
 
 _Result = TypeVar("_Result")
 
@@ -36,13 +37,6 @@ class Reader:
             self.ended.set_result(refusal)
 
 
-class History(Protocol):
-    """Where changes are that the log has forgotten."""
-
-    def changes(self, after: int, limit: int) -> list[Change]:
-        """The next changes behind a number, at most `limit`; may block."""
-
-
 class LiveFeed:
     """A change log that wakes its readers.
 
@@ -54,13 +48,13 @@ class LiveFeed:
         log: ChangeLog,
         types: IncidentTypes,
         area_codes: Sequence[str] = (),
-        history: History | None = None,
+        kept: Kept | None = None,
         key: bytes | None = None,
     ) -> None:
-        """`history`: what the log has forgotten; `key`: of the resume tokens, else they are good for this run."""
+        """`kept`: the feed in its store; `key`: of the resume tokens, else they are good for this run."""
         self.log = log
         self.tokens = Tokens(key or secrets.token_bytes(32))
-        self._history = history
+        self.kept = kept
         self._area_codes = tuple(area_codes)
         self.adopt(types)
         self.stopping = False
@@ -93,7 +87,7 @@ class LiveFeed:
 
     async def older(self, after: int, limit: int) -> list[Change]:
         """The changes behind a number that the log has forgotten; raises RefusedError where the store has, too."""
-        found = [] if self._history is None else await asyncio.to_thread(self._history.changes, after, limit)
+        found = [] if self.kept is None else await asyncio.to_thread(self.kept.changes, after, limit)
         if not found:
             self.log.check_resume(after)
             raise self._gone(after)
