@@ -46,8 +46,6 @@ class Reason(StrEnum):
     """Whoever calls is nobody that the policy names."""
     NOT_ALLOWED = "NOT_ALLOWED"
     """The policy names the caller, and does not allow this call."""
-    SCOPE_CHANGED = "SCOPE_CHANGED"
-    """The caller's rights are not what they were when the call began: start again from a snapshot."""
 
 
 class RefusedError(ServiceError):
