@@ -21,7 +21,7 @@ StatusOf: TypeAlias = Callable[[RefusedError], grpc.Status]
 
 
 class OpenCall:
-    """A stream that goes on, and the rights that it began with."""
+    """A stream that goes on, and the rights that it began with; the context of whatever serves it."""
 
     __slots__ = ("caller", "context", "ended", "permission")
 
@@ -29,6 +29,16 @@ class OpenCall:
         self.context, self.permission, self.caller = context, permission, caller
         self.ended: asyncio.Future[RefusedError] = asyncio.get_running_loop().create_future()
         """Why it ends before it is done."""
+
+    def __getattr__(self, name: str) -> Any:
+        """All else of a context is that of gRPC: a behaviour is given this call in its place."""
+        return getattr(self.context, name)
+
+    async def write(self, message: Any) -> None:
+        """Writes a message; once the call is ended no further one, however soon its tasks hear of that."""
+        if self.ended.done():
+            await asyncio.Event().wait()
+        await self.context.write(message)
 
 
 class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
@@ -77,7 +87,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         async def stream(request: Any, context: Context) -> None:
             caller = await self._let_in(context, call, permission)
-            await self._stream(OpenCall(context, permission or "", caller), _streamed(behaviour, request, context))
+            told = OpenCall(context, permission or "", caller)
+            await self._stream(told, _streamed(behaviour, request, told))
 
         return stream if handler.response_streaming else unary
 
@@ -102,7 +113,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 await working
                 return
             working.cancel()
-            with contextlib.suppress(TimeoutError):
+            # UsageError: the work had begun to end the call by itself, for a reason of its own.
+            with contextlib.suppress(TimeoutError, grpc.aio.UsageError):
                 async with asyncio.timeout(self._cut_wait_s):
                     await asyncio.wait((working,))
                     await call.context.abort_with_status(self._status_of(call.ended.result()))
@@ -111,15 +123,15 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             self._open.discard(call)
 
 
-async def _streamed(behaviour: Callable[..., Any], request: Any, context: Context) -> None:
+async def _streamed(behaviour: Callable[..., Any], request: Any, call: OpenCall) -> None:
     """Runs a streaming behaviour of either kind: one that yields messages, or one that writes them itself."""
-    answers = behaviour(request, context)
+    answers = behaviour(request, call)
     if not hasattr(answers, "__aiter__"):
         await answers
         return
     async with contextlib.aclosing(answers) as messages:
         async for message in messages:
-            await context.write(message)
+            await call.write(message)
 
 
 def _with_behaviour(handler: grpc.RpcMethodHandler, guarded: Callable[..., Any]) -> grpc.RpcMethodHandler:
