@@ -97,12 +97,13 @@ def issue(
     usages: Sequence[x509.ObjectIdentifier] = _CLIENT,
     begins: timedelta = -DAY,
     ends: timedelta = DAY,
+    until: datetime | None = None,
     key: Key | None = None,
     digest: hashes.HashAlgorithm | None = None,
     subject: x509.Name | None = None,
     extensions: Mapping[x509.ExtensionType, bool] | None = None,
 ) -> Pair:
-    """A certificate, signed by an authority or by itself, valid from `begins` to `ends` from now."""
+    """A certificate, signed by an authority or by itself, valid from `begins` to `ends` from now, or `until` then."""
     own, now = key or new_key(), datetime.now(UTC)
     named = subject or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)] if name else [])
     builder = (
@@ -112,7 +113,7 @@ def issue(
         .public_key(own.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + begins)
-        .not_valid_after(now + ends)
+        .not_valid_after(until or now + ends)
     )
     names = [*(x509.DNSName(one) for one in dns), *(x509.UniformResourceIdentifier(one) for one in uris), *others]
     said: dict[x509.ExtensionType, bool] = dict(extensions or {})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -73,6 +74,8 @@ class Doors:
     def caller(self, context: grpc.aio.ServicerContext) -> Caller:
         """Who calls, as of now; raises RefusedError (NOT_KNOWN)."""
         peer, token = peer_of(context), token_of(context)
+        if peer is not None and peer.valid_until_s < time.time():
+            raise RefusedError(Reason.NOT_KNOWN, "caller: wanted a certificate that is valid, got one that has expired")
         if token is not None:
             name = self._verifier.department(token, peer)
             department = self._policy.departments.get(name) if self._policy else None
@@ -123,6 +126,7 @@ class Doors:
         while True:
             await asyncio.sleep(self._poll_s)
             try:
+                self.guard.end_expired(time.time())
                 await self.refresh()
             except Exception:  # a poll that ended here would leave withdrawn rights in force for ever
                 logger.exception("policy and certificates: wanted to look at them, could not; trying again")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -23,12 +24,20 @@ StatusOf: TypeAlias = Callable[[RefusedError], grpc.Status]
 class OpenCall:
     """A stream that goes on, and the rights that it began with; the context of whatever serves it."""
 
-    __slots__ = ("caller", "context", "ended", "permission")
+    __slots__ = ("caller", "context", "ended", "permission", "valid_until_s")
 
     def __init__(self, context: Context, permission: str, caller: Caller) -> None:
         self.context, self.permission, self.caller = context, permission, caller
+        peer = peer_of(context)
+        self.valid_until_s = peer.valid_until_s if peer else math.inf
         self.ended: asyncio.Future[RefusedError] = asyncio.get_running_loop().create_future()
         """Why it ends before it is done."""
+
+    def end(self) -> None:
+        """Ends it, for its rights are no longer those that it began with."""
+        if not self.ended.done():
+            message = "rights: they are not what they were when this call began; start again from a snapshot"
+            self.ended.set_result(RefusedError(Reason.SCOPE_CHANGED, message))
 
     def __getattr__(self, name: str) -> Any:
         """All else of a context is that of gRPC: a behaviour is given this call in its place."""
@@ -74,9 +83,14 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 changed = self._admit(call.context, call.permission) != call.caller
             except RefusedError:
                 changed = True
-            if changed and not call.ended.done():
-                message = "rights: they are not what they were when this call began; start again from a snapshot"
-                call.ended.set_result(RefusedError(Reason.SCOPE_CHANGED, message))
+            if changed:
+                call.end()
+
+    def end_expired(self, now_s: float) -> None:
+        """Ends the streams whose callers' certificates have expired at this instant, epoch seconds."""
+        for call in self._open:
+            if call.valid_until_s < now_s:
+                call.end()
 
     def _guarded(
         self, behaviour: Callable[..., Any], handler: grpc.RpcMethodHandler, call: str, permission: str | None

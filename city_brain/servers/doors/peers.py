@@ -5,8 +5,10 @@ with NUL in it, `fire.example\\0.evil.example`, has become `fire.example`.
 """
 
 import hashlib
+import math
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 import grpc.aio
 import msgspec
@@ -16,6 +18,7 @@ _DNS, _URI = 0x82, 0x86
 _COMMON_NAME, _ALTERNATIVE_NAMES = bytes.fromhex("550403"), bytes.fromhex("551d11")
 _CODECS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x1E: "utf-16-be", _DNS: "ascii", _URI: "ascii"}
 """Tags of strings: UTF8String, PrintableString, IA5String, BMPString, and the names that are IA5String."""
+_UTC_TIME = 0x17
 _LONG, _LENGTH_BYTES = 0x80, 4
 
 
@@ -30,6 +33,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """Subject alternative names of kind URI."""
     common_name: str = ""
     """Of the subject; "" where it has none or several."""
+    valid_until_s: float = math.inf
+    """Epoch seconds at which the certificate expires: a connection, or a session that is resumed, may outlive it."""
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -47,19 +52,20 @@ def peer_of(context: grpc.aio.ServicerContext) -> Peer | None:
 
 
 def peer_in(der: bytes) -> Peer:
-    """The peer of a certificate. One whose names cannot be read has none, so it is known by its fingerprint only."""
+    """The peer of a certificate. One that cannot be read has no names, and has expired."""
     fingerprint = hashlib.sha256(der).hexdigest()
     try:
-        subject, extensions = _parts(der)
+        subject, extensions, valid_until_s = _parts(der)
         common = _common_names(subject)
         alternative = list(_alternative_names(extensions))
     except (ValueError, IndexError):
-        return Peer(fingerprint=fingerprint)
+        return Peer(fingerprint=fingerprint, valid_until_s=-math.inf)
     return Peer(
         fingerprint=fingerprint,
         dns=tuple(name.lower() for name in _texts(item for item in alternative if item[0] == _DNS)),
         uris=_texts(item for item in alternative if item[0] == _URI),
         common_name="".join(_texts(common)) if len(common) == 1 else "",
+        valid_until_s=valid_until_s,
     )
 
 
@@ -84,13 +90,22 @@ def _items(data: bytes) -> list[Item]:
     return found
 
 
-def _parts(der: bytes) -> tuple[bytes, list[Item]]:
-    """The subject and the extensions of a certificate."""
+def _parts(der: bytes) -> tuple[bytes, list[Item], float]:
+    """The subject, the extensions and the end of a certificate."""
     fields = _items(_items(_items(der)[0][1])[0][1])
     if fields[0][0] == _VERSION:
         fields = fields[1:]
     wrapped = [content for tag, content in fields[6:] if tag == _EXTENSIONS]
-    return fields[4][1], _items(_items(wrapped[0])[0][1]) if wrapped else []
+    ends = _instant_s(*_items(fields[3][1])[1])
+    return fields[4][1], _items(_items(wrapped[0])[0][1]) if wrapped else [], ends
+
+
+def _instant_s(tag: int, content: bytes) -> float:
+    """UTCTime, whose years are 1950 to 2049, or GeneralizedTime; in UTC, to the second (RFC 5280, 4.1.2.5)."""
+    said = content.decode("ascii")
+    if tag == _UTC_TIME:
+        said = ("19" if said >= "50" else "20") + said
+    return datetime.strptime(said, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
 def _common_names(subject: bytes) -> list[Item]:

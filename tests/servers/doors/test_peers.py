@@ -1,6 +1,8 @@
 """The names of a certificate are those that another reader finds, and only those that are plain text."""
 
 import hashlib
+import math
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
@@ -37,6 +39,15 @@ def test_names_are_those_that_another_reader_finds(dns: list[str], uris: list[st
     assert peer.dns == tuple(name.lower() for name in dns if name.isprintable())
     assert peer.uris == tuple(name for name in uris if name.isprintable())
     assert peer.common_name == (common[0] if len(common) == 1 else "")
+    assert peer.valid_until_s == pair.certificate.not_valid_after_utc.timestamp()
+
+
+@pytest.mark.parametrize("year", [1951, 1999, 2049, 2050, 2150])
+def test_years_are_read_in_both_forms(year: int) -> None:
+    """Certificates write them with two digits up to 2049, then with four."""
+    ends = datetime(year, 6, 11, 12, 30, 59, tzinfo=UTC)
+    pair = issue(None, "client", begins=datetime(1950, 2, 1, tzinfo=UTC) - datetime.now(UTC), key=KEY, until=ends)
+    assert peer_in(der(pair)).valid_until_s == ends.timestamp()
 
 
 @pytest.mark.parametrize("kind", [_ASN1Type.UTF8String, _ASN1Type.PrintableString, _ASN1Type.BMPString])
@@ -47,7 +58,7 @@ def test_common_names_come_in_several_kinds_of_strings(kind: _ASN1Type) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(cut=st.integers(0, 400), put=st.binary(max_size=6))
-def test_a_damaged_certificate_is_known_by_its_fingerprint_only_or_by_names_it_holds(cut: int, put: bytes) -> None:
+def test_a_damaged_certificate_has_no_names_but_those_in_it(cut: int, put: bytes) -> None:
     """Whatever bytes: no error, and no name that is not in them."""
     whole = der(issue(None, "client", dns=["fire.city.example"], key=KEY))
     damaged = whole[:cut] + put + whole[cut + len(put) :]
@@ -57,7 +68,8 @@ def test_a_damaged_certificate_is_known_by_its_fingerprint_only_or_by_names_it_h
 
 
 def test_every_truncated_certificate_has_no_names() -> None:
-    """Cut anywhere."""
+    """Cut anywhere; and it has expired."""
     whole = der(issue(None, "client", dns=["fire.city.example"], key=KEY))
     for end in range(len(whole)):
-        assert len(peer_in(whole[:end]).identities) == 1
+        peer = peer_in(whole[:end])
+        assert (len(peer.identities), peer.valid_until_s) == (1, -math.inf)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from city_brain.feeds.filters import Wanted
 from city_brain.servers.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2
+from tests.certificates import issue
 from tests.feeds.builders import a_log, an_incident
 from tests.servers.doors.guarded import EVERYTHING, FIRE, POLICE, Guarded, Town, guarded
 from tests.servers.serving import Served, changes, refusal, run
@@ -80,7 +82,7 @@ def test_files_that_do_not_fit_leave_the_old_certificate_in_use(
     town: Town, broken: str, how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And are told once; the next good pair is taken."""
-    before = shown = town.renew().fingerprint
+    before = town.renew().fingerprint
     path = tmp_path / broken
 
     async def test() -> None:
@@ -94,11 +96,13 @@ def test_files_that_do_not_fit_leave_the_old_certificate_in_use(
             with caplog.at_level(logging.ERROR, "city_brain"):
                 for _ in range(3):
                     await city.server.doors.refresh()
-            assert [before in shown, await asyncio.to_thread(shown_by, city.server.address)] == [True, before]
+            assert await asyncio.to_thread(shown_by, city.server.address) == before
             async with city.client(town.client(FIRE)) as client:
                 assert (await client.stub.GetIncident(ASKED)).incident_id == "a"
             path.write_bytes(kept)
-            await shows(city, town.renew().fingerprint)
+            after = town.renew().fingerprint
+            await city.server.doors.refresh()
+            assert await asyncio.to_thread(shown_by, city.server.address) == after
         assert len([one for one in caplog.records if "stays in use" in one.getMessage()]) == 1
 
     run(test)
@@ -189,6 +193,23 @@ async def _opened(client: Served) -> str:
         return error.code().name
     watch.cancel()
     return "OK" if opening.HasField("snapshot") else str(opening)
+
+
+def test_a_certificate_that_expires_ends_its_watch(town: Town) -> None:
+    """A connection that stands outlives it; neither watch nor call does."""
+    town.decide(rights())
+
+    async def test() -> None:
+        soon = issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=2))
+        async with guarded(town, a_log([an_incident("a")])) as city, city.client(soon) as fire:
+            watch = fire.stub.WatchIncidents(WATCH)
+            assert (await watch.read()).snapshot.complete
+            code, info, _ = await refusal(_to_its_end(watch))
+            assert (code, info.reason) == (grpc.StatusCode.ABORTED, "SCOPE_CHANGED")
+            code, info, _ = await refusal(fire.stub.GetIncident(ASKED))
+            assert (code, info.reason) == (grpc.StatusCode.UNAUTHENTICATED, "NOT_KNOWN")
+
+    run(test)
 
 
 def test_rights_are_withdrawn_a_hundred_times(town: Town) -> None:
