@@ -56,6 +56,13 @@ class Town:
         (self.folder / "clients.pem").write_bytes(self.ca.certificate.public_bytes(Encoding.PEM))
         self.decide(POLICY)
 
+    @property
+    def authorities(self) -> str:
+        """File with the authority of the server, for clients to trust."""
+        path = self.folder / "servers.pem"
+        path.write_bytes(self.server_ca.certificate.public_bytes(Encoding.PEM))
+        return str(path)
+
     def renew(self) -> Pair:
         """A new certificate of the server, in its files; returns it."""
         names = [DNSName("localhost"), IPAddress(ip_address("127.0.0.1"))]

@@ -28,7 +28,7 @@ def der(pair: Pair) -> bytes:
 @given(
     dns=st.lists(ASCII, max_size=4),
     uris=st.lists(ASCII, max_size=4),
-    common=st.lists(st.text(min_size=1, max_size=60).filter(lambda text: text.isprintable()), max_size=2),
+    common=st.lists(st.text(min_size=1, max_size=16).filter(lambda text: text.isprintable()), max_size=2),
 )
 def test_names_are_those_that_another_reader_finds(dns: list[str], uris: list[str], common: list[str]) -> None:
     """Any names, any number of them, also with control characters: those are no names."""

@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from city_brain.feeds.filters import Wanted
-from city_brain.servers.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.servers.client.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2
 from tests.certificates import issue
@@ -263,7 +263,7 @@ def test_the_reader_of_ours_begins_anew_with_what_it_may_see_now(town: Town, tmp
     async def test() -> None:
         log = a_log([an_incident("a"), an_incident("f", type="fire")])
         async with guarded(town, log) as city:
-            endpoint = Endpoint(city.server.address, True, _authorities(town), *files)
+            endpoint = Endpoint(city.server.address, True, town.authorities, *files)
             events = FeedReader(endpoint, Wanted(), jitter=lambda: 0.0).events()
             seen = []
             async for event in events:
@@ -279,14 +279,6 @@ def test_the_reader_of_ours_begins_anew_with_what_it_may_see_now(town: Town, tmp
             assert (broken.anew, broken.why.split(":")[0]) == (True, "SCOPE_CHANGED")
 
     run(test)
-
-
-def _authorities(town: Town) -> str:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    path = town.folder / "servers.pem"
-    path.write_bytes(town.server_ca.certificate.public_bytes(Encoding.PEM))
-    return str(path)
 
 
 @pytest.mark.parametrize("broken", ["[departments", "", '[departments.fire]\npermissions = ["feed.raed"]', None])

@@ -17,10 +17,13 @@ from city_brain.errors import SettingsError
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.servers.codec.incidents import incident_from_proto
 from city_brain.servers.doors.denials import TOLD_EVERY_S, Denials
+from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.doors.peers import Peer
 from city_brain.servers.doors.permissions import KNOWN, OPEN, PERMISSIONS, WORDS
+from city_brain.servers.feed.refusing import status_of
+from city_brain.servers.settings import ListenSettings
 from city_brain.wire.feed.v1 import feed_pb2
-from tests.feeds.builders import a_log, an_incident
+from tests.feeds.builders import NAMES, a_log, an_incident
 from tests.servers.doors.guarded import FIRE, POLICE, Town, guarded
 from tests.servers.serving import Served, changes, refusal, run, serving
 
@@ -296,13 +299,55 @@ def test_a_call_that_nobody_declared_is_refused_whoever_calls() -> None:
     run(test)
 
 
-def _guard_of_an_operator() -> grpc.aio.ServerInterceptor:
-    from city_brain.feeds.filters import Names
-    from city_brain.servers.doors.entrance import Doors
-    from city_brain.servers.feed_service import status_of
-    from city_brain.servers.settings import ListenSettings
+class Verifier:
+    """Tokens of a test: each is the name of its department."""
 
-    return Doors(ListenSettings(), lambda: Names(types=()), status_of).guard
+    def department(self, token: str, peer: Peer | None) -> str:
+        if not token.startswith("Bearer ") or peer is not None:
+            raise RefusedError(Reason.NOT_KNOWN, "authorization: wanted a token of the test, got another")
+        return token.removeprefix("Bearer ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "wanted"),
+    [
+        (["Bearer fire"], "fire"),
+        (["Bearer nobody"], Reason.NOT_KNOWN),
+        (["Bearer fire", "Bearer fire"], Reason.NOT_KNOWN),
+        (["fire"], Reason.NOT_KNOWN),
+        ([], Reason.NOT_KNOWN),
+    ],
+)
+def test_a_verifier_of_tokens_says_which_department_calls(tmp_path: Path, headers: list[str], wanted: str) -> None:
+    """What that department may is the policy's to say; without a token it takes a certificate as ever."""
+    town = Town(tmp_path)
+    doors = Doors(town.listen, lambda: NAMES, status_of, verifier=Verifier())
+    said: list[str] = []
+
+    async def answer(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        try:
+            said.append(doors.caller(context).name)
+        except RefusedError as refusal:
+            said.append(refusal.reason)
+        return request
+
+    async def test() -> None:
+        server = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(answer)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("s.S", {"Call": handler}),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            metadata = tuple(("authorization", header) for header in headers)
+            await channel.unary_unary("/s.S/Call")(b"", metadata=metadata)
+        await server.stop(0)
+        assert said == [wanted]
+
+    run(test)
+
+
+def _guard_of_an_operator() -> grpc.aio.ServerInterceptor:
+    return Doors(ListenSettings(), lambda: NAMES, status_of).guard
 
 
 async def _never(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
