@@ -30,6 +30,9 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "/citybrain.feed.v1.FeedService/ListIncidents": "feed.read",
         "/citybrain.feed.v1.FeedService/WatchIncidents": "feed.watch",
         "/citybrain.feed.v1.FeedService/ExplainIncident": "feed.explain",
+        "/citybrain.feed.v1.FeedService/ProveIncident": "feed.read",
+        "/citybrain.feed.v1.FeedService/GetStatement": "feed.subscribe",
+        "/citybrain.feed.v1.FeedService/DeleteSubscription": "feed.subscribe",
         # Orchestrators and balancers ask before they know any secret; the answer is one word.
         "/grpc.health.v1.Health/Check": OPEN,
         "/grpc.health.v1.Health/Watch": OPEN,

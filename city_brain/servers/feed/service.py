@@ -10,7 +10,7 @@ import grpc.aio
 from city_brain.feeds import explanation, pages
 from city_brain.feeds.filters import IncidentFilter, check_names
 from city_brain.feeds.refusals import Reason, RefusedError
-from city_brain.feeds.scopes import ScopedFilter, Sight
+from city_brain.feeds.scopes.scope import ScopedFilter, Sight
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.explain import Language, explanation_text
 from city_brain.servers.codec.feeds import account_to_proto, wanted_from_proto

@@ -13,8 +13,8 @@ from cryptography.x509 import DNSName, IPAddress
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from city_brain.feeds.change_log import ChangeLog
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.live_feed import LiveFeed
 from city_brain.servers.settings import Limits, ListenSettings
 from city_brain.wire.feed.v1 import feed_pb2_grpc
 from tests.certificates import Pair, authority, issue
