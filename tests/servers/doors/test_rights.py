@@ -264,6 +264,29 @@ def test_an_incident_that_leaves_the_scope_is_told_in_its_last_revision_inside(t
     run(test)
 
 
+def test_a_token_of_one_department_is_no_token_of_another(tmp_path: Path) -> None:
+    """Refused as a forged one is, and nothing of what it holds is told; also where it is altered."""
+    town = Town(tmp_path)
+
+    async def test() -> None:
+        async with (
+            guarded(town, a_log([an_incident("a")])) as city,
+            city.client(town.client(FIRE)) as fire,
+            city.client(town.client(POLICE)) as police,
+        ):
+            token = (await fire.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()])).read()).resume_token
+            said = []
+            for client, shown in ((police, token), (fire, "A" + token[1:]), (fire, token[:-4]), (police, "AAAA")):
+                asked = feed_pb2.WatchIncidentsRequest(resume_token=shown)
+                said.append(await _status(client.stub.WatchIncidents(iter([asked])).read()))
+            assert len(set(said)) == 1
+            assert said[0][0] is grpc.StatusCode.INVALID_ARGUMENT
+            asked = feed_pb2.WatchIncidentsRequest(resume_token=token)
+            assert (await fire.stub.WatchIncidents(iter([asked])).read()).HasField("heartbeat")
+
+    run(test)
+
+
 def test_denials_are_counted_and_told_at_a_limited_rate(caplog: pytest.LogCaptureFixture) -> None:
     """A line for each reason, then silence for a while, then how many there were; nothing acts on a terminal."""
     now = [0.0]
