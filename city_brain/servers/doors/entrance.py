@@ -133,10 +133,8 @@ class Doors:
 
     def _admit(self, context: grpc.aio.ServicerContext, permission: str) -> Caller:
         caller = self.caller(context)
-        known = permission == KNOWN and caller.name != ANONYMOUS
-        if not known and permission not in caller.permissions:
-            message = f"caller {caller.name}: wanted one with the permission {permission}, got one without"
-            raise RefusedError(Reason.NOT_ALLOWED, message)
+        if permission != KNOWN or caller.name == ANONYMOUS:
+            caller.must(permission)
         return caller
 
     def _checked(self, content: bytes) -> Policy:

@@ -81,6 +81,8 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         """Writes the messages of a watch until the reader goes, is cut, or the server stops."""
         opening = await self._opening(requests)
         caller = self._doors.caller(context)
+        if opening.subscription:
+            caller.must("feed.subscribe")
         wanted = self._filter(opening.filter, caller)
         binding = Binding.of(self._feed.log.feed_id, caller.name, wanted.wanted, caller.scope)
         await Watch(self._feed, self._limits, self._messages, wanted, binding, opening).run(requests, context)

@@ -275,14 +275,28 @@ def test_a_token_of_one_department_is_no_token_of_another(tmp_path: Path) -> Non
             city.client(town.client(POLICE)) as police,
         ):
             token = (await fire.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest()])).read()).resume_token
+            altered = ("B" if token.startswith("A") else "A") + token[1:]
             said = []
-            for client, shown in ((police, token), (fire, "A" + token[1:]), (fire, token[:-4]), (police, "AAAA")):
+            for client, shown in ((police, token), (fire, altered), (fire, token[:-4]), (police, "AAAA")):
                 asked = feed_pb2.WatchIncidentsRequest(resume_token=shown)
                 said.append(await _status(client.stub.WatchIncidents(iter([asked])).read()))
             assert len(set(said)) == 1
             assert said[0][0] is grpc.StatusCode.INVALID_ARGUMENT
             asked = feed_pb2.WatchIncidentsRequest(resume_token=token)
             assert (await fire.stub.WatchIncidents(iter([asked])).read()).HasField("heartbeat")
+
+    run(test)
+
+
+def test_a_watch_under_a_name_takes_the_permission_to_subscribe(tmp_path: Path) -> None:
+    """To watch is one thing, to have the server keep one's place is another."""
+    town = Town(tmp_path)
+
+    async def test() -> None:
+        async with guarded(town, a_log([an_incident("a")])) as city, city.client(town.client(FIRE)) as fire:
+            asked = feed_pb2.WatchIncidentsRequest(subscription="desk-1")
+            code, info, _ = await refusal(fire.stub.WatchIncidents(iter([asked])).read())
+            assert (code, info.reason) == (grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
 
     run(test)
 
