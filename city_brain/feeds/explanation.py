@@ -6,7 +6,7 @@ import msgspec
 
 from city_brain.feeds.change_log import Change, ChangeLog
 from city_brain.feeds.filters import Wanted
-from city_brain.feeds.scopes import Sight
+from city_brain.feeds.scopes.scope import Sight
 from city_brain.incidents import explain as judging
 from city_brain.incidents.incident import Evidence, Incident
 from city_brain.incidents.incident_type import IncidentTypes

@@ -45,7 +45,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "NOT_ALLOWED"
     """The policy names the caller, and does not allow this call."""
     SCOPE_CHANGED = "SCOPE_CHANGED"
-    """The caller's rights are not what they were when the call began: start again from a snapshot."""
+    """The caller's rights are not what they were: start again from a snapshot."""
 
 
 class RefusedError(ServiceError):

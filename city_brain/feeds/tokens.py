@@ -13,7 +13,6 @@ import msgspec
 
 from city_brain.feeds.filters import Wanted
 from city_brain.feeds.refusals import Reason, RefusedError
-from city_brain.feeds.scopes import scope_digest
 
 _FORM = 1
 """Version of the form; others are refused as if they were forged."""
@@ -29,16 +28,16 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 
     feed_id: str
     reader: str
-    """Who reads: the name of a department, or "" for the operator of this machine."""
+    """Who reads: the name of a department, or of whoever else is let in."""
     wanted: bytes
     """Digest of the reader's filter."""
-    scope: str
+    scope: bytes
     """Digest of what the reader may see."""
 
     @classmethod
     def of(cls, feed_id: str, reader: str, wanted: Wanted, scope: Wanted) -> "Binding":
         """The binding of one watch."""
-        return cls(feed_id=feed_id, reader=reader, wanted=filter_digest(wanted), scope=scope_digest(scope))
+        return cls(feed_id=feed_id, reader=reader, wanted=filter_digest(wanted), scope=filter_digest(scope))
 
 
 class _Token(msgspec.Struct, frozen=True, array_like=True):
@@ -46,7 +45,7 @@ class _Token(msgspec.Struct, frozen=True, array_like=True):
     feed_id: str
     reader: str
     wanted: bytes
-    scope: str
+    scope: bytes
     number: int
 
 

@@ -10,7 +10,7 @@ from city_brain.errors import ServiceError
 from city_brain.feeds.explanation import account_of
 from city_brain.feeds.filters import LEVELS, STATES, Circle, Wanted
 from city_brain.feeds.refusals import RefusedError
-from city_brain.feeds.scopes import ScopedFilter, Sight, scope_digest
+from city_brain.feeds.scopes.scope import ScopedFilter, Sight
 from city_brain.feeds.subscription import Subscription
 from city_brain.incidents.incident import Incident, Place
 from tests.feeds.builders import AREAS, NAMES, TYPES, a_log, an_incident
@@ -148,20 +148,3 @@ def test_a_reader_cannot_ask_for_names_that_the_city_does_not_have() -> None:
     """Also behind a scope."""
     with pytest.raises(ServiceError, match="did you mean 'crash'"):
         ScopedFilter(Wanted(types=("crsh",)), NAMES, Wanted())
-
-
-def test_the_digest_of_a_scope_is_its_meaning() -> None:
-    """Order and repetition change nothing; everything else does."""
-    scope = Wanted(types=("fire", "crash"), area_codes=("370102", "370100"), minimum_level="II")
-    same = Wanted(types=("crash", "fire", "fire"), area_codes=("370100", "370102"), minimum_level="II")
-    others = [
-        Wanted(),
-        Wanted(types=("fire",)),
-        Wanted(area_codes=("fire",)),
-        Wanted(states=("fire",)),
-        Wanted(types=("fire", "crash"), area_codes=("370102", "370100"), minimum_level="III"),
-        Wanted(types=("firecrash",)),
-    ]
-    assert scope_digest(scope) == scope_digest(same)
-    assert len({scope_digest(one) for one in (scope, *others)}) == 1 + len(others)
-    assert scope_digest(Wanted()) == "8f4fea6c623141217dd96faf5178e059"

@@ -36,8 +36,8 @@ def test_a_token_gives_its_number_back(number: int) -> None:
         ({"reader": "fire-brigade"}, Reason.BAD_TOKEN),
         ({"reader": ""}, Reason.BAD_TOKEN),
         ({"wanted": b"12345678"}, Reason.FILTER_CHANGED),
-        ({"scope": "12345678"}, Reason.SCOPE_CHANGED),
-        ({"scope": "12345678", "reader": "fire-brigade"}, Reason.BAD_TOKEN),
+        ({"scope": b"12345678"}, Reason.SCOPE_CHANGED),
+        ({"scope": b"12345678", "reader": "fire-brigade"}, Reason.BAD_TOKEN),
     ],
 )
 def test_a_token_for_something_else_is_refused_with_the_reason(other: dict[str, object], wanted: Reason) -> None:

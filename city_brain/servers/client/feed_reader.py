@@ -42,7 +42,7 @@ CREDIT = 500
 RECEIVE_BYTES = 16 << 20
 """Largest message taken from a server; our servers send at most 4 MiB."""
 
-_ANEW = (grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.ABORTED)
+_ANEW = (grpc.StatusCode.OUT_OF_RANGE,)
 _FINAL = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,

@@ -119,8 +119,7 @@ class Doors:
             self._said = str(wrong)
             return
         self._content, self._said = content, ""
-        logger.info("policy %s: in force as it is now", self._listen.policy)
-        self.guard.recheck()
+        logger.info("policy %s: in force as it is now; %d streams end by it", self._listen.policy, self.guard.recheck())
 
     async def _poll(self) -> None:
         while True:
@@ -133,10 +132,8 @@ class Doors:
 
     def _admit(self, context: grpc.aio.ServicerContext, permission: str) -> Caller:
         caller = self.caller(context)
-        known = permission == KNOWN and caller.name != ANONYMOUS
-        if not known and permission not in caller.permissions:
-            message = f"caller {caller.name}: wanted one with the permission {permission}, got one without"
-            raise RefusedError(Reason.NOT_ALLOWED, message)
+        if permission != KNOWN or caller.name == ANONYMOUS:
+            caller.must(permission)
         return caller
 
     def _checked(self, content: bytes) -> Policy:

@@ -30,7 +30,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "/citybrain.feed.v1.FeedService/ListIncidents": "feed.read",
         "/citybrain.feed.v1.FeedService/WatchIncidents": "feed.watch",
         "/citybrain.feed.v1.FeedService/ExplainIncident": "feed.explain",
-        "/citybrain.feed.v1.FeedService/ProveIncident": "feed.explain",
+        "/citybrain.feed.v1.FeedService/ProveIncident": "feed.read",
         "/citybrain.feed.v1.FeedService/GetStatement": "feed.subscribe",
         "/citybrain.feed.v1.FeedService/DeleteSubscription": "feed.subscribe",
         # Orchestrators and balancers ask before they know any secret; the answer is one word.

@@ -46,6 +46,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     scope: Wanted = Wanted()
     """What of the city it may know."""
 
+    def must(self, permission: str) -> None:
+        """Raises RefusedError (NOT_ALLOWED) where it has not this permission."""
+        if permission not in self.permissions:
+            message = f"caller {self.name}: wanted one with the permission {permission}, got one without"
+            raise RefusedError(Reason.NOT_ALLOWED, message)
+
 
 LOCAL_OPERATOR = Caller(name=OPERATOR, permissions=frozenset(WORDS))
 """Whoever reaches a server that only its own machine reaches, and that has no policy."""

@@ -29,13 +29,15 @@ CODES = {
     Reason.FILTER_CHANGED: code_pb2.OUT_OF_RANGE,
     Reason.NOT_KNOWN: code_pb2.UNAUTHENTICATED,
     Reason.NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
-    Reason.SCOPE_CHANGED: code_pb2.ABORTED,
+    Reason.SCOPE_CHANGED: code_pb2.OUT_OF_RANGE,
     Reason.BAD_TOKEN: code_pb2.INVALID_ARGUMENT,
     Reason.NO_SUCH_SUBSCRIPTION: code_pb2.NOT_FOUND,
     Reason.NOTHING_KEPT: code_pb2.FAILED_PRECONDITION,
     Reason.READER_TOO_SLOW: code_pb2.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
     Reason.SERVER_STOPPING: code_pb2.UNAVAILABLE,
+    Reason.NOT_KNOWN: code_pb2.UNAUTHENTICATED,
+    Reason.NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
 }
 """The gRPC status of each reason."""
 

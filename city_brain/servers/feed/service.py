@@ -11,7 +11,7 @@ from google.protobuf import empty_pb2
 from city_brain.feeds import explanation, pages
 from city_brain.feeds.filters import IncidentFilter, check_names
 from city_brain.feeds.refusals import Reason, RefusedError
-from city_brain.feeds.scopes import ScopedFilter, Sight
+from city_brain.feeds.scopes.scope import ScopedFilter, Sight
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.explain import Language, explanation_text
 from city_brain.incidents.incident import read_incident
@@ -52,8 +52,8 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.GetIncidentRequest, context: grpc.aio.ServicerContext
     ) -> incident_pb2.Incident:
         """The newest revision of one incident."""
-        sight = Sight(self._doors.caller(context).scope)
-        return self._messages.incident(sight.of(self._feed.log, _asked(request.name)).incident)
+        caller = self._doors.caller(context)
+        return self._messages.incident(Sight(caller.scope).of(self._feed.log, _asked(request.name)).incident)
 
     @refusing
     async def ListIncidents(  # noqa: N802
@@ -78,9 +78,9 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.ExplainIncidentRequest, context: grpc.aio.ServicerContext
     ) -> feed_pb2.ExplainIncidentResponse:
         """Why an incident is believed."""
+        caller = self._doors.caller(context)
         language = _language(request.language_code)
-        scope = self._doors.caller(context).scope
-        account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types, scope)
+        account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types, caller.scope)
         text = explanation_text(account.incident, self._feed.types, language, _instant)
         return account_to_proto(account, self._messages.incident(account.incident), text)
 
@@ -95,6 +95,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         binding = Binding.of(self._feed.log.feed_id, caller.name, wanted.wanted, caller.scope)
         subscribers, acknowledged = None, None
         if opening.subscription:
+            caller.must("feed.subscribe")
             subscribers = Subscribers(self._feed.kept, caller.name)
             known = await asyncio.to_thread(subscribers.find, opening.subscription, binding)
             acknowledged = known.acknowledged if known else None

@@ -77,7 +77,7 @@ class Subscribers:
         return f"{self._reader}/{name}/"
 
     def _key(self, name: str, binding: Binding) -> str:
-        return f"{self._prefix(name)}{binding.wanted.hex()}{binding.scope}"
+        return f"{self._prefix(name)}{binding.wanted.hex()}{binding.scope.hex()}"
 
 
 def statement(

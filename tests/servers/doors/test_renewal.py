@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import ssl
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from grpc.experimental.session_cache import ssl_session_cache_lru
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from city_brain.feeds.filters import Wanted
 from city_brain.servers.client.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
 from city_brain.servers.settings import Limits
-from city_brain.wire.feed.v1 import feed_pb2
+from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 from tests.certificates import issue
 from tests.feeds.builders import a_log, an_incident
 from tests.servers.doors.guarded import EVERYTHING, FIRE, POLICE, Guarded, Town, guarded
@@ -168,7 +170,7 @@ def test_rights_withdrawn_end_a_watch_within_five_seconds(town: Town, after: str
             began = asyncio.get_running_loop().time()
             code, info, _ = await refusal(_to_its_end(watch))
             assert asyncio.get_running_loop().time() - began < WITHIN_S
-            assert (code, info.reason) == (grpc.StatusCode.ABORTED, "SCOPE_CHANGED")
+            assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "SCOPE_CHANGED")
             assert await _opened(fire) == resumed
             fire.append(an_incident("f", type="fire"))
             assert [change.incident.incident_id for change in await changes(other, 1)] == ["f"]
@@ -200,20 +202,49 @@ def test_a_certificate_that_expires_ends_its_watch(town: Town) -> None:
     town.decide(rights())
 
     async def test() -> None:
-        soon = issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=2))
-        async with guarded(town, a_log([an_incident("a")])) as city, city.client(soon) as fire:
-            watch = fire.stub.WatchIncidents(iter([WATCH]))
-            assert (await watch.read()).snapshot.complete
-            code, info, _ = await refusal(_to_its_end(watch))
-            assert (code, info.reason) == (grpc.StatusCode.ABORTED, "SCOPE_CHANGED")
-            code, info, _ = await refusal(fire.stub.GetIncident(ASKED))
-            assert (code, info.reason) == (grpc.StatusCode.UNAUTHENTICATED, "NOT_KNOWN")
+        async with guarded(town, a_log([an_incident("a")])) as city:
+            soon = issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=4))
+            async with city.client(soon) as fire:
+                watch = fire.stub.WatchIncidents(iter([WATCH]))
+                assert (await watch.read()).snapshot.complete
+                code, info, _ = await refusal(_to_its_end(watch))
+                assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "SCOPE_CHANGED")
+                code, info, _ = await refusal(fire.stub.GetIncident(ASKED))
+                assert (code, info.reason) == (grpc.StatusCode.UNAUTHENTICATED, "NOT_KNOWN")
+
+    run(test)
+
+
+def test_a_resumed_session_outlives_neither_its_certificate_nor_its_authority(town: Town, tmp_path: Path) -> None:
+    """TLS lets a session go on without looking at the certificate again; the doors look."""
+    cache = ssl_session_cache_lru(1)
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.ssl_session_cache", cache)]
+
+    async def test() -> None:
+        async with guarded(town, a_log([an_incident("a")])) as city:
+            pair = issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=5))
+            soon = town.credentials(pair)
+
+            async def ask() -> str:
+                # Sessions are kept by the name of a host, not by number.
+                address = f"localhost:{city.server.address.rpartition(':')[2]}"
+                async with grpc.aio.secure_channel(address, soon, options) as channel:
+                    call = feed_pb2_grpc.FeedServiceStub(channel).GetIncident(ASKED)
+                    return f"{(await call.code()).name} {await call.details()}".strip()
+
+            assert [await ask(), await ask()] == ["OK", "OK"]
+            await asyncio.sleep(pair.certificate.not_valid_after_utc.timestamp() + 1.0 - time.time())
+            assert await ask() == "UNAUTHENTICATED caller: wanted a certificate that is valid, got one that has expired"
+            other = Town(_folder(tmp_path / "other"))
+            (tmp_path / "clients.pem").write_bytes((other.folder / "clients.pem").read_bytes())
+            await city.server.doors.refresh()
+            assert (await ask()).startswith("UNAVAILABLE")
 
     run(test)
 
 
 def test_rights_are_withdrawn_a_hundred_times(town: Town) -> None:
-    """100 of 100 watches end, and after the look at the file nothing is told that the new scope hides."""
+    """100 of 100 watches end, none is resumed, and nothing is told any more that the new scope hides."""
     town.decide(rights())
 
     async def test() -> None:
@@ -222,14 +253,18 @@ def test_rights_are_withdrawn_a_hundred_times(town: Town) -> None:
                 town.decide(rights())
                 await city.server.doors.refresh()
                 watch = fire.stub.WatchIncidents(iter([WATCH]))
-                assert (await watch.read()).snapshot.complete
+                opening = await watch.read()
+                assert opening.snapshot.complete
                 town.decide(rights(more='types = ["crash"]'))
                 await city.server.doors.refresh()
                 fire.append(an_incident(f"f{attempt}", type="fire"))
                 with pytest.raises(grpc.aio.AioRpcError) as ended:
                     while (message := await watch.read()) is not grpc.aio.EOF:
                         assert message.change.incident.type != "fire"
-                assert ended.value.code() is grpc.StatusCode.ABORTED
+                assert ended.value.code() is grpc.StatusCode.OUT_OF_RANGE
+                resumed = feed_pb2.WatchIncidentsRequest(resume_token=opening.resume_token)
+                code, info, _ = await refusal(fire.stub.WatchIncidents(iter([resumed])).read())
+                assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "SCOPE_CHANGED")
 
     run(test)
 

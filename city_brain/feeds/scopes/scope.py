@@ -5,11 +5,6 @@ found, not listed, not told, and an incident that leaves the scope is told as on
 revision that lay inside.
 """
 
-import hashlib
-
-import msgspec
-
-from city_brain.canonical import canonical_json
 from city_brain.feeds.change_log import ChangeLog, Held
 from city_brain.feeds.filters import IncidentFilter, Names, Wanted
 from city_brain.incidents.incident import Incident
@@ -55,17 +50,3 @@ class ScopedFilter(IncidentFilter):
     def may_see(self, incident: Incident) -> bool:
         """Whether the revision lies in the scope."""
         return self._sight.shows(incident)
-
-
-def scope_digest(scope: Wanted) -> str:
-    """Digest (BLAKE2b, 128 bits, hex) of what a scope means: the order and repetition of its names do not count.
-
-    What was given out under one scope, such as a token to go on with, is bound to it by this.
-    """
-    plain = msgspec.structs.replace(
-        scope,
-        types=tuple(sorted(set(scope.types))),
-        states=tuple(sorted(set(scope.states))),
-        area_codes=tuple(sorted(set(scope.area_codes))),
-    )
-    return hashlib.blake2b(canonical_json(msgspec.to_builtins(plain)), digest_size=16).hexdigest()
