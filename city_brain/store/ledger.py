@@ -130,9 +130,11 @@ class Ledger:
             self.state.heartbeat = canonical_json(msgspec.to_builtins(heartbeat))
 
     def heartbeat(self) -> Heartbeat | None:
-        """The last sign of life."""
-        said = self.state.heartbeat
-        return msgspec.json.decode(said, type=Heartbeat) if said is not None else None
+        """The last sign of life; None where it is in the form of another version, until the next one comes."""
+        try:
+            return msgspec.json.decode(self.state.heartbeat or b"", type=Heartbeat)
+        except msgspec.MsgspecError:
+            return None
 
     def marks(self, first: int, last: int) -> list[Mark]:
         """The changes `first`..`last`, which must all be there, without their lines."""
