@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "verify": ("verify", "Check that orders, groupings, splits, restores and machines change nothing."),
     "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
     "score": ("answers.score", "Score an answer against the truth."),
+    "store": ("storing", "Look over what a store of feeds holds: check, prove, compact."),
     "topics": ("kafka.topics", "Plan, make and check the topics of a site on Kafka."),
     "control": ("kafka.controlling", "Change map, incident types and settings of a running city."),
     "send": ("kafka.sending", "Send observations to a site's raw topics."),
