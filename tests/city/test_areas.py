@@ -123,7 +123,7 @@ WRONG: dict[str, tuple[list[Feature], str]] = {
         [feature("area", "a", "Point", [117, 36], code="a")],
         "wanted a geometry of type Polygon or MultiPolygon",
     ),
-    "no geometry": ([_with(EAST, geometry=None)], "wanted a geometry of type Polygon or MultiPolygon"),
+    "no geometry": ([_with(EAST, geometry=None)], "wanted a geometry of type Polygon or Multi"),
     "misspelt": ([_with(EAST, geometry={"type": "Polygone", "coordinates": []})], "nearest is 'Polygon'"),
     "no polygon": ([feature("area", "a", "MultiPolygon", [], code="a")], "wanted one polygon at least"),
     "no ring": ([feature("area", "a", "Polygon", [], code="a")], "wanted a polygon of one ring at least"),
