@@ -101,7 +101,7 @@ class _Element:
             self.wrong(name, "a text", f"<{node.children[0].name}>")
         return node.text
 
-    def inner(self, name: str, node: Node) -> "_Element":
+    def within(self, name: str, node: Node) -> "_Element":
         """An element with others in it."""
         return _Element(node, f"{self.place}.{name}")
 
@@ -160,7 +160,7 @@ def _alert(element: _Element) -> Alert:
         note=element.text("note"),
         references=_references(element, element.text("references")),
         incidents=element.text("incidents"),
-        infos=tuple(map(_info, element.many("info", _Element.inner))),
+        infos=tuple(map(_info, element.many("info", _Element.within))),
     )
     element.finish()
     if alert.message_type in ("Update", "Cancel") and not alert.references:
@@ -202,15 +202,15 @@ def _info(element: _Element) -> Info:
         web=element.text("web"),
         contact=element.text("contact"),
         parameters=element.many("parameter", _named),
-        resources=tuple(map(_resource, element.many("resource", _Element.inner))),
-        areas=tuple(map(_area, element.many("area", _Element.inner))),
+        resources=tuple(map(_resource, element.many("resource", _Element.within))),
+        areas=tuple(map(_area, element.many("area", _Element.within))),
     )
     element.finish()
     return info
 
 
 def _named(element: _Element, name: str, node: Node) -> NamedValue:
-    inner = element.inner(name, node)
+    inner = element.within(name, node)
     pair = NamedValue(inner.needed("valueName"), inner.text("value"))
     inner.finish()
     return pair
