@@ -11,7 +11,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from city_brain.errors import CapError
 
-MOST_BYTES: Final = 1_000_000
+MOST_BYTES: Final = 500_000
 MOST_ELEMENTS: Final = 8_000
 """A code of an area takes three: a warning may name 2,600 of them."""
 MOST_ATTRIBUTES: Final = 50
