@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from city_brain.errors import StateError
 from city_brain.formats.cap.alert import Alert
 from city_brain.formats.cap.codes import full, holds, narrowest, stem
-from city_brain.formats.cap.incidents import alert_of
+from city_brain.formats.cap.incidents import Outbox, alert_of
 from city_brain.formats.cap.readiness import DEFAULT_VALID_MS, ReadinessBook, level_of, readiness_of
 from city_brain.formats.cap.reading import read_alert
+from city_brain.formats.cap.writing import write_alert
 from city_brain.formats.times import epoch_ms
 from tests.formats.samples import ISSUER, OFFSETS, TYPES, revision, warning
 
@@ -282,3 +283,16 @@ def test_chinese_texts_speak_for_all_languages(shared: Path) -> None:
     assert (item.event, len(item.polygons), item.level, item.area_codes) == ("thunderstorm", 2, "IV", ())
     assert item.covers((), -82.7, 42.2)
     assert readiness_of(read_alert((shared / "data/cap/no_optional_fields.cap").read_bytes())) == ()
+
+
+def test_our_own_alerts_are_understood_from_first_to_last() -> None:
+    """What one city announces another one can be ready for: Alert, Update, Cancel."""
+    outbox, book, held = Outbox(), ReadinessBook(), []
+    for count, said in enumerate(({"level": "III"}, {"level": "II"}, {"state": "withdrawn", "reason": "faded"}), 1):
+        incident = revision(count, **said)
+        alert = outbox.alert(incident, TYPES["crash"], ISSUER, OFFSETS)
+        assert alert is not None
+        book.take(read_alert(write_alert(alert)), incident.updated_ms)
+        held.append([item.level for item in book.holding(incident.updated_ms, ("370102001",))])
+    assert held == [["III"], ["II"], []]
+    assert (book.counts.replaced, book.counts.cancelled) == (1, 1)
