@@ -176,6 +176,8 @@ def test_check_tells_what_a_warning_says(tmp_path: Path) -> None:
         "济南市: 370100000000, 1 polygon, 1 circle",
     ):
         assert words in done.out
+    past = city_brain("cap", "check", "-", given=warning((">Expected<", ">Past<"))).out
+    assert "level II, severity Severe, over\n" in past
     told = msgspec.json.decode(city_brain("cap", "check", "-", "--json", given=warning()).out)
     assert (told["file"], told["readiness"][0]["level"], told["references"]) == ("-", "II", [])
 

@@ -157,6 +157,18 @@ def test_what_was_cancelled_before_it_came_does_not_rise_again() -> None:
     assert names(book) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [("<urgency>Expected", "<urgency>Past"), ("<urgency>", "<responseType>AllClear</responseType><urgency>")],
+)
+def test_the_all_clear_ends_what_it_refers_to_and_holds_nothing(change: tuple[str, str]) -> None:
+    book = ReadinessBook()
+    book.take(named("a"), SENT_MS)
+    assert book.take(named("b", "Update", "a", **dict([change])), SENT_MS) == "ended"
+    assert (names(book), book.counts.replaced) == ([], 1)
+    assert book.take(named("b"), SENT_MS) == "superseded"
+
+
 def test_another_sender_ends_nothing() -> None:
     """Its reference is counted and not followed."""
     book = ReadinessBook()
@@ -210,6 +222,7 @@ def test_what_is_over_leaves_the_book() -> None:
     assert names(book, late) == []
     assert book.take(named("b"), late) == "ended"
     assert (book.warnings, book.counts.expired) == ({}, 1)
+    assert book.take(named("b"), late) == "superseded"
 
 
 def test_the_gravest_comes_first_then_the_order_of_coming() -> None:
@@ -288,11 +301,12 @@ def test_chinese_texts_speak_for_all_languages(shared: Path) -> None:
 def test_our_own_alerts_are_understood_from_first_to_last() -> None:
     """What one city announces another one can be ready for: Alert, Update, Cancel."""
     outbox, book, held = Outbox(), ReadinessBook(), []
-    for count, said in enumerate(({"level": "III"}, {"level": "II"}, {"state": "withdrawn", "reason": "faded"}), 1):
+    life = {"level": "III"}, {"level": "II"}, {"state": "ended"}, {"level": "I"}, {"state": "withdrawn"}
+    for count, said in enumerate(life, 1):
         incident = revision(count, **said)
         alert = outbox.alert(incident, TYPES["crash"], ISSUER, OFFSETS)
         assert alert is not None
         book.take(read_alert(write_alert(alert)), incident.updated_ms)
         held.append([item.level for item in book.holding(incident.updated_ms, ("370102001",))])
-    assert held == [["III"], ["II"], []]
-    assert (book.counts.replaced, book.counts.cancelled) == (1, 1)
+    assert held == [["III"], ["II"], [], ["I"], []]
+    assert (book.counts.replaced, book.counts.cancelled) == (2, 1)

@@ -87,7 +87,8 @@ def _lines(item: "Readiness", zone: str) -> list[str]:
     shapes += [plural(len(item.circles), "circle")] if item.circles else []
     areas = ", ".join([*item.area_codes, *shapes]) or "no code or shape"
     return [
-        f"  {item.event}{codes}: {f'level {item.level}' if item.level else 'no level'}, severity {item.severity}",
+        f"  {item.event}{codes}: {f'level {item.level}' if item.level else 'no level'}, severity {item.severity}"
+        + (", over" if item.over else ""),
         *([f"    {item.headline}"] if item.headline else []),
         f"    from {instant(item.from_ms)} until {instant(item.until_ms)}",
         f"    {'; '.join(item.places)}: {areas}",

@@ -27,7 +27,7 @@ MOST_WARNINGS: Final = 5_000
 MOST_POSITIONS: Final = 500_000
 """In the borders of all of them together."""
 MOST_GONE: Final = 20_000
-"""Messages remembered as replaced or cancelled, so that one which comes late does not rise again."""
+"""Messages remembered as replaced, cancelled or over, so that one which comes late does not rise again."""
 
 _LEVEL = re.compile(r"(?<![IVⅠⅡⅢⅣ])(IV|III|II|I|Ⅳ|Ⅲ|Ⅱ|Ⅰ)级|\bLevel\s+(IV|III|II|I)\b", re.IGNORECASE)
 _COLOUR = re.compile(r"([红橙黄蓝])色|\b(red|orange|yellow|blue)\b", re.IGNORECASE)
@@ -59,6 +59,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     circles: tuple[Circle, ...]
     from_ms: int
     until_ms: int
+    over: bool
+    """It is the all-clear, or about what is past: nothing to be ready for."""
 
     @property
     def is_placed(self) -> bool:
@@ -104,9 +106,9 @@ class Counts(msgspec.Struct):
     repeated: int = 0
     """The same message again."""
     superseded: int = 0
-    """It came after what replaced or cancelled it."""
+    """It came after what replaced or cancelled it, or came again when it was over."""
     ended: int = 0
-    """Cancels, and warnings that were over when they came."""
+    """Cancels, all-clears, and warnings that were over when they came."""
     ignored: int = 0
     """It warns of nothing: drafts, receipts, system messages, alerts without a code or shape of an area."""
     replaced: int = 0
@@ -181,12 +183,14 @@ class ReadinessBook(msgspec.Struct):
             return "ended"
         if key in self.gone:
             return "superseded"
-        readiness = tuple(item for item in readiness_of(alert) if item.is_placed)
-        if not readiness:
+        placed = [item for item in readiness_of(alert) if item.is_placed]
+        if not placed:
             return "ignored"
-        warned = Warned(sent=alert.sent, readiness=readiness)
-        if warned.until_ms <= log_ms:
+        readiness = tuple(item for item in placed if not item.over and item.until_ms > log_ms)
+        if not readiness:
+            self._remember(key)
             return "ended"
+        warned = Warned(sent=alert.sent, readiness=readiness)
         self.warnings[key] = warned
         self._forget()
         return "taken"
@@ -228,9 +232,10 @@ _WARNING: tuple[MessageType, ...] = ("Alert", "Update", "Cancel")
 
 def readiness_of(alert: Alert) -> tuple[Readiness, ...]:
     """What an alert says, a value for each block of its Chinese text; nothing where it names no area."""
-    chinese = [info for info in alert.infos if info.language.lower().split("-")[0] == "zh"]
-    chosen = chinese or [info for info in alert.infos if info.language == alert.infos[0].language]
-    return tuple(_readiness(alert, info) for info in chosen if info.areas)
+    placed = [info for info in alert.infos if info.areas]
+    chinese = [info for info in placed if info.language.lower().split("-")[0] == "zh"]
+    chosen = chinese or [info for info in placed if info.language == placed[0].language]
+    return tuple(_readiness(alert, info) for info in chosen)
 
 
 def level_of(info: Info) -> Level | None:
@@ -262,6 +267,7 @@ def _readiness(alert: Alert, info: Info) -> Readiness:
         circles=tuple(circle for area in info.areas for circle in area.circles),
         from_ms=from_ms,
         until_ms=from_ms + DEFAULT_VALID_MS if until_ms is None else until_ms,
+        over=info.urgency == "Past" or "AllClear" in info.responses,
     )
 
 
