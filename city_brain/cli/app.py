@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "fuse": ("fuse", "Fuse a recording into incidents."),
     "convert": ("converting", "Convert a recording of the field into observations."),
     "explain": ("answers.explain", "Explain an incident: what speaks for and against it, from whom, by which rule."),
+    "export": ("answers.export", "Write incidents as CAP, CloudEvents or GeoJSON."),
+    "cap": ("answers.cap", "Look into warnings of the Common Alerting Protocol."),
     "verify": ("verify", "Check that orders, groupings, splits, restores and machines change nothing."),
     "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
     "score": ("answers.score", "Score an answer against the truth."),

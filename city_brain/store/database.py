@@ -30,7 +30,7 @@ STUCK_S: Final = 60.0
 _ALIVE: Final = {
     "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000,
 }  # fmt: skip
-"""A server that fell silent (a cut link sends no word) is given up within half a minute; parameters of libpq, s and ms."""
+"""A server that fell silent (a cut link sends no word) is given up within half a minute; libpq's words, s and ms."""
 _SQLITE: Final = "sqlite"
 _POSTGRESQL: Final = "postgresql+psycopg"
 
