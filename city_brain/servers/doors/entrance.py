@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -66,6 +67,10 @@ class Doors:
     def credentials(self) -> grpc.ServerCredentials | None:
         """What to bind with; None without TLS."""
         return self._tls.credentials() if self._tls else None
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The same for a server of plain HTTP."""
+        return self._tls.context() if self._tls else None
 
     def check_declared(self, services: Iterable[str]) -> None:
         """Raises SettingsError where a call of a served service says nothing of the permission that it takes."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 
 import grpc
@@ -76,6 +76,26 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return handler
         return _with_behaviour(handler, lambda behaviour: self._guarded(behaviour, handler, call, permission))
 
+    def admitted(self, context: Context, call: str) -> Caller:
+        """Who calls, where it may; a refusal is counted, and raised."""
+        permission = PERMISSIONS.get(call)
+        try:
+            if permission is None:
+                raise RefusedError(Reason.NOT_ALLOWED, f"{call}: wanted a call that says what it takes, it does not")
+            return self._admit(context, permission)
+        except RefusedError as refusal:
+            self._denials.add(refusal, call, peer_of(context), context.peer())
+            raise
+
+    @contextlib.contextmanager
+    def opened(self, call: OpenCall) -> Iterator[None]:
+        """Looks after a stream meanwhile: `call.ended` says when its rights are no longer what they were."""
+        self._open.add(call)
+        try:
+            yield
+        finally:
+            self._open.discard(call)
+
     def recheck(self) -> int:
         """Ends the streams whose callers have other rights than they began with; returns how many those are."""
         ended = 0
@@ -99,45 +119,41 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self, behaviour: Callable[..., Any], handler: grpc.RpcMethodHandler, call: str, permission: str | None
     ) -> Callable[..., Awaitable[Any]]:
         async def unary(request: Any, context: Context) -> Any:
-            await self._let_in(context, call, permission)
+            await self._let_in(context, call)
             return await behaviour(request, context)
 
         async def stream(request: Any, context: Context) -> None:
-            caller = await self._let_in(context, call, permission)
+            caller = await self._let_in(context, call)
             told = OpenCall(context, permission or "", caller)
             await self._stream(told, _streamed(behaviour, request, told))
 
         return stream if handler.response_streaming else unary
 
-    async def _let_in(self, context: Context, call: str, permission: str | None) -> Caller:
+    async def _let_in(self, context: Context, call: str) -> Caller:
         try:
-            if permission is None:
-                raise RefusedError(Reason.NOT_ALLOWED, f"{call}: wanted a call that says what it takes, it does not")
-            return self._admit(context, permission)
+            return self.admitted(context, call)
         except RefusedError as refusal:
-            self._denials.add(refusal, call, peer_of(context), context.peer())
             await context.abort_with_status(self._status_of(refusal))
             raise
 
     async def _stream(self, call: OpenCall, work: Awaitable[None]) -> None:
         """Works until it is done or ended; the work is a task of its own, for it may be stuck in a write."""
-        self._open.add(call)
         working = asyncio.ensure_future(work)
         working.add_done_callback(lambda done: done.cancelled() or done.exception())
-        try:
-            await asyncio.wait((working, call.ended), return_when=asyncio.FIRST_COMPLETED)
-            if not call.ended.done():
-                await working
-                return
-            working.cancel()
-            # UsageError: the work had begun to end the call by itself, for a reason of its own.
-            with contextlib.suppress(TimeoutError, grpc.aio.UsageError):
-                async with asyncio.timeout(self._cut_wait_s):
-                    await asyncio.wait((working,))
-                    await call.context.abort_with_status(self._status_of(call.ended.result()))
-        finally:
-            working.cancel()
-            self._open.discard(call)
+        with self.opened(call):
+            try:
+                await asyncio.wait((working, call.ended), return_when=asyncio.FIRST_COMPLETED)
+                if not call.ended.done():
+                    await working
+                    return
+                working.cancel()
+                # UsageError: the work had begun to end the call by itself, for a reason of its own.
+                with contextlib.suppress(TimeoutError, grpc.aio.UsageError):
+                    async with asyncio.timeout(self._cut_wait_s):
+                        await asyncio.wait((working,))
+                        await call.context.abort_with_status(self._status_of(call.ended.result()))
+            finally:
+                working.cancel()
 
 
 async def _streamed(behaviour: Callable[..., Any], request: Any, call: OpenCall) -> None:

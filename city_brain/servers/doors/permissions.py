@@ -33,6 +33,10 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "/citybrain.feed.v1.FeedService/ProveIncident": "feed.read",
         "/citybrain.feed.v1.FeedService/GetStatement": "feed.subscribe",
         "/citybrain.feed.v1.FeedService/DeleteSubscription": "feed.subscribe",
+        "GET /v1/incidents": "feed.read",
+        "GET /v1/incidents/{id}": "feed.read",
+        "GET /v1/incidents:watch": "feed.watch",
+        "GET /v1/incidents/{id}:explain": "feed.explain",
         # Orchestrators and balancers ask before they know any secret; the answer is one word.
         "/grpc.health.v1.Health/Check": OPEN,
         "/grpc.health.v1.Health/Watch": OPEN,
@@ -41,7 +45,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": KNOWN,
     }
 )
-"""Full name of the call, as HTTP/2 carries it, to what it takes."""
+"""Full name of the call, as HTTP/2 carries it, or method and path of plain HTTP, to what it takes."""
 
 
 def calls_of(service: str) -> list[str]:

@@ -39,6 +39,28 @@ class TlsFiles(msgspec.Struct, frozen=True):
             raise SettingsError(f"TLS: wanted files that stay, got {listen.tls_certificate} while it was written")
         return cls(certificate, key, client_ca)
 
+    def context(self, listen: ListenSettings) -> ssl.SSLContext:
+        """For the `ssl` of Python, from the files that hold this; raises SettingsError where they do not any more.
+
+        Sessions are never resumed: a connection must not outlive the certificate that was shown for another one.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
+        try:
+            context.load_cert_chain(listen.tls_certificate, listen.tls_key, lambda: "")
+        except (ssl.SSLError, ValueError, OSError) as wrong:
+            raise SettingsError(f"TLS: wanted files that stay, got {listen.tls_certificate} ({wrong})") from wrong
+        if (self.certificate, self.key) != (
+            _read("TLS certificate", listen.tls_certificate), _read("TLS key", listen.tls_key),
+        ):  # fmt: skip
+            raise SettingsError(f"TLS: wanted files that stay, got {listen.tls_certificate} while it was written")
+        if self.client_ca is not None:
+            context.load_verify_locations(cadata=self.client_ca.decode("ascii"))
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
     @property
     def configuration(self) -> grpc.ServerCertificateConfiguration:
         """For gRPC."""
@@ -54,6 +76,19 @@ class RenewingTls:
         self._renewed: grpc.ServerCertificateConfiguration | None = None
         self._lock = Lock()
         self._said = ""
+        self._context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """What a server of plain HTTP binds with; each handshake uses what was last found good."""
+        self._context = bound = self._files.context(self._listen)
+
+        def newest(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+            del name, context
+            if self._context is not None:
+                connection.context = self._context
+
+        bound.sni_callback = newest
+        return bound
 
     def credentials(self) -> grpc.ServerCredentials:
         """What gRPC binds with; with client authorities a client without a certificate of theirs gets no connection."""
@@ -67,6 +102,8 @@ class RenewingTls:
         """Reads the files again; for a thread. What is not good is told once, and the old stays in use."""
         try:
             found = TlsFiles.read(self._listen)
+            if found != self._files and self._context is not None:
+                self._context = found.context(self._listen)
         except SettingsError as wrong:
             if str(wrong) != self._said:
                 logger.error("%s; the certificate before it stays in use", wrong)
