@@ -23,7 +23,7 @@ from city_brain.incidents.incident_type import IncidentTypes, load_incident_type
 from city_brain.kafka.settings import KafkaSettings, WorkerSettings
 from city_brain.pipeline.configuration import Change, Configuration, Configurations, Configured
 from city_brain.runner import Runner
-from city_brain.servers.settings import Limits, ListenSettings, StoreSettings
+from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, StoreSettings
 from city_brain.ticks.tick import TickSettings
 
 
@@ -38,6 +38,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ticks: TickSettings = TickSettings()
     desk: DeskSettings = DeskSettings()
     feed: ListenSettings = ListenSettings()
+    http: HttpSettings = HttpSettings()
     limits: Limits = Limits()
     store: StoreSettings = StoreSettings()
     kafka: KafkaSettings = KafkaSettings()

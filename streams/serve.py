@@ -28,6 +28,7 @@ from city_brain.kafka.topics import INCIDENTS
 from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
+from city_brain.servers.http.server import HttpServer
 from city_brain.site import Site, settings_of
 from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
@@ -68,9 +69,14 @@ class Server:
             end = (await consumer.end_offsets([place]))[place]
             while self.feed is None or await consumer.position(place) < end:
                 await self._read(consumer)
-            async with GrpcServer(self.feed, settings.feed, settings.limits) as server:
+            async with (
+                HttpServer(self.feed, settings.http, settings.feed, settings.limits) as http,
+                GrpcServer(self.feed, settings.feed, settings.limits) as server,
+            ):
                 self._server = server
                 logger.info("serving the incident feed on %s", server.address)
+                if http.address:
+                    logger.info("serving the incident feed over HTTP on %s", http.address)
                 self.health.ready()
                 while True:
                     await self._read(consumer)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from city_brain.incidents.incident import Incident
     from city_brain.runner import ClosedTick
     from city_brain.servers.feed.keeping import Keeper
-    from city_brain.servers.settings import ListenSettings
+    from city_brain.servers.settings import HttpSettings, ListenSettings
     from city_brain.site import Site
+
+Listening = TypeVar("Listening", "ListenSettings", "HttpSettings")
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +34,7 @@ def run(
     listen: Annotated[
         str | None, typer.Option("--listen", help="host:port of the feed; port 0 takes a free one.")
     ] = None,
+    http: Annotated[str, typer.Option("--http", metavar="HOST:PORT", help="Serve the feed over HTTP there, too.")] = "",
     tls_certificate: Annotated[str, typer.Option("--tls-certificate", help="Certificate chain (PEM).")] = "",
     tls_key: Annotated[str, typer.Option("--tls-key", help="Private key (PEM).")] = "",
     tls_client_ca: Annotated[
@@ -42,9 +45,7 @@ def run(
         bool,
         typer.Option("--insecure-listen", help="Serve strangers as [anonymous] of the policy says, TLS or not."),
     ] = False,
-    rate: Annotated[
-        float, typer.Option("--rate", min=0, help="Seconds of log time per second; 0 as fast as it goes.")
-    ] = 0.0,
+    rate: Annotated[float, typer.Option("--rate", min=0, help="Log seconds per second; 0 as fast as it goes.")] = 0.0,
     exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="Stop when the input ends.")] = False,
     store: Annotated[
         str | None,
@@ -67,10 +68,12 @@ def run(
     site = Site.open(site_folder)
     given = {"address": listen, "tls_certificate": tls_certificate, "tls_key": tls_key, "tls_client_ca": tls_client_ca}
     feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
+    beside = _listening(site.settings.http, {"address": http})
     runner = site.runner()
     teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
     keeping = _keeping(site, site_folder, store, live=observations == "-")
-    service = CityService(runner, feed, site.settings.limits, keeping)
+    service = CityService(runner, feed, site.settings.limits, keeping, beside)
+    service.http_started = teller.http_started
     reader = StreamReader(runner)
     ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
     try:
@@ -97,7 +100,7 @@ def _keeping(site: "Site", folder: Path, url: str | None, *, live: bool) -> "Cal
     return (lambda city: Keeper(Store.open(where), city, settings.history_ms)) if where else None
 
 
-def _listening(settings: "ListenSettings", given: Mapping[str, str | bool | None]) -> "ListenSettings":
+def _listening(settings: Listening, given: Mapping[str, str | bool | None]) -> Listening:
     """Where to listen and to whom: as the options say, else as the site does."""
     import msgspec
 
@@ -112,6 +115,10 @@ class _Teller:
         self._instant = instants(zone or site.settings.time_zone)
         self._said: dict[str, str] = {}
         self.progress, self.serving = Progress("run"), False
+
+    def http_started(self, address: str) -> None:
+        """Says where it is served over HTTP."""
+        typer.echo(f"and over HTTP on {address}, at /v1/incidents:watch", err=True)
 
     def started(self, address: str) -> None:
         """Says where the feed is served."""

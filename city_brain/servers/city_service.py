@@ -19,7 +19,8 @@ from city_brain.runner import ClosedTick, Runner
 from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.settings import Limits, ListenSettings
+from city_brain.servers.http.server import HttpServer
+from city_brain.servers.settings import HttpSettings, Limits, ListenSettings
 from city_brain.store.values import TickChanges
 
 Started = Callable[[str], None]
@@ -34,10 +35,18 @@ class CityService:
     """Serves what a runner makes of its input."""
 
     def __init__(
-        self, runner: Runner, listen: ListenSettings, limits: Limits, keeping: Callable[[str], Keeper] | None = None
+        self,
+        runner: Runner,
+        listen: ListenSettings,
+        limits: Limits,
+        keeping: Callable[[str], Keeper] | None = None,
+        http: HttpSettings | None = None,
     ) -> None:
         """`keeping` opens the store for a city of this name; None keeps the feed in memory alone."""
         self.runner, self.listen, self.limits, self._keeping = runner, listen, limits, keeping
+        self.http = http or HttpSettings()
+        self.http_started: Started = lambda _: None
+        """Told where it serves HTTP, if it does."""
         self._keeper: Keeper | None = None
         self._begun = False
         self._stopping = False
@@ -46,8 +55,14 @@ class CityService:
     async def run(self, ticks: Iterable[ClosedTick], started: Started, told: Told, stay: bool) -> None:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
         feed = self._feed()
-        async with GrpcServer(feed, self.listen, self.limits) as server:
+        # HTTP first in and last out: health says that all of it ends from the moment it begins to.
+        async with (
+            HttpServer(feed, self.http, self.listen, self.limits) as http,
+            GrpcServer(feed, self.listen, self.limits) as server,
+        ):
             started(server.address)
+            if http.address:
+                self.http_started(http.address)
             self._tells(server)
             try:
                 await self._in_thread(lambda: self._pump(ticks, feed, told))

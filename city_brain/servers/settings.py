@@ -37,6 +37,28 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     do what the policy's table [anonymous] says, and without TLS nothing hides it."""
 
 
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the feed is served over plain HTTP, beside gRPC and behind the same policy; what is left out is as in
+    `[feed]`.
+    """
+
+    address: str = ""
+    """`host:port` or `[ipv6]:port`; port 0 takes a free one, "" serves no HTTP."""
+    tls_certificate: str = ""
+    """File with the server's certificate and its chain, PEM."""
+    tls_key: str = ""
+    """File with the certificate's private key, PEM, without a password."""
+    tls_client_ca: str = ""
+    """File with the authorities, PEM, whose certificates clients must show."""
+    insecure_listen: bool = False
+    """Serves other machines without asking for their certificates, as far as `[anonymous]` of the policy allows."""
+
+    def listening(self, feed: ListenSettings) -> ListenSettings:
+        """Where and to whom it listens, beside a feed that listens so."""
+        own = {name: value for name, value in msgspec.structs.asdict(self).items() if value}
+        return msgspec.structs.replace(feed, **own)
+
+
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the changes of the feed are kept, and for how long."""
 
@@ -121,7 +143,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def bind(server: grpc.aio.Server, settings: ListenSettings, credentials: grpc.ServerCredentials | None) -> str:
     """Binds the server and returns its address, with the port it got; raises SettingsError where it cannot have it."""
-    host, port = _split(settings.address)
+    host, port = split(settings.address)
     try:
         if credentials is None:
             bound = server.add_insecure_port(settings.address)
@@ -131,12 +153,12 @@ def bind(server: grpc.aio.Server, settings: ListenSettings, credentials: grpc.Se
         raise SettingsError(
             f"listen address {settings.address}: wanted a free port of this machine, got {wrong}"
         ) from wrong
-    return settings.address if host.startswith("unix:") else f"{_bracketed(host)}:{bound or port}"
+    return settings.address if host.startswith("unix:") else f"{bracketed(host)}:{bound or port}"
 
 
 def host_of(address: str) -> str:
     """The host of an address to listen on; a Unix socket is its own. Raises SettingsError where it is no address."""
-    return _split(address)[0]
+    return split(address)[0]
 
 
 def is_loopback(host: str) -> bool:
@@ -149,7 +171,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _split(address: str) -> tuple[str, int]:
+def split(address: str) -> tuple[str, int]:
+    """Host and port of an address to listen on; a Unix socket is its own host. Raises SettingsError for no address."""
     if address.startswith("unix:"):
         return address, 0
     found = _HOST_AND_PORT.fullmatch(address)
@@ -158,7 +181,8 @@ def _split(address: str) -> tuple[str, int]:
     return found["ipv6"] or found["host"], int(found["port"])
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """A host as it stands before a port."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -1,0 +1,112 @@
+"""The HTTP server of a city: the feed as server-sent events and JSON, beside gRPC and behind the same policy."""
+
+import asyncio
+from types import TracebackType
+
+from aiohttp import web
+
+from city_brain.errors import SettingsError
+from city_brain.servers.doors.entrance import Doors
+from city_brain.servers.feed.live_feed import LiveFeed
+from city_brain.servers.feed.refusing import status_of
+from city_brain.servers.http.service import HttpService
+from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, bracketed, is_loopback, split
+
+URL_BYTES = 16 << 10
+"""Of the line of a request, and of each of its headers; a longer one is answered with 400."""
+KEEPALIVE_S = 60.0
+"""How long a connection may ask for nothing between two requests."""
+
+
+class HttpServer:
+    """Serves one live feed from `async with` to its end; an empty address serves nothing.
+
+        async with HttpServer(feed, HttpSettings(address="127.0.0.1:0"), ListenSettings(), Limits()) as server:
+            print(server.address)
+
+    `beside`: how gRPC listens, whose policy holds here too. Starting raises SettingsError where the address, the
+    certificate, the policy or the port will not do. A connection beyond `watchers` and `calls` of the limits is closed
+    at once, and one that asks for nothing after `opening_s` of them.
+    """
+
+    def __init__(
+        self, feed: LiveFeed, settings: HttpSettings, beside: ListenSettings, limits: Limits | None = None
+    ) -> None:
+        self._feed, self._settings, self._limits = feed, settings, limits or Limits()
+        self._listen = settings.listening(beside)
+        self._silent: set[web.RequestHandler] = set()
+        self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
+        self.doors: Doors | None = None
+        """Who may ask, and what was refused; good once it has started."""
+        self.address = ""
+        """Where it listens, with the port it got; "" where it does not."""
+
+    async def start(self) -> None:
+        """Binds and serves."""
+        if not self._settings.address:
+            return
+        limits = self._limits
+        host, port = split(self._listen.address)
+        if host.startswith("unix:"):
+            raise SettingsError(f"http address: wanted host:port or [ipv6]:port, got {self._listen.address!r}")
+        doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=limits.cut_wait_s)
+        service = HttpService(self._feed, limits, doors, local=is_loopback(host))
+        self._runner = web.AppRunner(
+            service.application(lambda request: self._silent.discard(request.protocol)),
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=KEEPALIVE_S,
+            shutdown_timeout=limits.stop_wait_s,
+            max_line_size=URL_BYTES,
+            max_field_size=URL_BYTES,
+        )
+        await self._runner.setup()
+        try:
+            self._listening = await asyncio.get_running_loop().create_server(
+                self._connection, host, port, ssl=doors.ssl_context()
+            )
+        except OSError as wrong:
+            await self._runner.cleanup()
+            raise SettingsError(
+                f"http address {self._listen.address}: wanted a free port of this machine, got {wrong}"
+            ) from wrong
+        self.address = f"{bracketed(host)}:{self._listening.sockets[0].getsockname()[1]}"
+        self.doors = doors
+        self._feed.open()
+        doors.open()
+
+    async def stop(self) -> None:
+        """Turns away the readers, lets other calls end, and closes the port."""
+        if self._runner is None or self._listening is None:
+            return
+        self._listening.close()
+        self._feed.stop()
+        await self._runner.cleanup()
+        if self.doors is not None:
+            await self.doors.close()
+        self._runner = None
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        served = self._runner.server if self._runner else None
+        if served is None or len(served.connections) >= self._limits.watchers + self._limits.calls:
+            return asyncio.StreamReaderProtocol(asyncio.StreamReader(), lambda _, writer: writer.close())
+        handler = served()
+        self._silent.add(handler)
+        asyncio.get_running_loop().call_later(self._limits.opening_s, self._close_silent, handler)
+        return handler
+
+    def _close_silent(self, handler: web.RequestHandler) -> None:
+        if handler in self._silent:
+            self._silent.discard(handler)
+            if handler.transport is not None:
+                handler.transport.abort()
+
+    async def __aenter__(self) -> "HttpServer":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
