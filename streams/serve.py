@@ -7,7 +7,6 @@ memory hold. A record that is missing, or comes again in other words, ends the s
 
 import asyncio
 import contextlib
-import re
 import signal
 from collections.abc import Sequence
 from typing import Annotated, Any, cast
@@ -18,11 +17,8 @@ import typer
 
 from city_brain.canonical import content_id
 from city_brain.distributed import TickSequence
-from city_brain.errors import RecordingError
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat
-from city_brain.incidents.incident import Incident
-from city_brain.incidents.tick_record import TickRecord
 from city_brain.kafka.control import read_control
 from city_brain.kafka.topics import INCIDENTS
 from city_brain.servers.feed.keeping import Keeper
@@ -33,13 +29,10 @@ from city_brain.site import Site, settings_of
 from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
 from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, in_force, logger, prepare, told, told_to
-from streams.desk import HEARTBEAT_HEADER
+from streams.following import changes_in, heartbeat_in, named
 from streams.health import Health, serve_health
 from streams.logs import LogForm
 from streams.metrics import Metrics
-
-_QUIET = re.compile(rb'"incidents":\[\],"tick":(\d+),')
-"""A tick in which nothing changed, as nearly all are: it need not be decoded."""
 
 
 class Server:
@@ -53,7 +46,7 @@ class Server:
         self.topic = site.settings.kafka.topic(INCIDENTS)
         self.feed: LiveFeed | None = None
         self._sequence = TickSequence()
-        self._versions = _named(site.configurations.first.versions)
+        self._versions = named(site.configurations.first.versions)
         self.metrics, self.health = Metrics("serve"), Health(site.settings.workers.stalled_after_s)
         self.health.waits_for("the log of incidents to be read")
 
@@ -91,12 +84,12 @@ class Server:
 
     async def _take(self, records: Sequence[Any]) -> None:
         """Stores what the records say, then tells it."""
-        said = [(*_changes(record.value), record) for record in records]
+        said = [(*changes_in(record.value), record) for record in records]
         fresh = [
             (TickChanges(tick=tick, log_time_ms=life.log_time_ms, incidents=incidents, heartbeat=life), versions)
             for tick, incidents, versions, record in said
             if self._sequence.accepts(tick, record.value, f"{self.topic} offset {record.offset}")
-            for life in [_heartbeat(record)]
+            for life in [heartbeat_in(record)]
         ]
         if not fresh:
             return
@@ -132,34 +125,11 @@ class Server:
         known = self.site.configurations
         for entry in reversed(read_control(self.site.settings.kafka)):
             configured = known.ready(known.add(entry.record).configuration.version)
-            if self.feed is not None and configured is not None and _named(configured.versions) == versions:
+            if self.feed is not None and configured is not None and named(configured.versions) == versions:
                 self.feed.adopt(configured.types, configured.ground.city.area_codes)
                 self._versions = versions
                 return
         logger.warning("incident types %s, map %s: wanted a configuration that holds them, got none", *versions)
-
-
-def _named(versions: dict[str, str]) -> tuple[str, str]:
-    """Versions of what gives names to filters: incident types and map."""
-    return versions["types"], versions["map"]
-
-
-def _changes(line: bytes) -> tuple[int, list[Incident], tuple[str, str] | None]:
-    """Tick, revisions, and where there are any the versions of their types and map."""
-    quiet = _QUIET.search(line[-4096:])
-    if quiet is not None:
-        return int(quiet[1]), [], None
-    record = TickRecord.from_line(line)
-    return record.tick, record.incidents, _named(record.versions)
-
-
-def _heartbeat(record: Any) -> Heartbeat:
-    said = dict(record.headers).get(HEARTBEAT_HEADER, b"")
-    try:
-        return msgspec.json.decode(said, type=Heartbeat)
-    except msgspec.MsgspecError as wrong:
-        place = f"{record.topic} offset {record.offset}, header {HEARTBEAT_HEADER}"
-        raise RecordingError(f"{place}: wanted a heartbeat, got {said[:80]!r} ({wrong})") from wrong
 
 
 def serve(

@@ -6,9 +6,12 @@ type             citybrain.incident.{state}
 subject          the incident's id, which is also the `partitionkey`: revisions of an incident stay in order
 time             when the revision was decided
 data             the canonical line of the revision, unchanged
+
+Whoever sends a stream of them may add attributes of its own (`extensions`), such as a number to count by.
 """
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
@@ -36,9 +39,14 @@ def structured(incident: Incident, city: str, offsets: UtcOffsets) -> bytes:
     return b'{"data":' + incident_line(incident) + b"," + attributes[1:]
 
 
-def kafka_binary(incident: Incident, city: str, offsets: UtcOffsets) -> KafkaEvent:
-    """The event with its attributes as headers `ce_*`, and the canonical line as the value."""
-    attributes = _attributes(incident, city, offsets)
+def kafka_binary(
+    incident: Incident, city: str, offsets: UtcOffsets, extensions: Mapping[str, str] | None = None
+) -> KafkaEvent:
+    """The event with its attributes as headers `ce_*`, and the canonical line as the value.
+
+    Names of `extensions` are at most 20 of a-z and 0-9, and none of those above.
+    """
+    attributes = {**(extensions or {}), **_attributes(incident, city, offsets)}
     headers = [(f"ce_{name}", text.encode()) for name, text in sorted(attributes.items())]
     headers.append(("content-type", _DATA.encode()))
     return KafkaEvent(incident.incident_id.encode(), tuple(headers), incident_line(incident))

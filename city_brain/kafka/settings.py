@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from city_brain.errors import SettingsError
+from city_brain.feeds.filters import Wanted, check_states_and_level
+from city_brain.feeds.refusals import RefusedError
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Hours = Annotated[float, msgspec.Meta(gt=0.0)]
 Prefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
 Seconds = Annotated[float, msgspec.Meta(gt=0.0)]
+_DEPARTMENT = re.compile(r"[a-z0-9-]{1,64}")
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:,\s]+)):(?P<port>[0-9]{1,5})")
 
 
@@ -46,6 +49,36 @@ class RawPartitionCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     reports: Count = 1
 
 
+class DepartmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which incidents are told in the topic of one department; what is left out does not restrict."""
+
+    types: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    minimum_level: str = ""
+    """This level and graver ones."""
+    minimum_confidence: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
+    areas: tuple[str, ...] = ()
+    """Codes of areas on the city map."""
+
+    def __post_init__(self) -> None:
+        """Refuses states and levels that do not exist; a ValueError as below."""
+        try:
+            check_states_and_level(self.wanted)
+        except RefusedError as wrong:
+            raise ValueError(str(wrong).removeprefix("filter.")) from wrong
+
+    @property
+    def wanted(self) -> Wanted:
+        """The same as readers of the feed ask for it."""
+        return Wanted(
+            types=self.types,
+            states=self.states,
+            minimum_level=self.minimum_level,
+            minimum_confidence=self.minimum_confidence,
+            area_codes=self.areas,
+        )
+
+
 class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The brokers of a site. The default is a broker on this machine."""
 
@@ -66,11 +99,16 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Time for the first broker to answer."""
     tls: TlsSettings | None = None
     sasl: SaslSettings | None = None
+    departments: dict[str, DepartmentSettings] = {}
+    """By name: whose topics get the incidents that are theirs."""
     insecure: bool = False
     """Speaks to other machines without TLS: whoever is on the way reads and changes what is said."""
 
     def __post_init__(self) -> None:
         """Refuses what would be said in the clear; a ValueError, to which the reader of site.toml adds the place."""
+        for name in self.departments:
+            if not _DEPARTMENT.fullmatch(name):
+                raise ValueError(f"departments: wanted a name of 1 to 64 of a-z, 0-9 and -, got {name!r}")
         hosts = [_host(server) for server in self.bootstrap_servers]
         if self.sasl is not None and self.tls is None:
             raise ValueError("sasl: wanted TLS with it, since it sends a password, got none")

@@ -14,6 +14,8 @@ FUSION_STATE: Final = "fusion.state"
 DESK_STATE: Final = "desk.state"
 CONTROL: Final = "control"
 DEAD_LETTERS: Final = "dead.letters"
+DEPARTMENTS: Final = "departments."
+"""Before the name of a department."""
 
 RECORD_BYTES_MAX: Final = 17 << 20
 """The largest envelope and the batch around it: what topics take and producers may ask."""
@@ -127,5 +129,12 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
         Topic(
             name=DEAD_LETTERS, purpose="what could not be read, with where and why", key="raw partition",
             partitions=1, timestamp="CreateTime", retention_ms=fortnight_ms, max_message_bytes=RECORD_BYTES_MAX,
+        ),
+        *(
+            Topic(
+                name=DEPARTMENTS + name, purpose=f"incidents for {name}, as CloudEvents", key="incident",
+                partitions=1, timestamp="CreateTime", retention_ms=year_ms, max_message_bytes=RECORD_BYTES_MAX,
+            )
+            for name in settings.departments
         ),
     )  # fmt: skip
