@@ -34,6 +34,8 @@ class Reason(StrEnum):
     """The reader has no subscription of this name."""
     NOTHING_KEPT = "NOTHING_KEPT"
     """The feed is held in memory alone: it keeps no subscriptions and proves nothing."""
+    NOT_STORED = "NOT_STORED"
+    """The store of the feed fails: come back later, nothing is lost."""
     READER_TOO_SLOW = "READER_TOO_SLOW"
     """The reader fell too far behind and was cut: come back with the last number."""
     TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
