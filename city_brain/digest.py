@@ -21,7 +21,10 @@ class TreeHead(msgspec.Struct):
 
     def add(self, line: bytes) -> None:
         """Appends a line, O(log n) at worst and two hashes on average."""
-        node = leaf_hash(line)
+        self.add_leaf(leaf_hash(line))
+
+    def add_leaf(self, node: bytes) -> None:
+        """Appends a line of which only the hash is known."""
         size = self.size
         while size & 1:
             node = _node_hash(self.subtrees.pop(), node)
