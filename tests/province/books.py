@@ -1,4 +1,4 @@
-"""Books in memory, and a link between them that may be cut: what the ends do is tried on them before disks and networks."""
+"""Books in memory, and a link between them that may be cut: the ends are tried on them before disks and networks."""
 
 import random
 from collections import deque

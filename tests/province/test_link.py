@@ -1,4 +1,4 @@
-"""Both ends of a link, over links that are cut anywhere: same counts, same digests, nothing twice, one window on the way."""
+"""Both ends of a link that is cut anywhere: same counts, same digests, nothing twice, one window on the way."""
 
 import random
 

@@ -30,7 +30,7 @@ class ProvinceBook(Protocol):
     def accept(self, city: str, feed_id: str, first_number: int, lines: Sequence[tuple[bytes, int]]) -> Standing:
         """Takes lines with their log times (epoch ms): once this returns they are on the disk.
 
-        What is there already is compared, not taken twice; raises RefusedError where it differs or something is missing.
+        What is there already is compared, not taken again; RefusedError where it differs, or something is missing.
         """
 
     def heard(self, city: str, status: province_pb2.CityStatus) -> None:
