@@ -8,6 +8,8 @@ CityBrainError
 ├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
 ├── StateError         a snapshot does not fit this code: whoever upgrades
 ├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
+├── StoreError         a database cannot be used: whoever runs it
+│   └── DamagedError   what it holds is not what was written: whoever can restore it or set it aside
 └── ServiceError       a service was asked for something it does not do: the caller
 
 Every message says the place, what was wanted and what was found.
@@ -44,6 +46,18 @@ class StateError(CityBrainError):
 
 class BrokerError(CityBrainError):
     """No broker answers, or what was asked of the cluster is refused."""
+
+
+class StoreError(CityBrainError):
+    """A database cannot be opened, read or written; `temporary` where the same may succeed later, as on a full disk."""
+
+    def __init__(self, message: str, *, temporary: bool = False) -> None:
+        super().__init__(message)
+        self.temporary = temporary
+
+
+class DamagedError(StoreError):
+    """A database holds other bytes than were written to it."""
 
 
 class ServiceError(CityBrainError):

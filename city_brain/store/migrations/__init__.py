@@ -1,0 +1,1 @@
+"""How a database comes from one version to the next; Alembic walks the way when a store is opened."""
