@@ -30,7 +30,7 @@ PROVINCE_FILE = "province.toml"
 PORT = "127.0.0.1:50560"
 """Where a province listens unless it is told otherwise."""
 HISTORY_DAYS_MIN = 2.0
-"""An incident that is over may come back for up to a day (the longest `join_gap_s` of a type); it must still be known."""
+"""An incident that is over may come back for up to a day (the longest `join_gap_s`); it must still be known."""
 
 Code = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9-]{1,32}$")]
 

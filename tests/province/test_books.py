@@ -187,7 +187,7 @@ def test_a_feed_that_begins_anew_takes_the_place_of_the_one_before(tmp_path: Pat
 def test_what_is_over_for_long_is_forgotten_but_nothing_that_a_held_incident_is_made_of(
     tmp_path: Path, province: Province
 ) -> None:
-    """One crash goes on at one city and is long over at the other: both members stay, and the next revision is whole."""
+    """One crash goes on at one city and is long over at the other: both members stay; the next revision is whole."""
     one, other = City(tmp_path, "370100"), City(tmp_path, "370200")
     here, there = _crashes(0, 1)[0], _crashes(1, 1)[0]
     far = an_incident("far", lat=40.0, updated_ms=START_MS)

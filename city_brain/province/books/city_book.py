@@ -83,12 +83,12 @@ class CityStore:
     def passed(self, changes: Sequence[Change]) -> list[province_pb2.Answer]:
         """See CityBook: a follow-up is done once its incident is over."""
         followed = self._follow_ups()
-        found = []
-        for change in changes:
-            if change.incident.state not in OPEN:
-                for instruction_id in followed.pop(change.incident.incident_id, []):
-                    found.append(self._over(instruction_id, change.incident))
-        return found
+        over = [change.incident for change in changes if change.incident.state not in OPEN]
+        return [
+            self._over(instruction_id, incident)
+            for incident in over
+            for instruction_id in followed.pop(incident.incident_id, [])
+        ]
 
     def _follow_ups(self) -> dict[str, list[str]]:
         """Instructions by the incident that they wait for."""

@@ -1,8 +1,8 @@
 """What a province told its cities, and what became of it: stored before it is sent, answered once.
 
-    waiting -> sent -> received -> done
-                             \\--> refused
-    any of the first three -> expired, once its time is over
+waiting -> sent -> received -> done
+                         \\--> refused
+any of the first three -> expired, once its time is over
 """
 
 import re
@@ -90,15 +90,12 @@ class Instructions:
         state.answers.append(answer)
         if state.progress in _ORDER:
             state.progress = answer.progress
-            state.progress_time.CopyFrom(self._now())
+            state.progress_time.FromMilliseconds(self._now_ms())
         self._store.records(ROOM).put(answer.instruction_id, state.SerializeToString(deterministic=True))
-
-    def _now(self) -> "province_pb2.InstructionState.progress_time":  # type: ignore[name-defined]
-        return to_timestamp(self._now_ms())
 
     def _move(self, state: province_pb2.InstructionState, progress: int) -> None:
         state.progress = progress  # type: ignore[assignment]
-        state.progress_time.CopyFrom(self._now())
+        state.progress_time.FromMilliseconds(self._now_ms())
         value = state.SerializeToString(deterministic=True)
         self._store.records(ROOM).put(state.instruction.instruction_id, value)
 
@@ -107,7 +104,7 @@ class Instructions:
         due_ms = _due_ms(state.instruction)
         if state.progress in _ORDER and due_ms is not None and due_ms <= self._now_ms():
             state.progress = _EXPIRED
-            state.progress_time.CopyFrom(to_timestamp(due_ms))
+            state.progress_time.FromMilliseconds(due_ms)
         return state
 
 

@@ -146,9 +146,7 @@ class ProvinceStore:
         """See ProvinceBook."""
         return self.orders.due(city)
 
-    def instruct(
-        self, city: str, instruction: province_pb2.Instruction, issuer: str
-    ) -> province_pb2.InstructionState:
+    def instruct(self, city: str, instruction: province_pb2.Instruction, issuer: str) -> province_pb2.InstructionState:
         """Stores an instruction; raises RefusedError for an unknown city or an id that was given to another one."""
         self._check_city(city)
         return self.orders.send(city, instruction, issuer)
