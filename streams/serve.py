@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import re
 import signal
-from typing import Any
+from typing import Annotated, Any
 
 import aiokafka
 import msgspec
@@ -117,10 +117,17 @@ def serve(
     slot: NameOption = "",
     log: LogOption = LogForm.JSON,
     metrics: MetricsOption = "",
+    tls_client_ca: Annotated[
+        str, typer.Option("--tls-client-ca", help="Authorities whose certificates clients must show; else site.toml.")
+    ] = "",
+    policy: Annotated[str, typer.Option("--policy", help="Who may do what (TOML); else as site.toml says.")] = "",
 ) -> None:
     """Serves the incident feed of a city on Kafka."""
     lines = prepare("serve", slot, log)
-    opened = in_force(site, told_to(settings_of(site), metrics, lines))
+    settings = told_to(settings_of(site), metrics, lines)
+    given = {"tls_client_ca": tls_client_ca, "policy": policy}
+    feed = msgspec.structs.replace(settings.feed, **{name: value for name, value in given.items() if value})
+    opened = in_force(site, msgspec.structs.replace(settings, feed=feed))
     asyncio.run(_until_stopped(Server(opened)))
 
 

@@ -1,5 +1,6 @@
 """`city-brain run SITE`: all stages in one process, from a recording or standard input, served over gRPC."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,9 +31,13 @@ def run(
     ] = None,
     tls_certificate: Annotated[str, typer.Option("--tls-certificate", help="Certificate chain (PEM).")] = "",
     tls_key: Annotated[str, typer.Option("--tls-key", help="Private key (PEM).")] = "",
+    tls_client_ca: Annotated[
+        str, typer.Option("--tls-client-ca", help="Authorities whose certificates clients must show (PEM).")
+    ] = "",
+    policy: Annotated[str, typer.Option("--policy", help="Who may do what (TOML).")] = "",
     insecure_listen: Annotated[
         bool,
-        typer.Option("--insecure-listen", help="Serve other machines without TLS: whoever reaches the port reads it."),
+        typer.Option("--insecure-listen", help="Serve strangers as [anonymous] of the policy says, TLS or not."),
     ] = False,
     rate: Annotated[
         float, typer.Option("--rate", min=0, help="Seconds of log time per second; 0 as fast as it goes.")
@@ -53,7 +58,8 @@ def run(
     from city_brain.sources.recording import read_blocks
 
     site = Site.open(site_folder)
-    feed = _listening(site, listen, tls_certificate, tls_key, insecure_listen)
+    given = {"address": listen, "tls_certificate": tls_certificate, "tls_key": tls_key, "tls_client_ca": tls_client_ca}
+    feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
     runner = site.runner()
     teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
     service = CityService(runner, feed, site.settings.limits)
@@ -71,12 +77,11 @@ def run(
         raise typer.Exit(DATA_LOST)
 
 
-def _listening(site: "Site", listen: str | None, certificate: str, key: str, insecure: bool) -> "ListenSettings":
-    """Where to listen: as the options say, else as the site does."""
+def _listening(settings: "ListenSettings", given: Mapping[str, str | bool | None]) -> "ListenSettings":
+    """Where to listen and to whom: as the options say, else as the site does."""
     import msgspec
 
-    given = {"address": listen, "tls_certificate": certificate, "tls_key": key, "insecure_listen": insecure}
-    return msgspec.structs.replace(site.settings.feed, **{name: value for name, value in given.items() if value})
+    return msgspec.structs.replace(settings, **{name: value for name, value in given.items() if value})
 
 
 class _Teller:

@@ -45,6 +45,10 @@ def watch(
     confidence: Annotated[float, typer.Option("--confidence", min=0, max=1, help="Only from this confidence.")] = 0.0,
     tls: Annotated[bool, typer.Option("--tls", help="Speak TLS.")] = False,
     tls_ca: Annotated[str, typer.Option("--tls-ca", help="Certificates to trust (PEM).")] = "",
+    tls_certificate: Annotated[
+        str, typer.Option("--tls-certificate", help="Certificate chain to show (PEM); speaks TLS.")
+    ] = "",
+    tls_key: Annotated[str, typer.Option("--tls-key", help="Its private key (PEM).")] = "",
     wait_s: Annotated[
         float, typer.Option("--wait", min=0.1, help="Seconds to wait for the first answer; then exit 1.")
     ] = 5.0,
@@ -73,7 +77,8 @@ def watch(
         minimum_level=level or "",
         minimum_confidence=confidence,
     )
-    reader = FeedReader(Endpoint(address, tls or bool(tls_ca), tls_ca), wanted, after, feed)
+    speaks_tls = tls or bool(tls_ca or tls_certificate or tls_key)
+    reader = FeedReader(Endpoint(address, speaks_tls, tls_ca, tls_certificate, tls_key), wanted, after, feed)
     shown = Watch(
         reader,
         sys.stdout,

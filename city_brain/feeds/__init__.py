@@ -6,6 +6,7 @@ In the order of a reader's way:
     heartbeat     signs of life: log time, sources live and silent, blind areas
     filters       which incidents a reader wants
     change_log    the numbered log of changes: snapshot, then updates, resume from a number
+    scopes        what a department may know of, and every filter of its readers within that
     tokens        where a reader was, signed
     subscription  one reader's position, and when it is cut
     pages         lists of incidents, page by page

@@ -122,9 +122,13 @@ class ChangeLog(msgspec.Struct, kw_only=True):
         """The newest revision of one incident; raises RefusedError (NO_SUCH_INCIDENT)."""
         found = self.held.get(incident_id)
         if found is None:
-            message = f"incident {incident_id!r}: not found; incidents that are over are kept up to {self.closed_kept}"
-            raise RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
+            raise self.not_found(incident_id)
         return found
+
+    def not_found(self, incident_id: str) -> RefusedError:
+        """What is said of an incident that is not here, and of one that the caller may not know of: the same."""
+        message = f"incident {incident_id!r}: not found; incidents that are over are kept up to {self.closed_kept}"
+        return RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
 
     def history(self, incident_id: str) -> list[Change]:
         """The changes of one incident that are still in the log, oldest first."""

@@ -5,6 +5,8 @@ import math
 import msgspec
 
 from city_brain.feeds.change_log import Change, ChangeLog
+from city_brain.feeds.filters import Wanted
+from city_brain.feeds.scopes.scope import Sight
 from city_brain.incidents import explain as judging
 from city_brain.incidents.incident import Evidence, Incident
 from city_brain.incidents.incident_type import IncidentTypes
@@ -40,14 +42,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """The changes that the log still holds, oldest first."""
 
 
-def account_of(log: ChangeLog, incident_id: str, types: IncidentTypes) -> Account:
-    """Explains one incident; raises RefusedError where the log does not hold it."""
-    incident = log.get(incident_id).incident
+def account_of(log: ChangeLog, incident_id: str, types: IncidentTypes, scope: Wanted | None = None) -> Account:
+    """Explains one incident by what the scope shows; raises RefusedError where log or scope do not hold it."""
+    sight = Sight(scope or Wanted())
+    incident = sight.of(log, incident_id).incident
     return Account(
         incident=incident,
         judgement=judging.explain(incident, types),
         contributions=contributions(incident),
-        revisions=tuple(log.history(incident_id)),
+        revisions=tuple(change for change in log.history(incident_id) if sight.shows(change.incident)),
     )
 
 

@@ -92,6 +92,10 @@ class IncidentFilter:
             and (self._touches is None or self._touches(incident))
         )
 
+    def may_see(self, incident: Incident) -> bool:
+        """Whether the reader may be told of this revision at all; a filter without a scope hides nothing."""
+        return True
+
 
 def check_states_and_level(wanted: Wanted) -> None:
     """Raises RefusedError for a state or level that does not exist; they are the same in every city."""

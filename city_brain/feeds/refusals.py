@@ -54,6 +54,10 @@ class Reason(StrEnum):
     """The server watches for as many readers as it may: come back later."""
     SERVER_STOPPING = "SERVER_STOPPING"
     """The server is going away in good order: come back with the last number."""
+    NOT_KNOWN = "NOT_KNOWN"
+    """Whoever calls is nobody that the policy names."""
+    NOT_ALLOWED = "NOT_ALLOWED"
+    """The policy names the caller, and does not allow this call."""
 
 
 class RefusedError(ServiceError):

@@ -21,6 +21,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     incident: Incident
+    """The revision of this change; where the reader may not see that one, the revision before, which it may see."""
     no_longer_matches: bool
     """It matched the reader's filter before and does not any more; told once."""
     token: str = ""
@@ -87,7 +88,8 @@ class Subscription:
             if self.filter.matches(change.incident):
                 yield Delivery(number=change.number, incident=change.incident, no_longer_matches=False)
             elif change.previous is not None and self.filter.matches(change.previous):
-                yield Delivery(number=change.number, incident=change.incident, no_longer_matches=True)
+                told = change.incident if self.filter.may_see(change.incident) else change.previous
+                yield Delivery(number=change.number, incident=told, no_longer_matches=True)
 
     def cut(self) -> RefusedError:
         """Why the reader is cut; it loses nothing if it comes back while the log still holds its next number."""

@@ -28,7 +28,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 
     feed_id: str
     reader: str
-    """Who reads: the name of a department, or "" for the operator of this machine."""
+    """Who reads: the name of a department, or of whoever else is let in."""
     wanted: bytes
     """Digest of the reader's filter."""
     scope: bytes

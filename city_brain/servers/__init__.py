@@ -1,6 +1,7 @@
 """They call us: the incident feed over gRPC, and the client that people watch it with.
 
 settings      where a server listens, and all its limits
+doors         who calls, what they may, and TLS that renews itself
 codec         incidents, filters, heartbeats and explanations as messages
 feed          the feed: the door through which ticks come in, and the calls of its readers
 grpc_server   the server: feed, health, reflection

@@ -6,13 +6,16 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.live_feed import LiveFeed
+from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.feed.service import SERVICE, FeedService
 from city_brain.servers.settings import Limits, ListenSettings, bind
 from city_brain.wire.feed.v1 import feed_pb2_grpc
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_SERVICES = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
 
 
 class GrpcServer:
@@ -22,8 +25,8 @@ class GrpcServer:
             print(server.address)
             feed.append(tick, incidents, heartbeat)
 
-    Starting raises SettingsError where the address, the certificate or the port will not do. Health answers for "" and
-    for the feed service, NOT_SERVING from the moment the server begins to stop.
+    Starting raises SettingsError where the address, the certificate, the policy or the port will not do. Health
+    answers for "" and for the feed service, NOT_SERVING from the moment the server begins to stop.
     """
 
     def __init__(self, feed: LiveFeed, listen: ListenSettings, limits: Limits | None = None) -> None:
@@ -32,24 +35,30 @@ class GrpcServer:
         self._limits = limits or Limits()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self.doors: Doors | None = None
+        """Who may call, and what was refused; good once it has started."""
         self.address = listen.address
         """Where it listens, with the port it got; good once it has started."""
 
     async def start(self) -> None:
         """Binds and serves."""
+        doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=self._limits.cut_wait_s)
+        doors.check_declared(_SERVICES)
         server = grpc.aio.server(
+            interceptors=(doors.guard,),
             options=self._limits.channel_options(),
             maximum_concurrent_rpcs=self._limits.watchers + self._limits.calls,
         )
         feed_pb2_grpc.add_FeedServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            FeedService(self._feed, self._limits), server
+            FeedService(self._feed, self._limits, doors), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-        self.address = bind(server, self._listen)
+        reflection.enable_server_reflection(_SERVICES, server)
+        self.address = bind(server, self._listen, doors.credentials())
         self._feed.open()
         await server.start()
-        self._server = server
+        self._server, self.doors = server, doors
+        doors.open()
         await self.set_serving(True)
 
     async def set_serving(self, serving: bool) -> None:
@@ -64,6 +73,8 @@ class GrpcServer:
         await self._health.enter_graceful_shutdown()
         self._feed.stop()
         await self._server.stop(self._limits.stop_wait_s)
+        if self.doors is not None:
+            await self.doors.close()
         self._server = None
 
     async def __aenter__(self) -> "GrpcServer":

@@ -2,8 +2,6 @@
 
 import ipaddress
 import re
-import ssl
-from pathlib import Path
 from typing import Annotated
 
 import grpc
@@ -28,8 +26,14 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """File with the server's certificate and its chain, PEM; "" serves without TLS."""
     tls_key: str = ""
     """File with the certificate's private key, PEM, without a password."""
+    tls_client_ca: str = ""
+    """File with the authorities, PEM, whose certificates clients must show; "" asks for none."""
+    policy: str = ""
+    """File that says who may do what, TOML. "" on an address of this machine: whoever reaches it may do everything;
+    "" with client authorities: nobody may do anything."""
     insecure_listen: bool = False
-    """Serves without TLS to other machines too: whoever reaches the port reads the feed, and nothing hides it."""
+    """Serves other machines without asking for their certificates, or without TLS at all: whoever reaches the port may
+    do what the policy's table [anonymous] says, and without TLS nothing hides it."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,16 +95,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ]
 
 
-def bind(server: grpc.aio.Server, settings: ListenSettings) -> str:
-    """Binds the server and returns its address, with the port it got; raises SettingsError where that must not be."""
+def bind(server: grpc.aio.Server, settings: ListenSettings, credentials: grpc.ServerCredentials | None) -> str:
+    """Binds the server and returns its address, with the port it got; raises SettingsError where it cannot have it."""
     host, port = _split(settings.address)
-    credentials = _credentials(settings)
-    if credentials is None and not is_loopback(host) and not settings.insecure_listen:
-        raise SettingsError(
-            f"listen address {settings.address}: wanted TLS (a certificate and its key) for an address that other "
-            "machines reach, got neither; listen on 127.0.0.1, give both files, or allow it by name: "
-            "--insecure-listen (insecure_listen in site.toml)"
-        )
     try:
         if credentials is None:
             bound = server.add_insecure_port(settings.address)
@@ -111,6 +108,11 @@ def bind(server: grpc.aio.Server, settings: ListenSettings) -> str:
             f"listen address {settings.address}: wanted a free port of this machine, got {wrong}"
         ) from wrong
     return settings.address if host.startswith("unix:") else f"{_bracketed(host)}:{bound or port}"
+
+
+def host_of(address: str) -> str:
+    """The host of an address to listen on; a Unix socket is its own. Raises SettingsError where it is no address."""
+    return _split(address)[0]
 
 
 def is_loopback(host: str) -> bool:
@@ -134,32 +136,6 @@ def _split(address: str) -> tuple[str, int]:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _credentials(settings: ListenSettings) -> grpc.ServerCredentials | None:
-    if not settings.tls_certificate and not settings.tls_key:
-        return None
-    if not settings.tls_certificate or not settings.tls_key:
-        missing = "certificate" if not settings.tls_certificate else "key"
-        raise SettingsError(f"TLS: wanted a certificate and its key, got no {missing}")
-    certificate = _read("TLS certificate", settings.tls_certificate)
-    key = _read("TLS key", settings.tls_key)
-    try:
-        # gRPC takes any bytes here and fails at the first handshake; OpenSSL says now what is wrong.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_certificate, settings.tls_key, lambda: "")
-    except (ssl.SSLError, ValueError) as wrong:
-        raise SettingsError(
-            f"TLS: wanted a certificate and the key that belongs to it, got {settings.tls_certificate} and "
-            f"{settings.tls_key} ({wrong})"
-        ) from wrong
-    return grpc.ssl_server_credentials([(key, certificate)])
-
-
-def _read(what: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as wrong:
-        raise SettingsError(f"{what}: wanted a file that can be read, got {path} ({wrong.strerror})") from wrong
 
 
 def _ms(seconds: float) -> int:

@@ -13,6 +13,7 @@ from tests.feeds.builders import a_log, an_incident
 from tests.servers.serving import run, serving
 
 ASKED = feed_pb2.GetIncidentRequest(name="incidents/a")
+STRANGERS = '[anonymous]\npermissions = ["feed.read"]\n'
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +56,41 @@ def test_other_machines_are_served_behind_tls_or_by_name_only(address: str) -> N
     run(test)
 
 
-def test_insecure_listening_is_allowed_by_name() -> None:
-    """Whoever asks for it gets it."""
+def test_insecure_listening_is_allowed_by_name(tmp_path: Path) -> None:
+    """Whoever asks for it gets it, and says in the policy what strangers may do."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(STRANGERS, encoding="utf-8")
 
     async def test() -> None:
-        listen = ListenSettings(address="0.0.0.0:0", insecure_listen=True)
+        listen = ListenSettings(address="0.0.0.0:0", insecure_listen=True, policy=str(policy))
         async with serving(a_log([an_incident("a")]), listen=listen) as served:
             assert (await served.stub.GetIncident(ASKED)).incident_id == "a"
+
+    run(test)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_strangers_are_served_only_where_the_policy_says_what_they_may(certificate: tuple[str, str], tls: bool) -> None:
+    """Without a policy the server does not start; the refusal shows the lines that are missing."""
+    files = {"tls_certificate": certificate[0], "tls_key": certificate[1]} if tls else {}
+
+    async def test() -> None:
+        listen = ListenSettings(address="0.0.0.0:0", insecure_listen=True, **files)
+        with pytest.raises(SettingsError, match=r"wanted a policy .* \[anonymous\] says what strangers may do"):
+            async with serving(listen=listen):
+                pass
+
+    run(test)
+
+
+def test_tls_alone_does_not_serve_other_machines(certificate: tuple[str, str]) -> None:
+    """A certificate of the server says nothing of who calls."""
+
+    async def test() -> None:
+        listen = ListenSettings(address="0.0.0.0:0", tls_certificate=certificate[0], tls_key=certificate[1])
+        with pytest.raises(SettingsError, match="got TLS that asks nobody for a certificate"):
+            async with serving(listen=listen):
+                pass
 
     run(test)
 
@@ -78,11 +107,14 @@ def test_a_unix_socket_is_served(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "127.0.0.1:0"])
-def test_tls_serves_those_who_trust_the_certificate(certificate: tuple[str, str], address: str) -> None:
+def test_tls_serves_those_who_trust_the_certificate(certificate: tuple[str, str], address: str, tmp_path: Path) -> None:
     """A client with the certificate reads; one without TLS, or without trust, gets nothing."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(STRANGERS, encoding="utf-8")
+    asked = {"insecure_listen": True, "policy": str(policy)} if address.startswith("0") else {}
 
     async def test() -> None:
-        listen = ListenSettings(address=address, tls_certificate=certificate[0], tls_key=certificate[1])
+        listen = ListenSettings(address=address, tls_certificate=certificate[0], tls_key=certificate[1], **asked)
         trusting = grpc.ssl_channel_credentials(Path(certificate[0]).read_bytes())
         async with serving(a_log([an_incident("a")]), listen=listen) as served:
             at = f"localhost:{served.server.address.rpartition(':')[2]}"

@@ -63,6 +63,10 @@ class Endpoint(msgspec.Struct, frozen=True):
     """Whether to speak TLS; then the server must show a certificate for its name."""
     tls_ca: str = ""
     """File with the certificates to trust, PEM; "" trusts those that gRPC brings along."""
+    tls_certificate: str = ""
+    """File with the certificate and chain that the client shows, PEM; "" shows none."""
+    tls_key: str = ""
+    """File with that certificate's private key, PEM, without a password."""
 
     def channel(self) -> grpc.aio.Channel:
         """A channel of its own connection; raises SettingsError where the certificates cannot be read."""
@@ -74,16 +78,22 @@ class Endpoint(msgspec.Struct, frozen=True):
         ]
         if not self.tls:
             return grpc.aio.insecure_channel(self.address, options)
-        return grpc.aio.secure_channel(self.address, grpc.ssl_channel_credentials(self._trusted()), options)
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            missing = "key" if self.tls_certificate else "certificate"
+            raise SettingsError(f"TLS of the client: wanted a certificate and its key, got no {missing}")
+        credentials = grpc.ssl_channel_credentials(
+            _pem("TLS authorities", self.tls_ca),
+            _pem("TLS key of the client", self.tls_key),
+            _pem("TLS certificate of the client", self.tls_certificate),
+        )
+        return grpc.aio.secure_channel(self.address, credentials, options)
 
-    def _trusted(self) -> bytes | None:
-        if not self.tls_ca:
-            return None
-        try:
-            return Path(self.tls_ca).read_bytes()
-        except OSError as wrong:
-            message = f"TLS authorities: wanted a file that can be read, got {self.tls_ca} ({wrong.strerror})"
-            raise SettingsError(message) from wrong
+
+def _pem(what: str, path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes() if path else None
+    except OSError as wrong:
+        raise SettingsError(f"{what}: wanted a file that can be read, got {path} ({wrong.strerror})") from wrong
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

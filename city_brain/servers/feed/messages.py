@@ -23,7 +23,7 @@ class Messages:
         self._log = log
         self._piece_bytes = piece_bytes
         self._incidents: _Kept[tuple[str, int], incident_pb2.Incident] = _Kept()
-        self._changes: _Kept[tuple[int, bool], feed_pb2.WatchIncidentsResponse] = _Kept()
+        self._changes: _Kept[tuple[int, int, bool], feed_pb2.WatchIncidentsResponse] = _Kept()
         self._heartbeats: _Kept[tuple[int, int | None], feed_pb2.WatchIncidentsResponse] = _Kept()
 
     def incident(self, incident: Incident) -> incident_pb2.Incident:
@@ -34,7 +34,8 @@ class Messages:
 
     def change(self, delivery: Delivery) -> feed_pb2.WatchIncidentsResponse:
         """One change as a reader is told it."""
-        key = (delivery.number, delivery.no_longer_matches)
+        # With the revision: a reader who may not see this change is told the revision before, under the same number.
+        key = (delivery.number, delivery.incident.revision, delivery.no_longer_matches)
         kept = self._changes.get(key)
         if kept is not None:
             return kept

@@ -40,6 +40,8 @@ CODES = {
     Reason.READER_TOO_SLOW: code_pb2.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
     Reason.SERVER_STOPPING: code_pb2.UNAVAILABLE,
+    Reason.NOT_KNOWN: code_pb2.UNAUTHENTICATED,
+    Reason.NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
 }
 """The gRPC status of each reason."""
 

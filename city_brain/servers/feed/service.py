@@ -8,12 +8,15 @@ from typing import get_args
 import grpc.aio
 
 from city_brain.feeds import explanation, pages
-from city_brain.feeds.filters import IncidentFilter, Wanted, check_names
+from city_brain.feeds.filters import IncidentFilter, check_names
 from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.scopes.scope import ScopedFilter, Sight
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.explain import Language, explanation_text
 from city_brain.servers.codec.feeds import account_to_proto, wanted_from_proto
 from city_brain.servers.codec.incidents import incident_id_of
+from city_brain.servers.doors.entrance import Doors
+from city_brain.servers.doors.policy import Caller
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.messages import Messages
 from city_brain.servers.feed.refusing import refusing
@@ -28,8 +31,9 @@ SERVICE = "citybrain.feed.v1.FeedService"
 class FeedService(feed_pb2_grpc.FeedServiceServicer):
     """Serves one live feed within the limits."""
 
-    def __init__(self, feed: LiveFeed, limits: Limits) -> None:
+    def __init__(self, feed: LiveFeed, limits: Limits, doors: Doors) -> None:
         self._feed = feed
+        self._doors = doors
         self._limits = limits
         self._messages = Messages(feed.log, limits.piece_bytes)
 
@@ -38,14 +42,16 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.GetIncidentRequest, context: grpc.aio.ServicerContext
     ) -> incident_pb2.Incident:
         """The newest revision of one incident."""
-        return self._messages.incident(self._feed.log.get(_asked(request.name)).incident)
+        caller = self._doors.caller(context)
+        return self._messages.incident(Sight(caller.scope).of(self._feed.log, _asked(request.name)).incident)
 
     @refusing
     async def ListIncidents(  # noqa: N802
         self, request: feed_pb2.ListIncidentsRequest, context: grpc.aio.ServicerContext
     ) -> feed_pb2.ListIncidentsResponse:
         """A page of incidents, ended early where it grows beyond a piece."""
-        page = pages.page(self._feed.log, self._filter(request.filter), request.page_size, request.page_token)
+        wanted = self._filter(request.filter, self._doors.caller(context))
+        page = pages.page(self._feed.log, wanted, request.page_size, request.page_token)
         response = feed_pb2.ListIncidentsResponse(change_number=page.number)
         size = 0
         for incident, next_token in zip(page.incidents, page.next_tokens, strict=True):
@@ -62,8 +68,9 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self, request: feed_pb2.ExplainIncidentRequest, context: grpc.aio.ServicerContext
     ) -> feed_pb2.ExplainIncidentResponse:
         """Why an incident is believed."""
+        caller = self._doors.caller(context)
         language = _language(request.language_code)
-        account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types)
+        account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types, caller.scope)
         text = explanation_text(account.incident, self._feed.types, language, _instant)
         return account_to_proto(account, self._messages.incident(account.incident), text)
 
@@ -73,8 +80,11 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
     ) -> None:
         """Writes the messages of a watch until the reader goes, is cut, or the server stops."""
         opening = await self._opening(requests)
-        wanted = self._filter(opening.filter)
-        binding = Binding.of(self._feed.log.feed_id, "", wanted.wanted, Wanted())
+        caller = self._doors.caller(context)
+        if opening.subscription:
+            caller.must("feed.subscribe")
+        wanted = self._filter(opening.filter, caller)
+        binding = Binding.of(self._feed.log.feed_id, caller.name, wanted.wanted, caller.scope)
         await Watch(self._feed, self._limits, self._messages, wanted, binding, opening).run(requests, context)
 
     async def _opening(self, requests: AsyncIterator[feed_pb2.WatchIncidentsRequest]) -> feed_pb2.WatchIncidentsRequest:
@@ -85,8 +95,8 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
             message = f"watch: wanted a request within {self._limits.opening_s:g} s, got none"
             raise RefusedError(Reason.BAD_REQUEST, message) from None
 
-    def _filter(self, wanted: feed_pb2.IncidentFilter) -> IncidentFilter:
-        return IncidentFilter(wanted_from_proto(wanted), self._feed.names)
+    def _filter(self, wanted: feed_pb2.IncidentFilter, caller: Caller) -> IncidentFilter:
+        return ScopedFilter(wanted_from_proto(wanted), self._feed.names, caller.scope)
 
 
 def _instant(moment_ms: int) -> str:

@@ -1,0 +1,52 @@
+"""What a department may know of: its scope, and every filter of its readers within that.
+
+A scope is a `Wanted` that the reader does not choose. What lies outside of it is, for this reader, not there: it is not
+found, not listed, not told, and an incident that leaves the scope is told as one that no longer matches, in the last
+revision that lay inside.
+"""
+
+from city_brain.feeds.change_log import ChangeLog, Held
+from city_brain.feeds.filters import IncidentFilter, Names, Wanted
+from city_brain.incidents.incident import Incident
+
+
+class Sight:
+    """A scope made ready to be asked. Raises RefusedError where its level, state or shape makes no sense."""
+
+    __slots__ = ("_filter", "scope")
+
+    def __init__(self, scope: Wanted) -> None:
+        self.scope = scope
+        # By its own names: a type that the city gives up must not open the scope, nor close the feed.
+        self._filter = IncidentFilter(scope, Names(types=scope.types, area_codes=scope.area_codes))
+
+    def shows(self, incident: Incident) -> bool:
+        """Whether this revision lies in the scope."""
+        return self._filter.matches(incident)
+
+    def of(self, log: ChangeLog, incident_id: str) -> Held:
+        """The newest revision of one incident; RefusedError (NO_SUCH_INCIDENT), the same one, where it is not in the
+        log and where its newest revision lies outside of the scope.
+        """
+        found = log.held.get(incident_id)
+        if found is None or not self.shows(found.incident):
+            raise log.not_found(incident_id)
+        return found
+
+
+class ScopedFilter(IncidentFilter):
+    """What a reader wants and its scope allows: both must hold."""
+
+    __slots__ = ("_sight",)
+
+    def __init__(self, wanted: Wanted, names: Names, scope: Wanted) -> None:
+        super().__init__(wanted, names)
+        self._sight = Sight(scope)
+
+    def matches(self, incident: Incident) -> bool:
+        """Whether the revision lies in the scope and all conditions of the reader hold."""
+        return self._sight.shows(incident) and super().matches(incident)
+
+    def may_see(self, incident: Incident) -> bool:
+        """Whether the revision lies in the scope."""
+        return self._sight.shows(incident)

@@ -1,0 +1,155 @@
+"""Stands before every call: only whom the policy lets gets past, and long calls end when their rights change."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.servers.doors.denials import Denials
+from city_brain.servers.doors.peers import peer_of
+from city_brain.servers.doors.permissions import OPEN, PERMISSIONS
+from city_brain.servers.doors.policy import Caller
+
+Context: TypeAlias = grpc.aio.ServicerContext
+Admit: TypeAlias = Callable[[Context, str], Caller]
+"""Who calls, where it has a permission; raises RefusedError."""
+StatusOf: TypeAlias = Callable[[RefusedError], grpc.Status]
+
+
+class OpenCall:
+    """A stream that goes on, and the rights that it began with; the context of whatever serves it."""
+
+    __slots__ = ("caller", "context", "ended", "permission", "valid_until_s")
+
+    def __init__(self, context: Context, permission: str, caller: Caller) -> None:
+        self.context, self.permission, self.caller = context, permission, caller
+        peer = peer_of(context)
+        self.valid_until_s = peer.valid_until_s if peer else math.inf
+        self.ended: asyncio.Future[RefusedError] = asyncio.get_running_loop().create_future()
+        """Why it ends before it is done."""
+
+    def end(self) -> None:
+        """Ends it, for its rights are no longer those that it began with."""
+        if not self.ended.done():
+            message = "rights: they are not what they were when this call began; start again from a snapshot"
+            self.ended.set_result(RefusedError(Reason.SCOPE_CHANGED, message))
+
+    def __getattr__(self, name: str) -> Any:
+        """All else of a context is that of gRPC: a behaviour is given this call in its place."""
+        return getattr(self.context, name)
+
+    async def write(self, message: Any) -> None:
+        """Writes a message; once the call is ended no further one, however soon its tasks hear of that."""
+        if self.ended.done():
+            await asyncio.Event().wait()
+        await self.context.write(message)
+
+
+class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Asks `admit` before each call is handled; a call that is not declared is refused whoever calls.
+
+    `cut_wait_s`: how long a stream that is ended may take to hear of it; one whose client reads nothing is left behind.
+    """
+
+    def __init__(self, admit: Admit, denials: Denials, status_of: StatusOf, cut_wait_s: float) -> None:
+        self._admit = admit
+        self._denials = denials
+        self._status_of = status_of
+        self._cut_wait_s = cut_wait_s
+        self._open: set[OpenCall] = set()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        """The handler of a call behind the guard."""
+        handler = await continuation(handler_call_details)
+        call = handler_call_details.method
+        permission = PERMISSIONS.get(call)
+        if handler is None or permission == OPEN:
+            return handler
+        return _with_behaviour(handler, lambda behaviour: self._guarded(behaviour, handler, call, permission))
+
+    def recheck(self) -> None:
+        """Ends the streams whose callers have other rights than they began with."""
+        for call in self._open:
+            try:
+                changed = self._admit(call.context, call.permission) != call.caller
+            except RefusedError:
+                changed = True
+            if changed:
+                call.end()
+
+    def end_expired(self, now_s: float) -> None:
+        """Ends the streams whose callers' certificates have expired at this instant, epoch seconds."""
+        for call in self._open:
+            if call.valid_until_s < now_s:
+                call.end()
+
+    def _guarded(
+        self, behaviour: Callable[..., Any], handler: grpc.RpcMethodHandler, call: str, permission: str | None
+    ) -> Callable[..., Awaitable[Any]]:
+        async def unary(request: Any, context: Context) -> Any:
+            await self._let_in(context, call, permission)
+            return await behaviour(request, context)
+
+        async def stream(request: Any, context: Context) -> None:
+            caller = await self._let_in(context, call, permission)
+            told = OpenCall(context, permission or "", caller)
+            await self._stream(told, _streamed(behaviour, request, told))
+
+        return stream if handler.response_streaming else unary
+
+    async def _let_in(self, context: Context, call: str, permission: str | None) -> Caller:
+        try:
+            if permission is None:
+                raise RefusedError(Reason.NOT_ALLOWED, f"{call}: wanted a call that says what it takes, it does not")
+            return self._admit(context, permission)
+        except RefusedError as refusal:
+            self._denials.add(refusal, call, peer_of(context), context.peer())
+            await context.abort_with_status(self._status_of(refusal))
+            raise
+
+    async def _stream(self, call: OpenCall, work: Awaitable[None]) -> None:
+        """Works until it is done or ended; the work is a task of its own, for it may be stuck in a write."""
+        self._open.add(call)
+        working = asyncio.ensure_future(work)
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await asyncio.wait((working, call.ended), return_when=asyncio.FIRST_COMPLETED)
+            if not call.ended.done():
+                await working
+                return
+            working.cancel()
+            # UsageError: the work had begun to end the call by itself, for a reason of its own.
+            with contextlib.suppress(TimeoutError, grpc.aio.UsageError):
+                async with asyncio.timeout(self._cut_wait_s):
+                    await asyncio.wait((working,))
+                    await call.context.abort_with_status(self._status_of(call.ended.result()))
+        finally:
+            working.cancel()
+            self._open.discard(call)
+
+
+async def _streamed(behaviour: Callable[..., Any], request: Any, call: OpenCall) -> None:
+    """Runs a streaming behaviour of either kind: one that yields messages, or one that writes them itself."""
+    answers = behaviour(request, call)
+    if not hasattr(answers, "__aiter__"):
+        await answers
+        return
+    async with contextlib.aclosing(answers) as messages:
+        async for message in messages:
+            await call.write(message)
+
+
+def _with_behaviour(handler: grpc.RpcMethodHandler, guarded: Callable[..., Any]) -> grpc.RpcMethodHandler:
+    asking = "stream" if handler.request_streaming else "unary"
+    kind = f"{asking}_{'stream' if handler.response_streaming else 'unary'}"
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    return make(guarded(getattr(handler, kind)), handler.request_deserializer, handler.response_serializer)
