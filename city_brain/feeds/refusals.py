@@ -46,6 +46,8 @@ class Reason(StrEnum):
     """The id was given to an instruction with another content."""
     OUT_OF_STEP = "OUT_OF_STEP"
     """The changes that a city sends do not follow those that the province has, or are others under the same numbers."""
+    STORE_FAILS = "STORE_FAILS"
+    """The disk or database of the server does not take what was said: come back later, nothing is lost."""
     LINK_REPLACED = "LINK_REPLACED"
     """Another link of the same city has begun."""
     READER_TOO_SLOW = "READER_TOO_SLOW"

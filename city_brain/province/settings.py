@@ -59,7 +59,8 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def endpoint(self) -> Endpoint:
         """Where and how to call."""
-        return Endpoint(self.address, self.tls or bool(self.tls_ca), self.tls_ca)
+        tls = self.tls or bool(self.tls_ca) or bool(self.tls_certificate)
+        return Endpoint(self.address, tls, self.tls_ca, self.tls_certificate, self.tls_key)
 
 
 class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
