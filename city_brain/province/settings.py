@@ -18,13 +18,15 @@ and, like the folder of a site, incident types of its own in `incident-types`.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from city_brain.errors import SettingsError
-from city_brain.servers.client.feed_reader import Endpoint
 from city_brain.servers.settings import Limits, ListenSettings
+
+if TYPE_CHECKING:
+    from city_brain.servers.client.feed_reader import Endpoint
 
 PROVINCE_FILE = "province.toml"
 PORT = "127.0.0.1:50560"
@@ -57,8 +59,10 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if self.address and not self.city_code:
             raise SettingsError("province.city_code: wanted the code of this city, such as 370100, got none")
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> "Endpoint":
         """Where and how to call."""
+        from city_brain.servers.client.feed_reader import Endpoint
+
         tls = self.tls or bool(self.tls_ca) or bool(self.tls_certificate)
         return Endpoint(self.address, tls, self.tls_ca, self.tls_certificate, self.tls_key)
 

@@ -40,8 +40,14 @@ def now_ms() -> int:
 class ProvinceProgram:
     """Serves a province from `run` to its end; raises StoreError or SettingsError where it cannot begin."""
 
-    def __init__(self, folder: Path, settings: ProvinceSettings, types: IncidentTypes) -> None:
-        self._settings, self._types = settings, types
+    def __init__(
+        self,
+        folder: Path,
+        settings: ProvinceSettings,
+        types: IncidentTypes,
+        keeps: type[ProvinceStore] = ProvinceStore,
+    ) -> None:
+        self._settings, self._types, self._keeps = settings, types, keeps
         self._store_at = store_url(settings.store, folder)
         self._links = Links(now_ms)
         self._log_time_ms = 0
@@ -52,7 +58,7 @@ class ProvinceProgram:
         thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         with Store.open(self._store_at) as store:
             settings = self._settings
-            book = ProvinceStore(store, settings.cities, self._types.by_name, settings.code, now_ms)
+            book = self._keeps(store, settings.cities, self._types.by_name, settings.code, now_ms)
             own = book.feed()
             feed = LiveFeed(log_of(own, book.feed_id), self._types, sorted(settings.cities), own, store.secret(_TOKENS))
             server: GrpcServer
