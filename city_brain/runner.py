@@ -137,6 +137,8 @@ class Runner:
     def _begin_together(self) -> None:
         """Lets every partition begin with the first tick of any, as soon as that is due."""
         tickers = [engine.ticker for engine in self.engines]
+        if tickers[0].state.next_tick is not None:
+            return
         first = [ticker.first_tick for ticker in tickers if ticker.first_tick is not None]
         if first and tickers[0].state.log_time.now_ms >= self.settings.due_ms(min(first)):
             for ticker in tickers:

@@ -1,14 +1,16 @@
 """`python -m streams.serve SITE`: the city's tick records in, the incident feed over gRPC out.
 
-Without a state or a group: every server reads the whole log, so there may be as many as one likes, and each counts the
-same numbers. A record that is missing, or comes again in other words, ends the server: the feed never skips in silence.
+Without a group: every server reads the whole log, so there may be as many as one likes, and each counts the same
+numbers. What the log says is in the server's store before anybody is told, so readers reach back behind what Kafka and
+memory hold. A record that is missing, or comes again in other words, ends the server: the feed never skips in silence.
 """
 
 import asyncio
 import contextlib
 import re
 import signal
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
 
 import aiokafka
 import msgspec
@@ -23,9 +25,12 @@ from city_brain.incidents.incident import Incident
 from city_brain.incidents.tick_record import TickRecord
 from city_brain.kafka.control import read_control
 from city_brain.kafka.topics import INCIDENTS
+from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.site import Site, settings_of
+from city_brain.store.store import Store
+from city_brain.store.values import TickChanges
 from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, in_force, logger, prepare, told, told_to
 from streams.desk import HEARTBEAT_HEADER
 from streams.health import Health, serve_health
@@ -39,8 +44,11 @@ _QUIET = re.compile(rb'"incidents":\[\],"tick":(\d+),')
 class Server:
     """One feed over the log of one city."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, site: Site, store: str) -> None:
+        """`store`: where the feed is kept; "" for memory alone."""
+        self.site, self._store = site, store
+        self._keeper: Keeper | None = None
+        self._server: GrpcServer | None = None
         self.topic = site.settings.kafka.topic(INCIDENTS)
         self.feed: LiveFeed | None = None
         self._sequence = TickSequence()
@@ -50,6 +58,7 @@ class Server:
     async def run(self) -> None:
         """Reads what the log holds, then serves and reads on, until stopped."""
         settings = self.site.settings
+        self._loop = asyncio.get_running_loop()
         serve_health(settings.workers, self.metrics.registry, self.health)
         async with aiokafka.AIOKafkaConsumer(enable_auto_commit=False, **settings.kafka.connection()) as consumer:
             place = aiokafka.TopicPartition(self.topic, 0)
@@ -59,6 +68,7 @@ class Server:
             while self.feed is None or await consumer.position(place) < end:
                 await self._read(consumer)
             async with GrpcServer(self.feed, settings.feed, settings.limits) as server:
+                self._server = server
                 logger.info("serving the incident feed on %s", server.address)
                 self.health.ready()
                 while True:
@@ -66,22 +76,48 @@ class Server:
 
     async def _read(self, consumer: Any) -> None:
         for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
+            await self._take(records)
             for record in records:
-                await self._take(record)
                 self.metrics.took(record.topic, record.partition)
-                self.health.progressed()
+            self.health.progressed()
         self.health.beat()
 
-    async def _take(self, record: Any) -> None:
-        tick, incidents, types = _changes(record.value)
-        if not self._sequence.accepts(tick, record.value, f"{self.topic} offset {record.offset}"):
+    async def _take(self, records: Sequence[Any]) -> None:
+        """Stores what the records say, then tells it."""
+        said = [(*_changes(record.value), record) for record in records]
+        fresh = [
+            (TickChanges(tick=tick, log_time_ms=life.log_time_ms, incidents=incidents, heartbeat=life), types)
+            for tick, incidents, types, record in said
+            if self._sequence.accepts(tick, record.value, f"{self.topic} offset {record.offset}")
+            for life in [_heartbeat(record)]
+        ]
+        if not fresh:
             return
         if self.feed is None:
-            feed_id = content_id(self.site.name, self.site.types.fingerprint, tick)
-            self.feed = LiveFeed(ChangeLog(feed_id=feed_id), self.site.types)
-        if types and types != self.feed.types.fingerprint:
-            await asyncio.to_thread(self._adopt, types)
-        self.feed.append(tick, incidents, _heartbeat(record))
+            self.feed = await asyncio.to_thread(self._begin, fresh[0][0].tick)
+        feed = self.feed
+        if self._keeper is not None:
+            await asyncio.to_thread(self._keeper.keep, feed.log.feed_id, [tick for tick, _ in fresh])
+            feed.log.oldest_number = self._keeper.first_number
+        for whole, types in fresh:
+            if types and types != feed.types.fingerprint:
+                await asyncio.to_thread(self._adopt, types)
+            feed.append(whole.tick, whole.incidents, cast("Heartbeat", whole.heartbeat))
+
+    def _begin(self, first_tick: int) -> LiveFeed:
+        """The feed as it is stored, where the log goes on with it; else a new one."""
+        feed_id = content_id(self.site.name, self.site.types.fingerprint, first_tick)
+        if not self._store:
+            return LiveFeed(ChangeLog(feed_id=feed_id), self.site.types)
+        store = self.site.settings.store
+        keeper = self._keeper = Keeper(Store.open(self._store), self.site.name, store.history_ms, self._serving)
+        keeper.begin(first_tick, feed_id)
+        return LiveFeed(keeper.log(feed_id), self.site.types, kept=keeper, key=keeper.key)
+
+    def _serving(self, serving: bool) -> None:
+        """Health says when the store fails, and when it is back."""
+        if self._server is not None:
+            asyncio.run_coroutine_threadsafe(self._server.set_serving(serving), self._loop)
 
     def _adopt(self, fingerprint: str) -> None:
         """Goes on with the incident types of a record, which the log of configurations must know."""
@@ -128,7 +164,7 @@ def serve(
     given = {"tls_client_ca": tls_client_ca, "policy": policy}
     feed = msgspec.structs.replace(settings.feed, **{name: value for name, value in given.items() if value})
     opened = in_force(site, msgspec.structs.replace(settings, feed=feed))
-    asyncio.run(_until_stopped(Server(opened)))
+    asyncio.run(_until_stopped(Server(opened, opened.settings.store.url_in(site))))
 
 
 async def _until_stopped(server: Server) -> None:

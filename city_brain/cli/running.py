@@ -9,10 +9,13 @@ import typer
 from city_brain.cli.common import DATA_LOST, Progress, counters_text, instants
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from city_brain.feeds.heartbeat import Heartbeat
     from city_brain.incidents.incident import Incident
     from city_brain.runner import ClosedTick
-    from city_brain.servers.settings import ListenSettings
+    from city_brain.servers.feed.keeping import Keeper
+    from city_brain.servers.settings import ListenSettings, StoreSettings
     from city_brain.site import Site
 
 
@@ -43,6 +46,10 @@ def run(
         float, typer.Option("--rate", min=0, help="Seconds of log time per second; 0 as fast as it goes.")
     ] = 0.0,
     exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="Stop when the input ends.")] = False,
+    store: Annotated[
+        str | None,
+        typer.Option("--store", help="Where changes are kept: sqlite:///FILE, a PostgreSQL URL, or memory."),
+    ] = None,
     language: Annotated[Literal["zh", "en", "both"], typer.Option("--language", help="Of what it prints.")] = "both",
     zone: Annotated[str, typer.Option("--zone", help="Time zone of printed times; default: that of site.toml.")] = "",
 ) -> None:
@@ -51,6 +58,8 @@ def run(
     Prints a line whenever an incident is announced, ends, returns or is withdrawn.
     """
     import asyncio
+
+    import msgspec
 
     from city_brain.replay.stream import StreamReader
     from city_brain.servers.city_service import CityService, paced
@@ -62,7 +71,8 @@ def run(
     feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
     runner = site.runner()
     teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
-    service = CityService(runner, feed, site.settings.limits)
+    settings = site.settings.store if store is None else msgspec.structs.replace(site.settings.store, url=store)
+    service = CityService(runner, feed, site.settings.limits, _keeping(settings, site_folder, observations == "-"))
     reader = StreamReader(runner)
     ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
     try:
@@ -75,6 +85,15 @@ def run(
     if reader.broken:
         typer.echo(f"city-brain: {reader.broken}", err=True)
         raise typer.Exit(DATA_LOST)
+
+
+def _keeping(settings: "StoreSettings", site: Path, live: bool) -> "Callable[[str], Keeper] | None":
+    """Opens the store of a site when the city starts; None where nothing is to be kept."""
+    from city_brain.servers.feed.keeping import Keeper
+    from city_brain.store.store import Store
+
+    url = settings.url_in(site, live)
+    return (lambda city: Keeper(Store.open(url), city, settings.history_ms)) if url else None
 
 
 def _listening(settings: "ListenSettings", given: Mapping[str, str | bool | None]) -> "ListenSettings":

@@ -28,8 +28,6 @@ class Reason(StrEnum):
     """The asked number was counted by another feed: start again from a snapshot."""
     FILTER_CHANGED = "FILTER_CHANGED"
     """The token was made for another filter: start again from a snapshot."""
-    SCOPE_CHANGED = "SCOPE_CHANGED"
-    """What the reader may see has changed: start again from a snapshot."""
     BAD_TOKEN = "BAD_TOKEN"  # noqa: S105 (not a password)
     """The resume token was not made by this feed, or for another reader."""
     NO_SUCH_SUBSCRIPTION = "NO_SUCH_SUBSCRIPTION"
@@ -60,6 +58,8 @@ class Reason(StrEnum):
     """Whoever calls is nobody that the policy names."""
     NOT_ALLOWED = "NOT_ALLOWED"
     """The policy names the caller, and does not allow this call."""
+    SCOPE_CHANGED = "SCOPE_CHANGED"
+    """The caller's rights are not what they were: start again from a snapshot."""
 
 
 class RefusedError(ServiceError):

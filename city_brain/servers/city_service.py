@@ -1,7 +1,8 @@
 """A running city: the street in a thread, its feed in the event loop.
 
 Ticks cross over one by one and in order; the thread waits until each is in the feed, so a fast recording does not run
-ahead of its readers. If the street fails, the feed says that it is not serving, and the error ends the program.
+ahead of its readers. What a tick says is in the store before it is in the feed. If the street fails, the feed says that
+it is not serving, and the error ends the program; if the store fails, it says so until the store is back.
 """
 
 import asyncio
@@ -13,10 +14,13 @@ from threading import Thread
 from city_brain.canonical import content_id
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
+from city_brain.incidents.incident import Incident
 from city_brain.runner import ClosedTick, Runner
+from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.settings import Limits, ListenSettings
+from city_brain.store.values import TickChanges
 
 Started = Callable[[str], None]
 Told = Callable[[ClosedTick, Heartbeat], None]
@@ -29,18 +33,22 @@ STOP_WAIT_S = 2.0
 class CityService:
     """Serves what a runner makes of its input."""
 
-    def __init__(self, runner: Runner, listen: ListenSettings, limits: Limits) -> None:
-        self.runner, self.listen, self.limits = runner, listen, limits
+    def __init__(
+        self, runner: Runner, listen: ListenSettings, limits: Limits, keeping: Callable[[str], Keeper] | None = None
+    ) -> None:
+        """`keeping` opens the store for a city of this name; None keeps the feed in memory alone."""
+        self.runner, self.listen, self.limits, self._keeping = runner, listen, limits, keeping
+        self._keeper: Keeper | None = None
+        self._begun = False
         self._stopping = False
         self._street: Thread | None = None
 
     async def run(self, ticks: Iterable[ClosedTick], started: Started, told: Told, stay: bool) -> None:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
-        feed = LiveFeed(
-            ChangeLog(feed_id=content_id(self.runner.city, self.runner.types.fingerprint)), self.runner.types
-        )
+        feed = self._feed()
         async with GrpcServer(feed, self.listen, self.limits) as server:
             started(server.address)
+            self._tells(server)
             try:
                 await self._in_thread(lambda: self._pump(ticks, feed, told))
             except Exception:
@@ -51,9 +59,30 @@ class CityService:
             if stay:
                 await asyncio.Event().wait()
 
+    def _feed(self) -> LiveFeed:
+        """The feed as it was left, or a new one."""
+        types, areas = self.runner.types, ()
+        feed_id = content_id(self.runner.city, types.fingerprint)
+        if self._keeping is None:
+            return LiveFeed(ChangeLog(feed_id=feed_id), types, areas)
+        keeper = self._keeper = self._keeping(self.runner.city)
+        return LiveFeed(keeper.log(feed_id), types, areas, keeper, keeper.key)
+
+    def _tells(self, server: GrpcServer) -> None:
+        """Lets health say when the store fails, and when it is back."""
+        loop = asyncio.get_running_loop()
+
+        def serving(is_serving: bool) -> None:
+            asyncio.run_coroutine_threadsafe(server.set_serving(is_serving), loop)
+
+        if self._keeper is not None:
+            self._keeper.serving = serving
+
     def stop(self) -> None:
         """Lets the thread end at the next tick, and waits for it a little."""
         self._stopping = True
+        if self._keeper is not None:
+            self._keeper.stopping = True
         if self._street is not None:
             self._street.join(STOP_WAIT_S)
 
@@ -93,8 +122,23 @@ class CityService:
             record = closed.record
             silent = [engine.books.sensors.silent.presence() for engine in self.runner.engines]
             heartbeat = heartbeat_of(self.runner.ground.city, silent, record.due_ms)
-            feed.append_from_thread(record.tick, record.incidents, heartbeat)
+            self._take(feed, record.tick, record.incidents, heartbeat)
             told(closed, heartbeat)
+        if self._keeper is not None:
+            self._keeper.flush(feed.log.feed_id)
+
+    def _take(self, feed: LiveFeed, tick: int, incidents: list[Incident], heartbeat: Heartbeat) -> None:
+        keeper = self._keeper
+        if keeper is not None:
+            if not self._begun:
+                self._begun = True
+                anew = content_id(self.runner.city, self.runner.types.fingerprint, tick)
+                if not keeper.begin(tick, anew):
+                    feed.begin_anew_from_thread(keeper.log(anew))
+            whole = TickChanges(tick=tick, log_time_ms=heartbeat.log_time_ms, incidents=incidents, heartbeat=heartbeat)
+            keeper.keep(feed.log.feed_id, [whole])
+            feed.log.oldest_number = keeper.first_number
+        feed.append_from_thread(tick, incidents, heartbeat)
 
 
 def paced(ticks: Iterable[ClosedTick], rate: float) -> Iterator[ClosedTick]:

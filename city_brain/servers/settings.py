@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated
 
 import grpc
@@ -34,6 +35,29 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     insecure_listen: bool = False
     """Serves other machines without asking for their certificates, or without TLS at all: whoever reaches the port may
     do what the policy's table [anonymous] says, and without TLS nothing hides it."""
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the changes of the feed are kept, and for how long."""
+
+    url: str = ""
+    """`sqlite:///FILE` (relative to the site) or `postgresql+psycopg://…`; "" keeps them in feed.sqlite of the site,
+    but those of a recording in memory alone. `memory` keeps nothing."""
+    history_days: Annotated[float, msgspec.Meta(gt=0.0)] = 7.0
+    """Age at which changes are forgotten, by log time; later where a subscription has not acknowledged them yet."""
+
+    @property
+    def history_ms(self) -> int:
+        """The same in ms."""
+        return round(self.history_days * 86_400_000)
+
+    def url_in(self, site: Path, live: bool = True) -> str:
+        """Where a site keeps its feed; "" for nowhere."""
+        if self.url == "memory" or (not self.url and not live):
+            return ""
+        url = self.url or "sqlite:///feed.sqlite"
+        file = url.removeprefix("sqlite:///")
+        return f"sqlite:///{site.resolve() / file}" if url.startswith("sqlite:///") else url
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,7 +13,8 @@ from grpc_status import rpc_status
 
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.incidents.incident import Incident
-from city_brain.servers.feed.live_feed import History, LiveFeed
+from city_brain.servers.feed.kept import Kept
+from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.settings import Limits, ListenSettings
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
@@ -43,10 +44,10 @@ async def serving(
     limits: Limits | None = None,
     listen: ListenSettings = FREE_PORT,
     credentials: grpc.ChannelCredentials | None = None,
-    history: History | None = None,
+    kept: Kept | None = None,
 ) -> AsyncIterator[Served]:
     """Serves a log (an empty one where none is given) on a free port."""
-    feed = LiveFeed(log or a_log(), TYPES, AREAS, history)
+    feed = LiveFeed(log or a_log(), TYPES, AREAS, kept)
     async with GrpcServer(feed, listen, limits or Limits(stop_wait_s=1.0)) as server:
         channel = (
             grpc.aio.secure_channel(server.address, credentials)

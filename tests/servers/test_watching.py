@@ -159,7 +159,7 @@ def test_a_watch_reaches_back_behind_the_log() -> None:
     async def test() -> None:
         log = long_log(3_000, capacity=100)
         log.oldest_number = 11
-        async with serving(log, history=Kept(11, 3_000)) as served:
+        async with serving(log, kept=Kept(11, 3_000)) as served:
             call = watching(served, after_change_number=10)
             found = asyncio.create_task(changes(call, 3_000 - 10 + 5))
             for revision in range(3_001, 3_006):
@@ -178,7 +178,7 @@ def test_a_store_that_forgets_under_a_reader_is_said() -> None:
     async def test() -> None:
         log = long_log(3_000, capacity=100)
         log.oldest_number = 1
-        async with serving(log, history=Kept(2_000, 2_000)) as served:
+        async with serving(log, kept=Kept(2_000, 2_000)) as served:
             code, info, _ = await refusal(watching(served, after_change_number=2_500).read())
             assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "HISTORY_GONE")
 

@@ -119,8 +119,7 @@ class Doors:
             self._said = str(wrong)
             return
         self._content, self._said = content, ""
-        logger.info("policy %s: in force as it is now", self._listen.policy)
-        self.guard.recheck()
+        logger.info("policy %s: in force as it is now; %d streams end by it", self._listen.policy, self.guard.recheck())
 
     async def _poll(self) -> None:
         while True:

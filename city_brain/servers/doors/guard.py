@@ -76,8 +76,9 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return handler
         return _with_behaviour(handler, lambda behaviour: self._guarded(behaviour, handler, call, permission))
 
-    def recheck(self) -> None:
-        """Ends the streams whose callers have other rights than they began with."""
+    def recheck(self) -> int:
+        """Ends the streams whose callers have other rights than they began with; returns how many those are."""
+        ended = 0
         for call in self._open:
             try:
                 changed = self._admit(call.context, call.permission) != call.caller
@@ -85,6 +86,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 changed = True
             if changed:
                 call.end()
+                ended += 1
+        return ended
 
     def end_expired(self, now_s: float) -> None:
         """Ends the streams whose callers' certificates have expired at this instant, epoch seconds."""

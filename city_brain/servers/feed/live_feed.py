@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from city_brain.errors import ServiceError
 from city_brain.feeds.change_log import Change, ChangeLog
@@ -14,6 +14,9 @@ from city_brain.feeds.subscription import Subscription
 from city_brain.feeds.tokens import Tokens
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.servers.feed.kept import Kept
+
+_Result = TypeVar("_Result")
 
 
 class Reader:
@@ -34,13 +37,6 @@ class Reader:
             self.ended.set_result(refusal)
 
 
-class History(Protocol):
-    """Where changes are that the log has forgotten."""
-
-    def changes(self, after: int, limit: int) -> list[Change]:
-        """The next changes behind a number, at most `limit`; may block."""
-
-
 class LiveFeed:
     """A change log that wakes its readers.
 
@@ -52,13 +48,13 @@ class LiveFeed:
         log: ChangeLog,
         types: IncidentTypes,
         area_codes: Sequence[str] = (),
-        history: History | None = None,
+        kept: Kept | None = None,
         key: bytes | None = None,
     ) -> None:
-        """`history`: what the log has forgotten; `key`: of the resume tokens, else they are good for this run."""
+        """`kept`: the feed in its store; `key`: of the resume tokens, else they are good for this run."""
         self.log = log
         self.tokens = Tokens(key or secrets.token_bytes(32))
-        self._history = history
+        self.kept = kept
         self._area_codes = tuple(area_codes)
         self.adopt(types)
         self.stopping = False
@@ -91,7 +87,7 @@ class LiveFeed:
 
     async def older(self, after: int, limit: int) -> list[Change]:
         """The changes behind a number that the log has forgotten; raises RefusedError where the store has, too."""
-        found = [] if self._history is None else await asyncio.to_thread(self._history.changes, after, limit)
+        found = [] if self.kept is None else await asyncio.to_thread(self.kept.changes, after, limit)
         if not found:
             self.log.check_resume(after)
             raise self._gone(after)
@@ -105,19 +101,33 @@ class LiveFeed:
         Raises ServiceError where the server is not running, or does not take the tick within `wait_s` seconds.
         """
 
-        async def append() -> bool:
-            return self.append(tick, incidents, heartbeat)
+        return self._from_thread(lambda: self.append(tick, incidents, heartbeat), f"tick {tick}", wait_s)
+
+    def begin_anew(self, log: ChangeLog) -> None:
+        """Goes on with another count of numbers; readers of the one before are told, and begin with a snapshot."""
+        message = f"feed {self.log.feed_id}: ended; feed {log.feed_id} follows it: start again from a snapshot"
+        self.log = log
+        for reader in self._readers:
+            reader.end(RefusedError(Reason.OTHER_FEED, message, feed_id=log.feed_id))
+
+    def begin_anew_from_thread(self, log: ChangeLog, wait_s: float = 30.0) -> None:
+        """The same from another thread."""
+        self._from_thread(lambda: self.begin_anew(log), "a new feed", wait_s)
+
+    def _from_thread(self, step: Callable[[], _Result], what: str, wait_s: float) -> _Result:
+        async def taken() -> _Result:
+            return step()
 
         loop = self._loop
         if loop is None or loop.is_closed():
-            raise ServiceError(f"feed {self.log.feed_id}, tick {tick}: wanted a running server, got none")
-        waiting = asyncio.run_coroutine_threadsafe(append(), loop)
+            raise ServiceError(f"feed {self.log.feed_id}, {what}: wanted a running server, got none")
+        waiting = asyncio.run_coroutine_threadsafe(taken(), loop)
         try:
             return waiting.result(wait_s)
         except TimeoutError:
             waiting.cancel()
             raise ServiceError(
-                f"feed {self.log.feed_id}, tick {tick}: wanted the server to take it within {wait_s:g} s, it did not"
+                f"feed {self.log.feed_id}, {what}: wanted the server to take it within {wait_s:g} s, it did not"
             ) from None
 
     def join(self, reader: Reader, limit: int) -> None:

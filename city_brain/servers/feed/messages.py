@@ -20,7 +20,7 @@ class Messages:
     """Builds the messages of one feed; keeps the last 2 000 of each kind (some 10 kB each) for the next reader."""
 
     def __init__(self, log: ChangeLog, piece_bytes: int) -> None:
-        self._log = log
+        self.log = log
         self._piece_bytes = piece_bytes
         self._incidents: _Kept[tuple[str, int], incident_pb2.Incident] = _Kept()
         self._changes: _Kept[tuple[int, int, bool], feed_pb2.WatchIncidentsResponse] = _Kept()
@@ -48,23 +48,23 @@ class Messages:
 
     def heartbeat(self, number: int) -> feed_pb2.WatchIncidentsResponse:
         """The state of the watch, for a reader that has been told everything up to `number`."""
-        key = (number, self._log.last_tick)
+        key = (number, self.log.last_tick)
         kept = self._heartbeats.get(key)
         if kept is not None:
             return kept
-        heartbeat = heartbeat_to_proto(number, self._log.feed_id, self._log.heartbeat)
-        heartbeat.first_change_number = self._log.resumable_number
+        heartbeat = heartbeat_to_proto(number, self.log.feed_id, self.log.heartbeat)
+        heartbeat.first_change_number = self.log.resumable_number
         return self._heartbeats.put(key, feed_pb2.WatchIncidentsResponse(heartbeat=heartbeat))
 
     def snapshot(self, incidents: Iterable[Incident], number: int) -> Iterator[feed_pb2.WatchIncidentsResponse]:
         """The snapshot in pieces, at least one."""
-        piece = feed_pb2.Snapshot(change_number=number, feed_id=self._log.feed_id)
+        piece = feed_pb2.Snapshot(change_number=number, feed_id=self.log.feed_id)
         size = 0
         for incident in incidents:
             message = self.incident(incident)
             if size and size + message.ByteSize() > self._piece_bytes:
                 yield feed_pb2.WatchIncidentsResponse(snapshot=piece)
-                piece = feed_pb2.Snapshot(change_number=number, feed_id=self._log.feed_id)
+                piece = feed_pb2.Snapshot(change_number=number, feed_id=self.log.feed_id)
                 size = 0
             piece.incidents.append(message)
             size += message.ByteSize()

@@ -27,6 +27,8 @@ CODES = {
     Reason.NUMBER_NOT_REACHED: code_pb2.OUT_OF_RANGE,
     Reason.OTHER_FEED: code_pb2.OUT_OF_RANGE,
     Reason.FILTER_CHANGED: code_pb2.OUT_OF_RANGE,
+    Reason.NOT_KNOWN: code_pb2.UNAUTHENTICATED,
+    Reason.NOT_ALLOWED: code_pb2.PERMISSION_DENIED,
     Reason.SCOPE_CHANGED: code_pb2.OUT_OF_RANGE,
     Reason.BAD_TOKEN: code_pb2.INVALID_ARGUMENT,
     Reason.NO_SUCH_SUBSCRIPTION: code_pb2.NOT_FOUND,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import get_args
 
 import grpc.aio
+from google.protobuf import empty_pb2
 
 from city_brain.feeds import explanation, pages
 from city_brain.feeds.filters import IncidentFilter, check_names
@@ -13,6 +14,7 @@ from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.scopes.scope import ScopedFilter, Sight
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.explain import Language, explanation_text
+from city_brain.incidents.incident import read_incident
 from city_brain.servers.codec.feeds import account_to_proto, wanted_from_proto
 from city_brain.servers.codec.incidents import incident_id_of
 from city_brain.servers.doors.entrance import Doors
@@ -20,6 +22,7 @@ from city_brain.servers.doors.policy import Caller
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.messages import Messages
 from city_brain.servers.feed.refusing import refusing
+from city_brain.servers.feed.subscribers import HOLDINGS_MAX, Subscribers, statement
 from city_brain.servers.feed.watching import Watch
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
@@ -35,7 +38,14 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self._feed = feed
         self._doors = doors
         self._limits = limits
-        self._messages = Messages(feed.log, limits.piece_bytes)
+        self._built = Messages(feed.log, limits.piece_bytes)
+
+    @property
+    def _messages(self) -> Messages:
+        """Those of the log that is served now; another count of numbers has messages of its own."""
+        if self._built.log is not self._feed.log:
+            self._built = Messages(self._feed.log, self._limits.piece_bytes)
+        return self._built
 
     @refusing
     async def GetIncident(  # noqa: N802 (the name of the call)
@@ -79,13 +89,68 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         self, requests: AsyncIterator[feed_pb2.WatchIncidentsRequest], context: grpc.aio.ServicerContext
     ) -> None:
         """Writes the messages of a watch until the reader goes, is cut, or the server stops."""
-        opening = await self._opening(requests)
         caller = self._doors.caller(context)
-        if opening.subscription:
-            caller.must("feed.subscribe")
+        opening = await self._opening(requests)
         wanted = self._filter(opening.filter, caller)
         binding = Binding.of(self._feed.log.feed_id, caller.name, wanted.wanted, caller.scope)
-        await Watch(self._feed, self._limits, self._messages, wanted, binding, opening).run(requests, context)
+        subscribers, acknowledged = None, None
+        if opening.subscription:
+            caller.must("feed.subscribe")
+            subscribers = Subscribers(self._feed.kept, caller.name)
+            known = await asyncio.to_thread(subscribers.find, opening.subscription, binding)
+            acknowledged = known.acknowledged if known else None
+        watch = Watch(self._feed, self._limits, self._messages, wanted, binding, opening, subscribers, acknowledged)
+        await watch.run(requests, context)
+
+    @refusing
+    async def GetStatement(  # noqa: N802
+        self, request: feed_pb2.GetStatementRequest, context: grpc.aio.ServicerContext
+    ) -> feed_pb2.Statement:
+        """What became of a subscription."""
+        caller = self._doors.caller(context)
+        if len(request.holdings) > HOLDINGS_MAX:
+            message = f"holdings: wanted at most {HOLDINGS_MAX}, got {len(request.holdings)}"
+            raise RefusedError(Reason.BAD_REQUEST, message, "holdings")
+        wanted = self._filter(request.filter, caller)
+        binding = Binding.of(self._feed.log.feed_id, caller.name, wanted.wanted, caller.scope)
+        subscribers = Subscribers(self._feed.kept, caller.name)
+        known = await asyncio.to_thread(subscribers.find, request.subscription, binding)
+        if known is None:
+            raise subscribers.none(request.subscription)
+        waiting = await asyncio.to_thread(subscribers.waiting, known.acknowledged, wanted)
+        told = statement(self._feed.log, wanted, known, request.subscription, request.holdings)
+        told.waiting = waiting
+        return told
+
+    @refusing
+    async def DeleteSubscription(  # noqa: N802
+        self, request: feed_pb2.DeleteSubscriptionRequest, context: grpc.aio.ServicerContext
+    ) -> empty_pb2.Empty:
+        """Forgets a subscription."""
+        subscribers = Subscribers(self._feed.kept, self._doors.caller(context).name)
+        await asyncio.to_thread(subscribers.forget, request.subscription)
+        return empty_pb2.Empty()
+
+    @refusing
+    async def ProveIncident(  # noqa: N802
+        self, request: feed_pb2.ProveIncidentRequest, context: grpc.aio.ServicerContext
+    ) -> feed_pb2.ProveIncidentResponse:
+        """Proves that a revision is in the log, to whoever may see it."""
+        sight, log = Sight(self._doors.caller(context).scope), self._feed.log
+        incident_id = _asked(request.name)
+        if self._feed.kept is None:
+            raise RefusedError(Reason.NOTHING_KEPT, "proof: wanted a feed with a store, got one in memory alone")
+        proof = await asyncio.to_thread(self._feed.kept.proof, incident_id, request.revision or None)
+        if not sight.shows(read_incident(proof.line)):
+            raise log.not_found(incident_id)
+        return feed_pb2.ProveIncidentResponse(
+            change_number=proof.number,
+            size=proof.size,
+            line=proof.line,
+            path=proof.path,
+            head=proof.head,
+            feed_id=log.feed_id,
+        )
 
     async def _opening(self, requests: AsyncIterator[feed_pb2.WatchIncidentsRequest]) -> feed_pb2.WatchIncidentsRequest:
         try:

@@ -19,6 +19,7 @@ from city_brain.feeds.tokens import Binding
 from city_brain.servers.feed.live_feed import LiveFeed, Reader
 from city_brain.servers.feed.messages import Messages
 from city_brain.servers.feed.refusing import status_of
+from city_brain.servers.feed.subscribers import Subscribers
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2
 
@@ -39,9 +40,15 @@ class Watch:
         wanted: IncidentFilter,
         binding: Binding,
         opening: feed_pb2.WatchIncidentsRequest,
+        subscribers: Subscribers | None = None,
+        acknowledged: int | None = None,
     ) -> None:
+        """`acknowledged`: where the named subscription stands that this is a watch of, if it is one."""
         self._feed, self._limits, self._messages, self._binding = feed, limits, messages, binding
+        self._subscribers, self._name = subscribers, opening.subscription
         after, feed_id = _start(feed, binding, opening)
+        if after is None and acknowledged is not None:
+            after, feed_id = acknowledged, binding.feed_id
         self._subscription = Subscription(feed.log, wanted, after, feed_id, limits.queue_limit)
         # Taken now: once this call waits for anything, the log may move on.
         self._snapshot = self._subscription.snapshot() if after is None else None
@@ -73,8 +80,19 @@ class Watch:
             async for request in requests:
                 if request.HasField("credit"):
                     self._grant(request.credit)
+                if request.HasField("acknowledge_change_number"):
+                    await self._acknowledge(request.acknowledge_change_number)
         except RefusedError as refusal:
             self._reader.end(refusal)
+
+    async def _acknowledge(self, number: int) -> None:
+        field = "acknowledge_change_number"
+        if self._subscribers is None:
+            raise RefusedError(Reason.BAD_REQUEST, f"{field}: wanted a watch of a subscription, got another", field)
+        if number > self._subscription.position:
+            message = f"{field}: wanted at most {self._subscription.position}, which was told, got {number}"
+            raise RefusedError(Reason.BAD_REQUEST, message, field)
+        await asyncio.to_thread(self._subscribers.acknowledge, self._name, self._binding, number)
 
     def _grant(self, more: int) -> None:
         if self._credit is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import ssl
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -201,14 +202,15 @@ def test_a_certificate_that_expires_ends_its_watch(town: Town) -> None:
     town.decide(rights())
 
     async def test() -> None:
-        soon = issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=2))
-        async with guarded(town, a_log([an_incident("a")])) as city, city.client(soon) as fire:
-            watch = fire.stub.WatchIncidents(iter([WATCH]))
-            assert (await watch.read()).snapshot.complete
-            code, info, _ = await refusal(_to_its_end(watch))
-            assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "SCOPE_CHANGED")
-            code, info, _ = await refusal(fire.stub.GetIncident(ASKED))
-            assert (code, info.reason) == (grpc.StatusCode.UNAUTHENTICATED, "NOT_KNOWN")
+        async with guarded(town, a_log([an_incident("a")])) as city:
+            soon = issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=4))
+            async with city.client(soon) as fire:
+                watch = fire.stub.WatchIncidents(iter([WATCH]))
+                assert (await watch.read()).snapshot.complete
+                code, info, _ = await refusal(_to_its_end(watch))
+                assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "SCOPE_CHANGED")
+                code, info, _ = await refusal(fire.stub.GetIncident(ASKED))
+                assert (code, info.reason) == (grpc.StatusCode.UNAUTHENTICATED, "NOT_KNOWN")
 
     run(test)
 
@@ -217,10 +219,11 @@ def test_a_resumed_session_outlives_neither_its_certificate_nor_its_authority(to
     """TLS lets a session go on without looking at the certificate again; the doors look."""
     cache = ssl_session_cache_lru(1)
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.ssl_session_cache", cache)]
-    soon = town.credentials(issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=3)))
 
     async def test() -> None:
         async with guarded(town, a_log([an_incident("a")])) as city:
+            pair = issue(town.ca, "client", dns=[FIRE], ends=timedelta(seconds=5))
+            soon = town.credentials(pair)
 
             async def ask() -> str:
                 # Sessions are kept by the name of a host, not by number.
@@ -230,7 +233,7 @@ def test_a_resumed_session_outlives_neither_its_certificate_nor_its_authority(to
                     return f"{(await call.code()).name} {await call.details()}".strip()
 
             assert [await ask(), await ask()] == ["OK", "OK"]
-            await asyncio.sleep(3.5)
+            await asyncio.sleep(pair.certificate.not_valid_after_utc.timestamp() + 1.0 - time.time())
             assert await ask() == "UNAUTHENTICATED caller: wanted a certificate that is valid, got one that has expired"
             other = Town(_folder(tmp_path / "other"))
             (tmp_path / "clients.pem").write_bytes((other.folder / "clients.pem").read_bytes())

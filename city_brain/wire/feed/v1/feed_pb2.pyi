@@ -158,17 +158,18 @@ class Holding(_message.Message):
     def __init__(self, incident_id: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class GetStatementRequest(_message.Message):
-    __slots__ = ("subscription", "holdings")
+    __slots__ = ("subscription", "holdings", "filter")
     SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
     HOLDINGS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
     subscription: str
     holdings: _containers.RepeatedCompositeFieldContainer[Holding]
-    def __init__(self, subscription: _Optional[str] = ..., holdings: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ...) -> None: ...
+    filter: IncidentFilter
+    def __init__(self, subscription: _Optional[str] = ..., holdings: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., filter: _Optional[_Union[IncidentFilter, _Mapping]] = ...) -> None: ...
 
 class Statement(_message.Message):
-    __slots__ = ("subscription", "filter", "sent_change_number", "acknowledged_change_number", "last_change_number", "waiting", "held", "held_digest", "missing", "surplus", "feed_id")
+    __slots__ = ("subscription", "sent_change_number", "acknowledged_change_number", "last_change_number", "waiting", "held", "held_digest", "missing", "surplus", "feed_id")
     SUBSCRIPTION_FIELD_NUMBER: _ClassVar[int]
-    FILTER_FIELD_NUMBER: _ClassVar[int]
     SENT_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGED_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     LAST_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -179,7 +180,6 @@ class Statement(_message.Message):
     SURPLUS_FIELD_NUMBER: _ClassVar[int]
     FEED_ID_FIELD_NUMBER: _ClassVar[int]
     subscription: str
-    filter: IncidentFilter
     sent_change_number: int
     acknowledged_change_number: int
     last_change_number: int
@@ -189,7 +189,7 @@ class Statement(_message.Message):
     missing: _containers.RepeatedCompositeFieldContainer[Holding]
     surplus: _containers.RepeatedCompositeFieldContainer[Holding]
     feed_id: str
-    def __init__(self, subscription: _Optional[str] = ..., filter: _Optional[_Union[IncidentFilter, _Mapping]] = ..., sent_change_number: _Optional[int] = ..., acknowledged_change_number: _Optional[int] = ..., last_change_number: _Optional[int] = ..., waiting: _Optional[int] = ..., held: _Optional[int] = ..., held_digest: _Optional[bytes] = ..., missing: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., surplus: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., feed_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, subscription: _Optional[str] = ..., sent_change_number: _Optional[int] = ..., acknowledged_change_number: _Optional[int] = ..., last_change_number: _Optional[int] = ..., waiting: _Optional[int] = ..., held: _Optional[int] = ..., held_digest: _Optional[bytes] = ..., missing: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., surplus: _Optional[_Iterable[_Union[Holding, _Mapping]]] = ..., feed_id: _Optional[str] = ...) -> None: ...
 
 class DeleteSubscriptionRequest(_message.Message):
     __slots__ = ("subscription",)

@@ -100,8 +100,8 @@ class FeedServiceServicer:
 
         OUT_OF_RANGE where the reader cannot go on from where it was: the history begins later (HISTORY_GONE), the number was
         not yet given (NUMBER_NOT_REACHED) or by another feed (OTHER_FEED), or the token was made for another filter
-        (FILTER_CHANGED) or scope (SCOPE_CHANGED): start again from a snapshot. INVALID_ARGUMENT where the token was not made
-        here for this reader (BAD_TOKEN). RESOURCE_EXHAUSTED where the reader fell too far behind (READER_TOO_SLOW) or too many
+        (FILTER_CHANGED), or the reader's rights are not what they were (SCOPE_CHANGED): start again from a snapshot.
+        INVALID_ARGUMENT where the token was not made here for this reader (BAD_TOKEN). RESOURCE_EXHAUSTED where the reader fell too far behind (READER_TOO_SLOW) or too many
         watch at once (TOO_MANY_STREAMS): come back with the last token, nothing is lost. UNAVAILABLE where the server stops
         (SERVER_STOPPING).
         """

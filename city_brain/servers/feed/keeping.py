@@ -1,0 +1,180 @@
+"""Ticks into the store before anybody is told of them; through full disks and lost databases, without a gap.
+
+Changes are stored before they are told. Ticks in which nothing changed are told at once and stored with the next that
+says something, or within a second: a crash loses none of what anybody was told, and the rest is computed again.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from city_brain.errors import StoreError
+from city_brain.feeds.change_log import CLOSED_KEPT, Change, ChangeLog
+from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.incidents.lifecycle import OPEN
+from city_brain.store.feed import Feed
+from city_brain.store.store import Store
+from city_brain.store.values import Proof, Subscriber, TickChanges
+
+logger = logging.getLogger(__name__)
+
+QUIET_S = 1.0
+"""Quiet ticks are stored after so long."""
+QUIET_TICKS = 1_000
+"""Or once so many wait."""
+LONGEST_PAUSE_S = 5.0
+"""Between attempts to store, at most."""
+COMPACT_MS = 3_600_000
+"""Log time between compactions."""
+_chance = random.SystemRandom().random
+
+
+class Keeper:
+    """Keeps the feed of one city in a store; its calls may block, and belong to one thread at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        city: str,
+        history_ms: int,
+        serving: Callable[[bool], None] = lambda _: None,
+        pause: Callable[[float], None] = time.sleep,
+        compact_ms: int = COMPACT_MS,
+    ) -> None:
+        """`serving` is told when the store fails, and when it is back."""
+        self.store, self.city = store, city
+        self.feed = _newest(store, city)
+        self._history_ms, self._compact_ms = history_ms, compact_ms
+        self.serving, self._pause = serving, pause
+        self._waiting: list[TickChanges] = []
+        self._stored_s = time.monotonic()
+        self._compacted_ms: int | None = None
+        self.first_number = 1
+        """Number of the oldest change that the store holds."""
+        self.stopping = False
+        """Set from another thread: attempts to store end with the error."""
+
+    @property
+    def key(self) -> bytes:
+        """Of the resume tokens: as long as the store lives, so do they."""
+        return self.store.secret("resume tokens")
+
+    def log(self, feed_id: str) -> ChangeLog:
+        """The log of the feed as it is stored; an empty one under `feed_id` where nothing is."""
+        head = self.feed.head() if self.feed else None
+        if self.feed is None or head is None:
+            return ChangeLog(feed_id=feed_id, oldest_number=1)
+        held = {kept.incident.incident_id: kept for kept in self.feed.held()}
+        closed = [key for key, kept in held.items() if kept.incident.state not in OPEN]
+        for key in closed[:-CLOSED_KEPT]:
+            del held[key]
+        self.first_number = head.first_number
+        return ChangeLog(
+            feed_id=head.feed_id,
+            last_number=head.last_number,
+            last_tick=head.last_tick,
+            heartbeat=head.heartbeat,
+            held=held,
+            closed=min(len(closed), CLOSED_KEPT),
+            oldest_number=head.first_number,
+        )
+
+    def changes(self, after: int, limit: int) -> list[Change]:
+        """The next changes behind a number, at most `limit`; none where the store has forgotten them."""
+        with suppress(RefusedError):
+            return self.feed.changes(after, limit) if self.feed else []
+        return []
+
+    def subscribers(self) -> list[Subscriber]:
+        """Every named reader."""
+        return self.feed.subscriptions.all() if self.feed else []
+
+    def acknowledge(self, name: str, number: int) -> None:
+        """A named reader has everything up to a number; one that was not known is known from now on."""
+        if self.feed is not None:
+            self.feed.subscriptions.register(name, number)
+            self.feed.subscriptions.acknowledge(name, number)
+
+    def forget(self, name: str) -> None:
+        """Lets a named reader go."""
+        if self.feed is not None:
+            self.feed.subscriptions.forget(name)
+
+    def proof(self, incident_id: str, revision: int | None) -> Proof:
+        """That a revision (None: the newest) is in the log; raises RefusedError."""
+        if self.feed is None:
+            message = f"incident {incident_id!r}: not found; nothing is stored yet"
+            raise RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
+        return self.feed.proof(incident_id, revision)
+
+    def begin(self, first_tick: int, feed_id: str) -> bool:
+        """Whether the stored feed goes on with this tick; else another one begins, under `feed_id`."""
+        last_tick = self.feed.head().last_tick if self.feed else None
+        if self.feed is not None and (last_tick is None or first_tick <= last_tick + 1):
+            return True
+        if self.feed is not None:
+            logger.warning(
+                "%s: ticks %s to %s are missing; the feed begins anew as %s",
+                self.store.where, (last_tick or 0) + 1, first_tick - 1, feed_id,
+            )  # fmt: skip
+        self.feed = self.store.feed(f"{self.city}/{feed_id}")
+        self.first_number = 1
+        return False
+
+    def keep(self, feed_id: str, ticks: Sequence[TickChanges]) -> None:
+        """Returns once what these ticks say is stored; raises StoreError where that cannot be, StateError where the
+        store holds another story of the same ticks.
+        """
+        self._waiting += ticks
+        is_time = time.monotonic() - self._stored_s >= QUIET_S or len(self._waiting) >= QUIET_TICKS
+        if is_time or any(tick.incidents for tick in ticks):
+            self.flush(feed_id)
+
+    def flush(self, feed_id: str) -> None:
+        """Stores what waits."""
+        if not self._waiting:
+            return
+        feed = self.feed or self.store.feed(f"{self.city}/{feed_id}")
+        self._until_stored(lambda: feed.append(feed_id, self._waiting))
+        self.feed, self._stored_s = feed, time.monotonic()
+        log_time_ms = self._waiting[-1].log_time_ms
+        self._waiting = []
+        if self._compacted_ms is None or log_time_ms - self._compacted_ms >= self._compact_ms:
+            self._compacted_ms = log_time_ms
+            self._until_stored(lambda: self._compact(feed))
+
+    def _compact(self, feed: Feed) -> None:
+        done = feed.compact(self._history_ms)
+        self.first_number = done.first_after
+        if done.forgotten:
+            held_back = f", held back for {done.kept_for}" if done.kept_for else ""
+            logger.info(
+                "feed %s: %d changes are older than the history and forgotten; it begins with %d%s",
+                feed.name, done.forgotten, done.first_after, held_back,
+            )  # fmt: skip
+
+    def _until_stored(self, step: Callable[[], object]) -> None:
+        failures = 0
+        while True:
+            try:
+                step()
+                break
+            except StoreError as wrong:
+                if not wrong.temporary or self.stopping:
+                    raise
+                if not failures:
+                    self.serving(False)
+                    logger.error("%s; nothing more is told until it is stored", wrong)
+                failures += 1
+                self._pause(min(LONGEST_PAUSE_S, 0.1 * 2.0**failures) * (0.5 + 0.5 * _chance()))
+        if failures:
+            logger.warning("%s: stored again after %d attempts", self.store.where, failures)
+            self.serving(True)
+
+
+def _newest(store: Store, city: str) -> Feed | None:
+    """The feed of a city that was fed last."""
+    feeds = [store.feed(name) for name in store.names() if name.startswith(f"{city}/")]
+    return max(feeds, key=lambda feed: feed.head().last_tick or 0, default=None)

@@ -1,0 +1,113 @@
+"""Named subscriptions: whose position the store keeps, bound to what they are about; their statements."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.filters import IncidentFilter
+from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.tokens import Binding
+from city_brain.incidents.incident import Incident
+from city_brain.servers.feed.kept import Kept
+from city_brain.store.values import Subscriber
+from city_brain.wire.feed.v1 import feed_pb2
+
+SUBSCRIPTIONS_MAX = 20
+"""Subscriptions of one reader; each holds back the history."""
+HOLDINGS_MAX = 10_000
+"""Revisions that a reader may hand over to be compared."""
+LISTED_MAX = 1_000
+"""Differences that a statement lists of each kind."""
+WAITING_MAX = 10_000
+"""Changes that a statement counts."""
+_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_FIELD = "subscription"
+
+
+class Subscribers:
+    """The subscriptions of one reader; every call may block."""
+
+    def __init__(self, kept: Kept | None, reader: str) -> None:
+        """Raises RefusedError where nothing is kept."""
+        if kept is None:
+            raise RefusedError(Reason.NOTHING_KEPT, "subscription: wanted a feed with a store, got one in memory alone")
+        self._kept, self._reader = kept, reader
+
+    def find(self, name: str, binding: Binding) -> Subscriber | None:
+        """The subscription of this name for what the binding says; None where it has acknowledged nothing yet."""
+        key = self._key(name, binding)
+        return next((one for one in self._kept.subscribers() if one.name == key), None)
+
+    def acknowledge(self, name: str, binding: Binding, number: int) -> None:
+        """Its reader has worked with everything up to `number`. One that is about something else now begins anew."""
+        key = self._key(name, binding)
+        mine = [one.name for one in self._kept.subscribers() if one.name.startswith(f"{self._reader}/")]
+        for old in mine:
+            if old != key and old.startswith(self._prefix(name)):
+                self._kept.forget(old)
+                mine.remove(old)
+        if key not in mine and len(mine) >= SUBSCRIPTIONS_MAX:
+            message = f"{_FIELD}: wanted at most {SUBSCRIPTIONS_MAX} subscriptions of one reader, got one more"
+            raise RefusedError(Reason.TOO_MANY_STREAMS, message, _FIELD, limit=SUBSCRIPTIONS_MAX)
+        self._kept.acknowledge(key, number)
+
+    def forget(self, name: str) -> None:
+        """Lets it go; raises RefusedError where there is none."""
+        prefix = self._prefix(name)
+        keys = [one.name for one in self._kept.subscribers() if one.name.startswith(prefix)]
+        if not keys:
+            raise self.none(name)
+        for key in keys:
+            self._kept.forget(key)
+
+    def none(self, name: str) -> RefusedError:
+        """What is said where there is none."""
+        message = f"{_FIELD}: wanted one that was acknowledged with this filter, got {name!r}"
+        return RefusedError(Reason.NO_SUCH_SUBSCRIPTION, message, _FIELD)
+
+    def waiting(self, after: int, wanted: IncidentFilter) -> int:
+        """Changes behind a number that match; counted up to WAITING_MAX changes of any kind."""
+        behind = self._kept.changes(after, WAITING_MAX)
+        return sum(wanted.matches(change.incident) for change in behind)
+
+    def _prefix(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise RefusedError(Reason.BAD_REQUEST, f"{_FIELD}: wanted 1 to 64 of a-z, 0-9 and -, got {name!r}", _FIELD)
+        return f"{self._reader}/{name}/"
+
+    def _key(self, name: str, binding: Binding) -> str:
+        return f"{self._prefix(name)}{binding.wanted.hex()}{binding.scope.hex()}"
+
+
+def statement(
+    log: ChangeLog, wanted: IncidentFilter, one: Subscriber, name: str, holdings: Iterable[feed_pb2.Holding]
+) -> feed_pb2.Statement:
+    """What became of a subscription, all but what waits; `holdings` are compared where there are any."""
+    now = {held.incident.incident_id: held.incident for held in log.snapshot() if wanted.matches(held.incident)}
+    told = feed_pb2.Statement(
+        subscription=name,
+        feed_id=log.feed_id,
+        sent_change_number=one.sent,
+        acknowledged_change_number=one.acknowledged,
+        last_change_number=log.last_number,
+        held=len(now),
+        held_digest=held_digest(now.values()),
+    )
+    theirs = {holding.incident_id: holding.revision for holding in holdings}
+    if theirs:
+        missing = [key for key in sorted(now) if theirs.get(key) != now[key].revision]
+        surplus = [key for key in sorted(theirs) if key not in now]
+        told.missing.extend(_holding(key, now[key].revision) for key in missing[:LISTED_MAX])
+        told.surplus.extend(_holding(key, theirs[key]) for key in surplus[:LISTED_MAX])
+    return told
+
+
+def held_digest(incidents: Iterable[Incident]) -> bytes:
+    """SHA-256 over `{incident_id}/{revision}` lines in order of the id: both ends can work it out."""
+    lines = sorted((incident.incident_id, incident.revision) for incident in incidents)
+    return hashlib.sha256("".join(f"{key}/{revision}\n" for key, revision in lines).encode()).digest()
+
+
+def _holding(incident_id: str, revision: int) -> feed_pb2.Holding:
+    return feed_pb2.Holding(incident_id=incident_id, revision=revision)

@@ -1,0 +1,58 @@
+"""`python -m tests.feed_chaos`: torments a feed and its subscribers, then plants bugs; 1 where any is missed."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tests.feed_chaos.bugs import PLANT
+from tests.feed_chaos.campaign import Campaign, Plan, Report
+from tests.feed_chaos.server import ServerPlan
+
+
+def main(
+    changes: Annotated[int, typer.Option(help="Changes that the feed is given.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Of faults and story.")] = 1,
+    url: Annotated[str, typer.Option(help="Of the store; default: SQLite in a temporary folder.")] = "",
+    bugs: Annotated[bool, typer.Option("--bugs", help="Plant each bug in a short campaign, too.")] = False,
+) -> None:
+    """Seven properties of a feed under kills, resets, cuts and compaction; prints what was found."""
+    ok = _told(play(changes, seed, url))
+    missed = []
+    for name in PLANT if bugs else ():
+        report = play(SHORT, seed, "", name)
+        found = report.complaints or report.violations
+        typer.echo(f"{name}: {found[0]}" if found else f"{name}: NOT CAUGHT")
+        missed += [] if found else [name]
+    if not ok or missed:
+        raise typer.Exit(1)
+
+
+SHORT = 8_000
+"""Changes of a campaign with a bug in it."""
+
+
+def play(changes: int, seed: int, url: str, bug: str = "") -> Report:
+    """One campaign in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="city-brain-feed-") as name:
+        folder = Path(name)
+        server = ServerPlan(url or f"sqlite:///{folder / 'feed.sqlite'}", seed, changes, bug=bug)
+        return Campaign(Plan(server, seed=seed), folder, lambda text: print(f"  {text}", file=sys.stderr)).run()
+
+
+def _told(report: Report) -> bool:
+    typer.echo(f"faults: {', '.join(f'{name} {count}' for name, count in sorted(report.faults.items()))}")
+    typer.echo(f"events: {', '.join(f'{name} {count}' for name, count in sorted(report.counts.items()))}")
+    typer.echo(f"resumed {report.resumes} times, began anew {report.began_anew} times, in {report.seconds:.0f} s")
+    for complaint in report.complaints:
+        typer.echo(f"complaint: {complaint}")
+    for violation in report.violations:
+        typer.echo(f"violation: {violation}")
+    typer.echo(f"{len(report.violations)} violations")
+    return not report.violations and not report.complaints
+
+
+if __name__ == "__main__":
+    typer.run(main)
