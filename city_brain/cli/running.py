@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from city_brain.cli.common import DATA_LOST, Progress, counters_text, instants
+from city_brain.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ def run(
 
     import msgspec
 
+    from city_brain.province.serving.reporting import reporting
     from city_brain.replay.stream import StreamReader
     from city_brain.servers.city_service import CityService, paced
     from city_brain.site import Site
@@ -72,7 +74,11 @@ def run(
     runner = site.runner()
     teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
     settings = site.settings.store if store is None else msgspec.structs.replace(site.settings.store, url=store)
-    service = CityService(runner, feed, site.settings.limits, _keeping(settings, site_folder, observations == "-"))
+    report = reporting(site.settings.province, site.name)
+    keeping = _keeping(settings, site_folder, observations == "-" or report is not None)
+    if report is not None and keeping is None:
+        raise SettingsError("site.toml, [province]: wanted a store to report from, got memory")
+    service = CityService(runner, feed, site.settings.limits, keeping, report)
     reader = StreamReader(runner)
     ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
     try:

@@ -50,7 +50,11 @@ def city(store: str, code: str, province: str, count: int) -> None:
 
     Thread(target=grow, daemon=True).start()
     settings = ReportSettings(address=province, city_code=code)
-    asyncio.run(Forwarder(settings, DyingCity(opened, code, NAMES), CITIES[code], lambda: 0.1).run())
+    asyncio.run(
+        Forwarder(
+            settings, DyingCity(opened, lambda: opened.feed(code), lambda: NAMES), CITIES[code], lambda: 0.1
+        ).run()
+    )
 
 
 def province(folder: str, address: str) -> None:

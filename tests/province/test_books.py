@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from city_brain.feeds.filters import Names
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.incidents.incident import Incident, ProvincialIncident, incident_line
 from city_brain.province.books.city_book import CityStore
@@ -44,7 +43,7 @@ class City:
 
     def end(self) -> CityEnd:
         """Its end of a new link."""
-        return CityEnd(CityStore(self.store, self.code, NAMES), self.code, CITIES[self.code])
+        return CityEnd(CityStore(self.store, lambda: self.feed, lambda: NAMES), self.code, CITIES[self.code])
 
 
 class Province:
@@ -296,7 +295,7 @@ def test_the_history_is_held_back_for_the_province(tmp_path: Path, province: Pro
     """What it has not acknowledged is not forgotten, however old; nor before the first link."""
     city = City(tmp_path, "370100")
     _grow(city, _crashes(0, 3))
-    CityStore(city.store, city.code, Names(types=())).hold_back()
+    CityStore(city.store, lambda: city.feed, lambda: NAMES).hold_back()
     city.start_ms += 40 * DAY_MS
     city.append(an_incident("new", updated_ms=city.start_ms))
     assert city.feed.compact(DAY_MS).kept_for == "province"

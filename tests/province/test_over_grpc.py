@@ -49,7 +49,9 @@ async def province_at(folder: Path, listen: ListenSettings = FREE_PORT) -> Async
 async def reporting(city: City, address: str, **settings: Any) -> AsyncIterator[Forwarder]:
     """The end of a city that runs."""
     report = ReportSettings(address=address, city_code=city.code, **settings)
-    forwarder = Forwarder(report, CityStore(city.store, city.code, NAMES), CITIES[city.code], lambda: 0.05)
+    forwarder = Forwarder(
+        report, CityStore(city.store, lambda: city.feed, lambda: NAMES), CITIES[city.code], lambda: 0.05
+    )
     running = asyncio.create_task(forwarder.run())
     try:
         yield forwarder

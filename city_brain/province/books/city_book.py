@@ -1,9 +1,10 @@
 """The book of a city: reads what it reports out of its own store, and remembers what the province told it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from city_brain.digest import TreeHead
+from city_brain.errors import ServiceError
 from city_brain.feeds.change_log import Change
 from city_brain.feeds.filters import IncidentFilter, Names
 from city_brain.feeds.refusals import RefusedError
@@ -12,7 +13,9 @@ from city_brain.incidents.lifecycle import OPEN
 from city_brain.province.link.city_end import CityHead
 from city_brain.servers.codec.feeds import wanted_from_proto
 from city_brain.servers.codec.incidents import to_timestamp
+from city_brain.store.feed import Feed
 from city_brain.store.store import Store
+from city_brain.store.values import Head
 from city_brain.wire.province.v1 import province_pb2
 
 SUBSCRIPTION: Final = "province"
@@ -26,18 +29,22 @@ _REFUSED = province_pb2.INSTRUCTION_PROGRESS_REFUSED
 
 
 class CityStore:
-    """The store of a city, as its end of a link uses it; all calls block."""
+    """The store of a city, as its end of a link uses it; all calls block.
 
-    def __init__(self, store: Store, feed: str, names: Names) -> None:
-        self._feed = store.feed(feed)
+    `feed` gives the feed that is fed at present, None before the first tick; `names`: what its filters may name.
+    """
+
+    def __init__(self, store: Store, feed: Callable[[], Feed | None], names: Callable[[], Names]) -> None:
+        self._now = feed
         self._records = store.records(ROOM)
         self._names = names
         self._followed: dict[str, list[str]] | None = None
-        self._registered = False
+        self._registered = ""
 
     def head(self) -> CityHead:
         """See CityBook."""
-        head = self._feed.head()
+        feed = self._now()
+        head = feed.head() if feed is not None else Head(digest="")
         return CityHead(
             feed_id=head.feed_id,
             first_number=head.first_number,
@@ -55,17 +62,24 @@ class CityStore:
 
     def acknowledge(self, number: int) -> None:
         """See CityBook."""
-        if not self._registered:
-            self._feed.subscriptions.register(SUBSCRIPTION, number)
-            self._registered = True
-        self._feed.subscriptions.acknowledge(SUBSCRIPTION, number)
+        feed = self._feed
+        if self._registered != feed.name:
+            feed.subscriptions.register(SUBSCRIPTION, number)
+            self._registered = feed.name
+        feed.subscriptions.acknowledge(SUBSCRIPTION, number)
 
     def hold_back(self) -> None:
         """Keeps the history from now on, before the province has been reached for the first time."""
-        head = self._feed.head()
-        if head.feed_id:
-            self._feed.subscriptions.register(SUBSCRIPTION, head.first_number - 1)
-            self._registered = True
+        feed = self._feed
+        feed.subscriptions.register(SUBSCRIPTION, feed.head().first_number - 1)
+        self._registered = feed.name
+
+    @property
+    def _feed(self) -> Feed:
+        feed = self._now()
+        if feed is None:
+            raise ServiceError("city: wanted a feed that has begun, got none yet")
+        return feed
 
     def instructed(self, instruction: province_pb2.Instruction) -> list[province_pb2.Answer]:
         """See CityBook. The instruction is on the disk before anything is said to it."""
@@ -123,7 +137,7 @@ class CityStore:
 
     def _count(self, instruction: province_pb2.Instruction) -> province_pb2.Answer:
         try:
-            wanted = IncidentFilter(wanted_from_proto(instruction.query.filter), self._names)
+            wanted = IncidentFilter(wanted_from_proto(instruction.query.filter), self._names())
         except RefusedError as refusal:
             return self._answer(instruction.instruction_id, _REFUSED, str(refusal))
         found = [one.incident for one in self._feed.held() if wanted.matches(one.incident)]

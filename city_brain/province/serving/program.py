@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import grpc.aio
 
 from city_brain.errors import StoreError
-from city_brain.feeds.change_log import CAPACITY, ChangeLog
+from city_brain.feeds.change_log import CLOSED_KEPT, Change, ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat
+from city_brain.feeds.refusals import RefusedError
 from city_brain.incidents.incident import ProvincialIncident
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.incidents.lifecycle import OPEN
@@ -24,6 +26,7 @@ from city_brain.servers.grpc_server import GrpcServer, Offered
 from city_brain.store.database import store_url
 from city_brain.store.feed import Feed
 from city_brain.store.store import Store
+from city_brain.store.values import Proof, Subscriber
 from city_brain.wire.province.v1 import province_pb2_grpc
 
 HEARTBEAT_S = 1.0
@@ -59,8 +62,9 @@ class ProvinceProgram:
         with Store.open(self._store_at) as store:
             settings = self._settings
             book = self._keeps(store, settings.cities, self._types.by_name, settings.code, now_ms)
-            own = book.feed()
-            feed = LiveFeed(log_of(own, book.feed_id), self._types, sorted(settings.cities), own, store.secret(_TOKENS))
+            kept = KeptProvince(book.feed())
+            areas, key = sorted(settings.cities), store.secret(_TOKENS)
+            feed = LiveFeed(kept.log(book.feed_id), self._types, areas, kept, key)
             server: GrpcServer
 
             async def healthy(works: bool) -> None:
@@ -116,18 +120,49 @@ class ProvinceProgram:
         feed.append(tick, revisions, heartbeat)
 
 
-def log_of(feed: Feed, feed_id: str) -> ChangeLog:
-    """The log in memory of a feed that a store holds; what lies further back comes from the store."""
-    head = feed.head()
-    held = {one.incident.incident_id: one for one in feed.held()}
-    return ChangeLog(
-        feed_id=head.feed_id or feed_id,
-        last_number=head.last_number,
-        changes=feed.changes(max(head.first_number - 1, head.last_number - CAPACITY), CAPACITY),
-        held=held,
-        closed=sum(one.incident.state not in OPEN for one in held.values()),
-        oldest_number=head.first_number,
-    )
+class KeptProvince:
+    """The province's own feed in its store, as its readers need it."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def log(self, feed_id: str) -> ChangeLog:
+        """The log in memory; what was told before comes from the store."""
+        head = self._feed.head()
+        held = {one.incident.incident_id: one for one in self._feed.held()}
+        closed = [key for key, one in held.items() if one.incident.state not in OPEN]
+        for key in closed[:-CLOSED_KEPT]:
+            del held[key]
+        return ChangeLog(
+            feed_id=head.feed_id or feed_id,
+            last_number=head.last_number,
+            held=held,
+            closed=min(len(closed), CLOSED_KEPT),
+            oldest_number=head.first_number,
+        )
+
+    def changes(self, after: int, limit: int) -> list[Change]:
+        """The next changes behind a number, at most `limit`; none where the store has forgotten them."""
+        with suppress(RefusedError):
+            return self._feed.changes(after, limit)
+        return []
+
+    def subscribers(self) -> list[Subscriber]:
+        """Every named reader."""
+        return self._feed.subscriptions.all()
+
+    def acknowledge(self, name: str, number: int) -> None:
+        """A named reader has everything up to a number; one that was not known is known from now on."""
+        self._feed.subscriptions.register(name, number)
+        self._feed.subscriptions.acknowledge(name, number)
+
+    def forget(self, name: str) -> None:
+        """Lets a named reader go."""
+        self._feed.subscriptions.forget(name)
+
+    def proof(self, incident_id: str, revision: int | None) -> Proof:
+        """That a revision (None: the newest) is in the log; raises RefusedError."""
+        return self._feed.proof(incident_id, revision)
 
 
 def _compacted(book: ProvinceStore, history_days: float) -> int:
