@@ -6,6 +6,7 @@ CityBrainError
 ├── RuleError          an incident type file is wrong: whoever wrote the rule
 ├── SettingsError      a setting is wrong: whoever runs the site
 ├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
+├── CapError           a warning in CAP is malformed, or an attack: whoever sent it
 ├── StateError         a snapshot does not fit this code: whoever upgrades
 ├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
 ├── StoreError         a database cannot be used: whoever runs it
@@ -38,6 +39,10 @@ class SettingsError(CityBrainError):
 
 class RecordingError(CityBrainError):
     """A file cannot be read as a recording."""
+
+
+class CapError(CityBrainError):
+    """A message is no alert of the Common Alerting Protocol, or one that must not be read."""
 
 
 class StateError(CityBrainError):

@@ -16,6 +16,7 @@ import msgspec
 
 from city_brain.city.loading import load_city
 from city_brain.errors import MapError, SettingsError
+from city_brain.formats.cap.incidents import Issuer
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types, type_files, types_of
@@ -43,6 +44,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     province: ReportSettings = ReportSettings()
     kafka: KafkaSettings = KafkaSettings()
     workers: WorkerSettings = WorkerSettings()
+    issuer: Issuer = Issuer()
+    """Who speaks in warnings to others."""
 
 
 class Site:

@@ -53,6 +53,7 @@ class Server:
         self.topic = site.settings.kafka.topic(INCIDENTS)
         self.feed: LiveFeed | None = None
         self._sequence = TickSequence()
+        self._versions = _named(site.configurations.first.versions)
         self.metrics, self.health = Metrics("serve"), Health(site.settings.workers.stalled_after_s)
         self.health.waits_for("the log of incidents to be read")
 
@@ -94,8 +95,8 @@ class Server:
         """Stores what the records say, then tells it."""
         said = [(*_changes(record.value), record) for record in records]
         fresh = [
-            (TickChanges(tick=tick, log_time_ms=life.log_time_ms, incidents=incidents, heartbeat=life), types)
-            for tick, incidents, types, record in said
+            (TickChanges(tick=tick, log_time_ms=life.log_time_ms, incidents=incidents, heartbeat=life), versions)
+            for tick, incidents, versions, record in said
             if self._sequence.accepts(tick, record.value, f"{self.topic} offset {record.offset}")
             for life in [_heartbeat(record)]
         ]
@@ -107,44 +108,51 @@ class Server:
         if self._keeper is not None:
             await asyncio.to_thread(self._keeper.keep, feed.log.feed_id, [tick for tick, _ in fresh])
             feed.log.oldest_number = self._keeper.first_number
-        for whole, types in fresh:
-            if types and types != feed.types.fingerprint:
-                await asyncio.to_thread(self._adopt, types)
+        for whole, versions in fresh:
+            if versions and versions != self._versions:
+                await asyncio.to_thread(self._adopt, versions)
             feed.append(whole.tick, whole.incidents, cast("Heartbeat", whole.heartbeat))
 
     def _begin(self, first_tick: int) -> LiveFeed:
         """The feed as it is stored, where the log goes on with it; else a new one."""
         feed_id = content_id(self.site.name, self.site.types.fingerprint, first_tick)
+        areas = self.site.ground.city.area_codes
         if not self._store:
-            return LiveFeed(ChangeLog(feed_id=feed_id), self.site.types)
+            return LiveFeed(ChangeLog(feed_id=feed_id), self.site.types, areas)
         store = self.site.settings.store
         keeper = self._keeper = Keeper(Store.open(self._store), self.site.name, store.history_ms, self._serving)
         keeper.begin(first_tick, feed_id)
-        return LiveFeed(keeper.log(feed_id), self.site.types, kept=keeper, key=keeper.key)
+        return LiveFeed(keeper.log(feed_id), self.site.types, areas, keeper, keeper.key)
 
     def _serving(self, serving: bool) -> None:
         """Health says when the store fails, and when it is back."""
         if self._server is not None:
             asyncio.run_coroutine_threadsafe(self._server.set_serving(serving), self._loop)
 
-    def _adopt(self, fingerprint: str) -> None:
-        """Goes on with the incident types of a record, which the log of configurations must know."""
+    def _adopt(self, versions: tuple[str, str]) -> None:
+        """Goes on with the incident types and the map of a record, which the log of configurations must know."""
         known = self.site.configurations
         for entry in reversed(read_control(self.site.settings.kafka)):
             configured = known.ready(known.add(entry.record).configuration.version)
-            if self.feed is not None and configured is not None and configured.types.fingerprint == fingerprint:
-                self.feed.adopt(configured.types)
+            if self.feed is not None and configured is not None and _named(configured.versions) == versions:
+                self.feed.adopt(configured.types, configured.ground.city.area_codes)
+                self._versions = versions
                 return
-        logger.warning("incident types %s: wanted a configuration that holds them, got none", fingerprint)
+        logger.warning("incident types %s, map %s: wanted a configuration that holds them, got none", *versions)
 
 
-def _changes(line: bytes) -> tuple[int, list[Incident], str]:
-    """Tick, revisions, and where there are any the version of their types."""
+def _named(versions: dict[str, str]) -> tuple[str, str]:
+    """Versions of what gives names to filters: incident types and map."""
+    return versions["types"], versions["map"]
+
+
+def _changes(line: bytes) -> tuple[int, list[Incident], tuple[str, str] | None]:
+    """Tick, revisions, and where there are any the versions of their types and map."""
     quiet = _QUIET.search(line[-4096:])
     if quiet is not None:
-        return int(quiet[1]), [], ""
+        return int(quiet[1]), [], None
     record = TickRecord.from_line(line)
-    return record.tick, record.incidents, record.versions["types"]
+    return record.tick, record.incidents, _named(record.versions)
 
 
 def _heartbeat(record: Any) -> Heartbeat:

@@ -12,7 +12,7 @@ GENERATED = "city_brain/wire/"
 
 STREET = (
     "errors", "types", "numerics", "geo", "table", "snapshot", "canonical", "digest",
-    "city", "observations", "ticks", "fusion", "incidents", "feeds", "pipeline", "runner", "distributed",
+    "city", "observations", "ticks", "fusion", "incidents", "feeds", "pipeline", "runner", "distributed", "formats",
 )  # fmt: skip
 """Modules and packages of city_brain that do no I/O and read no clock."""
 

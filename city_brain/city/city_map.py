@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
+import shapely
 
 from city_brain.city.datum import Datum
 from city_brain.errors import MapError
@@ -102,6 +103,24 @@ class Crosswalk(Names):
     line: Floats
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Area(Names):
+    """A piece of the administrative map, with its code: 6, 9 or 12 digits by GB/T 2260, or a short code of its own.
+
+    `polygons`: each a counter-clockwise border and then its clockwise holes, rings (k, 2) in metres, not closed.
+    `parent` is the code of the area that it is part of.
+    """
+
+    code: str
+    polygons: tuple[tuple[Floats, ...], ...]
+    parent: str | None = None
+
+    @cached_property
+    def shape(self) -> shapely.MultiPolygon:
+        """All of it as one geometry, in metres."""
+        return shapely.MultiPolygon([shapely.Polygon(rings[0], rings[1:]) for rings in self.polygons])
+
+
 Source: TypeAlias = Camera | Signal | Sensor
 
 
@@ -121,6 +140,7 @@ class CityMap:
     sensors: tuple[Sensor, ...] = ()
     lanes: tuple[Lane, ...] = ()
     crosswalks: tuple[Crosswalk, ...] = ()
+    areas: tuple[Area, ...] = ()
     unread: tuple[bytes, ...] = field(default=(), repr=False)
 
     @cached_property
@@ -172,8 +192,13 @@ class CityMap:
         return np.array([self.datum if s.datum is None else s.datum for s in self.sources], dtype=np.uint8)
 
     @cached_property
+    def area_codes(self) -> tuple[str, ...]:
+        """Codes of the areas, the largest area first, ties by code."""
+        return tuple(area.code for area in sorted(self.areas, key=lambda area: (-area.shape.area, area.code)))
+
+    @cached_property
     def box(self) -> tuple[float, float, float, float]:
-        """(west, south, east, north) of everything on the map, in metres; all 0 for an empty map."""
+        """(west, south, east, north) of everything on the map but areas, in metres; all 0 for an empty map."""
         shapes = [camera.view for camera in self.cameras]
         shapes += [intersection.outline for intersection in self.intersections]
         shapes += [lane.line for lane in self.lanes]

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Camera, CityMap, Crosswalk, Intersection, Lane, Sensor, Signal
+from city_brain.city.features.areas import check_areas, make_area, read_area
 from city_brain.city.features.fields import Fields, is_plain_text, nearest, read_datum, read_position, shown
 from city_brain.city.features.shapes import Shapes, centroid
 from city_brain.city.features.writing import geojson_lines
@@ -22,7 +23,7 @@ from city_brain.errors import MapError
 
 MOST_FEATURES = 5_000_000
 MOST_BYTES = 4_000_000_000
-RESERVED_KINDS = ("area", "asset", "unit", "zone")
+RESERVED_KINDS = ("asset", "unit", "zone")
 """Kinds that maps may hold already; they are kept as they are."""
 
 Draft: TypeAlias = tuple[str, dict[str, Any]]
@@ -86,6 +87,7 @@ def _read(data: bytes, name: str, origin: tuple[float, float] | None) -> CityMap
     frame = shapes.settle(datum, origin)
     _check_ids(drafts)
     _check_intersections(drafts)
+    check_areas(drafts["area"])
     return CityMap(
         frame=frame,
         datum=datum,
@@ -95,6 +97,7 @@ def _read(data: bytes, name: str, origin: tuple[float, float] | None) -> CityMap
         sensors=tuple(Sensor(**_placed(shapes, draft)) for _, draft in _by_id(drafts["sensor"])),
         lanes=tuple(Lane(**_lined(shapes, draft)) for _, draft in _by_id(drafts["lane"])),
         crosswalks=tuple(Crosswalk(**_lined(shapes, draft)) for _, draft in _by_id(drafts["crosswalk"])),
+        areas=tuple(make_area(frame, datum, place, draft) for place, draft in _by_id(drafts["area"])),
         unread=tuple(sorted(unread)),
     )
 
@@ -135,6 +138,10 @@ def _kind_and_id(feature: dict[str, Any], place: str, name: str) -> tuple[str, s
         hint = nearest(kind.lower(), known) if isinstance(kind, str) else nearest("kind", sorted(properties))
         raise MapError(f"{name}: feature {identity!r}: kind: wanted one of {', '.join(known)}, got {shown(kind)}{hint}")
     return kind, f"{name}: {kind} {identity!r}", identity
+
+
+def _read_area(fields: Fields, geometry: Any, _: Shapes) -> dict[str, Any]:
+    return read_area(fields, geometry)
 
 
 def _read_camera(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
@@ -193,6 +200,7 @@ def _read_crosswalk(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, 
 
 
 _READERS: dict[str, Callable[[Fields, Any, Shapes], dict[str, Any]]] = {
+    "area": _read_area,
     "camera": _read_camera,
     "crosswalk": _read_crosswalk,
     "intersection": _read_intersection,

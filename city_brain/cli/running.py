@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from city_brain.incidents.incident import Incident
     from city_brain.runner import ClosedTick
     from city_brain.servers.feed.keeping import Keeper
-    from city_brain.servers.settings import ListenSettings, StoreSettings
+    from city_brain.servers.settings import ListenSettings
     from city_brain.site import Site
 
 
@@ -60,8 +60,6 @@ def run(
     """
     import asyncio
 
-    import msgspec
-
     from city_brain.province.serving.reporting import reporting
     from city_brain.replay.stream import StreamReader
     from city_brain.servers.city_service import CityService, paced
@@ -73,11 +71,8 @@ def run(
     feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
     runner = site.runner()
     teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
-    settings = site.settings.store if store is None else msgspec.structs.replace(site.settings.store, url=store)
     report = reporting(site.settings.province, site.name)
-    keeping = _keeping(settings, site_folder, observations == "-" or report is not None)
-    if report is not None and keeping is None:
-        raise SettingsError("site.toml, [province]: wanted a store to report from, got memory")
+    keeping = _keeping(site, site_folder, store, live=observations == "-" or report is not None)
     service = CityService(runner, feed, site.settings.limits, keeping, report)
     reader = StreamReader(runner)
     ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
@@ -93,13 +88,18 @@ def run(
         raise typer.Exit(DATA_LOST)
 
 
-def _keeping(settings: "StoreSettings", site: Path, live: bool) -> "Callable[[str], Keeper] | None":
+def _keeping(site: "Site", folder: Path, url: str | None, *, live: bool) -> "Callable[[str], Keeper] | None":
     """Opens the store of a site when the city starts; None where nothing is to be kept."""
+    import msgspec
+
     from city_brain.servers.feed.keeping import Keeper
     from city_brain.store.store import Store
 
-    url = settings.url_in(site, live)
-    return (lambda city: Keeper(Store.open(url), city, settings.history_ms)) if url else None
+    settings = site.settings.store if url is None else msgspec.structs.replace(site.settings.store, url=url)
+    where = settings.url_in(folder, live)
+    if site.settings.province.address and not where:
+        raise SettingsError(f"{folder}/site.toml, [province]: wanted a store to report from, got memory")
+    return (lambda city: Keeper(Store.open(where), city, settings.history_ms)) if where else None
 
 
 def _listening(settings: "ListenSettings", given: Mapping[str, str | bool | None]) -> "ListenSettings":

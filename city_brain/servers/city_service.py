@@ -76,7 +76,7 @@ class CityService:
 
     def _feed(self) -> LiveFeed:
         """The feed as it was left, or a new one."""
-        types, areas = self.runner.types, ()
+        types, areas = self.runner.types, self.runner.ground.city.area_codes
         feed_id = content_id(self.runner.city, types.fingerprint)
         if self._keeping is None:
             return LiveFeed(ChangeLog(feed_id=feed_id), types, areas)

@@ -11,7 +11,7 @@ shows when the caller repeats it: what is held already is compared, not written 
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,12 @@ from city_brain.errors import DamagedError, SettingsError, StoreError
 
 WAIT_S: Final = 10.0
 """How long one transaction waits for another: no transaction of ours lasts longer than a second or so."""
+STUCK_S: Final = 60.0
+"""A transaction that does nothing for so long is ended by the server: its program stands still and holds a lock."""
+_ALIVE: Final = {
+    "keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000,
+}  # fmt: skip
+"""A server that fell silent (a cut link sends no word) is given up within half a minute; libpq's words, s and ms."""
 _SQLITE: Final = "sqlite"
 _POSTGRESQL: Final = "postgresql+psycopg"
 
@@ -72,14 +78,16 @@ class Database:
         self._alone: AbstractContextManager[Any] = threading.RLock() if memory else nullcontext()
         settings: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
         if self.is_sqlite:
+            if not memory and url.database:
+                _make_private(url.database)
             settings["connect_args"] = {"timeout": wait_s, "check_same_thread": False}
         else:
-            settings |= {"connect_args": {"connect_timeout": max(2, round(wait_s))}, "pool_pre_ping": True}
+            settings |= {"connect_args": {"connect_timeout": max(2, round(wait_s)), **_ALIVE}, "pool_pre_ping": True}
         try:
             self._engine = create_engine(url, **settings)
         except ModuleNotFoundError as wrong:
             raise SettingsError(f"store {self.where}: wanted its driver, psycopg, got: {wrong}") from wrong
-        self._wait_ms = round(1000 * wait_s)
+        self._wait_s = wait_s
         event.listen(self._engine, "connect", self._prepare)
         event.listen(self._engine, "begin", self._begin)
 
@@ -154,7 +162,9 @@ class Database:
             ):  # fmt: skip
                 cursor.execute(f"PRAGMA {pragma}").fetchall()
         else:
-            cursor.execute("SELECT set_config('lock_timeout', %s, false)", (f"{self._wait_ms}ms",))
+            limits = (("lock_timeout", self._wait_s), ("idle_in_transaction_session_timeout", STUCK_S))
+            for name, seconds in limits:
+                cursor.execute("SELECT set_config(%s, %s, false)", (name, f"{round(1000 * seconds)}ms"))
             cursor.execute("SELECT set_config('synchronous_commit', 'on', false) FROM pg_settings "
                            "WHERE name = 'synchronous_commit' AND setting = 'off'")  # fmt: skip
             connection.commit()
@@ -223,6 +233,13 @@ def _parsed(address: str) -> URL:
             f"store: wanted sqlite:///file, sqlite:// or postgresql+psycopg://host/database, got {scheme!r}"
         ) from None
     return url
+
+
+def _make_private(path: str) -> None:
+    """Makes a file that is not there yet, readable by its owner alone: it will hold keys, too."""
+    with suppress(OSError):  # SQLite says better what is wrong
+        if not path.startswith("file:"):
+            Path(path).touch(mode=0o600)
 
 
 def _shown(url: URL) -> str:

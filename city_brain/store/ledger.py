@@ -11,7 +11,6 @@ from typing import Any, Final, NoReturn, Protocol
 
 import msgspec
 from sqlalchemy import Connection, Row, Select, Table, and_, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from city_brain.canonical import canonical_json
 from city_brain.digest import leaf_hash
@@ -131,9 +130,11 @@ class Ledger:
             self.state.heartbeat = canonical_json(msgspec.to_builtins(heartbeat))
 
     def heartbeat(self) -> Heartbeat | None:
-        """The last sign of life."""
-        said = self.state.heartbeat
-        return msgspec.json.decode(said, type=Heartbeat) if said is not None else None
+        """The last sign of life; None where it is in the form of another version, until the next one comes."""
+        try:
+            return msgspec.json.decode(self.state.heartbeat or b"", type=Heartbeat)
+        except msgspec.MsgspecError:
+            return None
 
     def marks(self, first: int, last: int) -> list[Mark]:
         """The changes `first`..`last`, which must all be there, without their lines."""
@@ -371,8 +372,14 @@ class Ledger:
 
 def insert_missing(connection: Connection, table: Table, values: dict[str, Any]) -> None:
     """Inserts a row unless there is one of the same key; waits for a transaction that is about to insert it."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        connection.execute(sqlite.insert(table).values(values).on_conflict_do_nothing())
+    else:
+        from sqlalchemy.dialects import postgresql  # half a second, which a city on a file need not wait
+
+        connection.execute(postgresql.insert(table).values(values).on_conflict_do_nothing())
 
 
 @cache

@@ -71,6 +71,11 @@ def crosswalk(identity: str, points: Points) -> Feature:
     return feature("crosswalk", identity, "LineString", [degrees(*point) for point in points], width_m=4.0)
 
 
+def area(identity: str, points: Points, code: str = "", **properties: Any) -> Feature:
+    """An area with one border; its code is its id where none is given."""
+    return feature("area", identity, "Polygon", ring(points), code=code or identity, **properties)
+
+
 def collection(*features: Feature, **members: Any) -> dict[str, Any]:
     """A map as a JSON value, with the frame's origin fixed."""
     head = {"type": "FeatureCollection", "datum": "WGS-84", "origin": list(ORIGIN)}

@@ -19,6 +19,7 @@ from city_brain.types import Floats
 from tests.city.city_maps import (
     ORIGIN,
     Feature,
+    area,
     built,
     camera,
     collection,
@@ -78,7 +79,7 @@ def features(draw: st.DrawFn) -> list[Feature]:
         elif kind == "sensor":
             made = sensor(identity, x, y)
         elif kind == "area":
-            made = feature("area", identity, "Polygon", ring(square(x, y, 50.0)), code="3701")
+            made = area(identity, square(x, y, 50.0)[::winding], f"c{len(listed)}")
         else:
             line = [(x, y), (x + draw(st.floats(1.0, 50.0)), y), (x, y + draw(st.floats(1.0, 50.0)))]
             made = lane(identity, draw(names), line) if kind == "lane" else crosswalk(identity, line)
@@ -118,7 +119,7 @@ def test_neither_order_nor_winding_of_the_file_matter(features: list[Feature], s
     rng = np.random.default_rng(seed)
     shuffled = json.loads(json.dumps([features[k] for k in rng.permutation(len(features))]))
     for item in shuffled:
-        if item["geometry"]["type"] == "Polygon" and item["properties"]["kind"] != "area" and rng.random() < 0.5:
+        if item["geometry"]["type"] == "Polygon" and rng.random() < 0.5:
             points = item["geometry"]["coordinates"][0][:-1]
             k = int(rng.integers(len(points)))
             item["geometry"]["coordinates"] = [[*points[k:], *points[:k], points[k]][::-1]]
@@ -218,8 +219,8 @@ def test_a_homography_is_read_as_a_matrix() -> None:
 
 
 def test_kinds_of_later_are_kept_as_they_are() -> None:
-    """A map may hold areas already: they come back untouched, and count as nothing else."""
-    text = b'{"type":"Feature","id":"370102","geometry":null,"properties":{"kind":"area","of":{"any":[1.50]}}}'
+    """A map may hold zones already: they come back untouched, and count as nothing else."""
+    text = b'{"type":"Feature","id":"370102","geometry":null,"properties":{"kind":"zone","of":{"any":[1.50]}}}'
     body = msgspec.json.encode(collection()).replace(b"[]}", b"[" + text + b"]}")
     city = load_city(body)
     assert city.unread == (text,)

@@ -1,4 +1,4 @@
-"""A synthetic city cut in two along a meridian, with a strip that both halves watch: two sites, and what each is told."""
+"""A synthetic city cut in two along a meridian, with a strip that both halves watch: two sites with their inputs."""
 
 import json
 from collections.abc import Iterable

@@ -17,7 +17,6 @@ from tests.store.filling import FEED_ID, ticks
 
 STATEMENTS = {
     "changes": "INSERT INTO changes",
-    "lines": "INSERT INTO lines",
     "newest": "INSERT INTO newest",
     "feed": "UPDATE feeds",
 }

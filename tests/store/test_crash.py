@@ -55,7 +55,7 @@ def test_what_was_acknowledged_is_there_after_deaths_at_any_time(url: str) -> No
     """Killed from outside again and again, the writer goes on where the store stands."""
     Store.open(url).close()
     acknowledged: list[int] = []
-    for _ in range(3):
+    for _ in range(2):
         writer = _writer(url, "never", 1)
         assert writer.stdout is not None
         acknowledged.append(int(writer.stdout.readline()))

@@ -72,7 +72,7 @@ class _Model:
                 del self.held[one.incident.incident_id]
 
 
-def _follow(url: str, steps: list[tuple[str, Any]]) -> None:
+def _check_steps(url: str, steps: list[tuple[str, Any]]) -> None:
     name = f"feed {next(_NAMES)}"
     model = _Model()
     store = Store.open(url)
@@ -130,7 +130,7 @@ def test_a_store_in_a_file_equals_a_list(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]]
 ) -> None:
     """Appends, repetitions, compactions, acknowledgements and restarts, in any order, on SQLite."""
-    _follow(f"sqlite:///{Path(tmp_path_factory.mktemp('model')) / 'feed.sqlite'}", steps)
+    _check_steps(f"sqlite:///{Path(tmp_path_factory.mktemp('model')) / 'feed.sqlite'}", steps)
 
 
 @pytest.fixture(scope="module")
@@ -143,4 +143,4 @@ def address(postgres: Postgres) -> str:
 @given(steps=STEPS)
 def test_a_store_on_a_server_equals_a_list(address: str, steps: list[tuple[str, Any]]) -> None:
     """The same on PostgreSQL."""
-    _follow(address, steps)
+    _check_steps(address, steps)

@@ -156,6 +156,14 @@ def test_a_transaction_that_sqlite_gave_up_is_no_success(tmp_path: Path) -> None
         assert len(store.feed("370100").append(FEED_ID, GIVEN[:1])) == 20
 
 
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It holds the keys of resume tokens."""
+    path = tmp_path / "feed.sqlite"
+    with Store.open(f"sqlite:///{path}") as store:
+        store.secret("resume tokens")
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
+
+
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     """The message names the file."""
     with pytest.raises(StoreError, match=r"nowhere/feed\.sqlite: wanted to use it, got: unable to open"):

@@ -17,6 +17,7 @@ WRITERS = 8
 TRANSACTIONS = 2_000
 ROLLED_BACK = 0.15
 LONGEST_PAUSE_S = 0.002
+POLL_S = 0.005
 
 
 class _RolledBackError(Exception):
@@ -51,7 +52,7 @@ def _poll(url: str, done: threading.Event) -> list[int]:
         feed = store.feed("370100")
         while True:
             last_round = done.is_set()
-            time.sleep(LONGEST_PAUSE_S)
+            time.sleep(POLL_S)
             fresh = [change.number for change in feed.changes(seen[-1] if seen else 0, 500)]
             seen += fresh
             if last_round and not fresh:

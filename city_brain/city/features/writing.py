@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from city_brain.city.city_map import Camera, CityMap, Lane, Names, Sensor, Signal
+from city_brain.city.city_map import Area, Camera, CityMap, Lane, Names, Sensor, Signal
 from city_brain.city.datum import Datum, from_wgs84
 from city_brain.geo import LocalFrame
 from city_brain.types import Floats
@@ -26,6 +26,8 @@ def geojson_lines(city: CityMap) -> Iterator[bytes]:
 
 def _features(city: CityMap) -> Iterator[dict[str, Any]]:
     degrees = _Degrees(city.frame, city.datum)
+    for area in city.areas:
+        yield _feature(area, "area", _multi_polygon(degrees, area), {"code": area.code, "parent": area.parent})
     for camera in city.cameras:
         yield _feature(camera, "camera", _polygon(degrees, camera.view), _camera(degrees, camera))
     for crosswalk in city.crosswalks:
@@ -67,6 +69,14 @@ def _feature(names: Names, kind: str, geometry: dict[str, Any], properties: dict
 
 def _polygon(degrees: _Degrees, ring: Floats) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [degrees.points(np.concatenate([ring, ring[:1]]))]}
+
+
+def _multi_polygon(degrees: _Degrees, area: Area) -> dict[str, Any]:
+    """A Polygon where it has one part; holes clockwise."""
+    parts = [[degrees.points(np.concatenate([ring, ring[:1]])) for ring in rings] for rings in area.polygons]
+    if len(parts) == 1:
+        return {"type": "Polygon", "coordinates": parts[0]}
+    return {"type": "MultiPolygon", "coordinates": parts}
 
 
 def _line(degrees: _Degrees, line: Floats) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Places: what people call a position, from intersections and lanes of the city map."""
+"""Places: what people call a position, from intersections, lanes and areas of the city map."""
 
 import numpy as np
+import shapely
 
 from city_brain.city.city_map import CityMap, Intersection
 from city_brain.incidents.incident import Place
@@ -18,6 +19,8 @@ _STRIP_M = 64.0
 class Places:
     """Looks up the place of a position. A map without lanes has no roads, one without intersections no junctions.
 
+    A place lies in every area that holds it, its border included; so on a border it lies in both.
+
     Memory: 40 bytes per piece of lane of up to 64 m.
     """
 
@@ -25,6 +28,10 @@ class Places:
         self._intersections = {item.id: item for item in city.intersections}
         self._outlines = _Strips([(at, _spokes(item)) for at, item in enumerate(city.intersections)])
         self._lanes = _Strips([(at, lane.line) for at, lane in enumerate(city.lanes)])
+        self._areas = shapely.STRtree([area.shape for area in city.areas])
+        rank = {code: at for at, code in enumerate(city.area_codes)}
+        self._area_codes = city.area_codes
+        self._area_rank: Ints = np.array([rank[area.code] for area in city.areas], dtype=np.int64)
         self._city = city
         self._lane_of_road = {lane.road: lane for lane in reversed(city.lanes)}
 
@@ -43,8 +50,16 @@ class Places:
         return Place(
             intersection=intersection or (junction.id if junction else None),
             road=road or (lane.road if lane else None),
+            area_codes=self._areas_at(x, y),
             names=names,
         )
+
+    def _areas_at(self, x: float, y: float) -> tuple[str, ...]:
+        """Codes of the areas that hold a point, the largest first, ties by code."""
+        if len(self._area_rank) == 0:
+            return ()
+        found: Ints = np.sort(self._area_rank[self._areas.query(shapely.Point(x, y), predicate="intersects")])
+        return tuple(self._area_codes[at] for at in found.tolist())
 
     def _intersection_at(self, x: float, y: float) -> Intersection | None:
         found = self._outlines.nearest(x, y, INTERSECTION_M)

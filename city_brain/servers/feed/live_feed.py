@@ -55,16 +55,17 @@ class LiveFeed:
         self.log = log
         self.tokens = Tokens(key or secrets.token_bytes(32))
         self.kept = kept
-        self._area_codes = tuple(area_codes)
-        self.adopt(types)
+        self.adopt(types, area_codes)
         self.stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._readers: set[Reader] = set()
 
-    def adopt(self, types: IncidentTypes) -> None:
-        """Goes on with other incident types: for explanations, and for the names that new watches may ask for."""
+    def adopt(self, types: IncidentTypes, area_codes: Sequence[str]) -> None:
+        """Goes on with other incident types and areas: for explanations, and for the names that new watches may ask
+        for.
+        """
         self.types = types
-        self.names = Names(types=tuple(types.by_name), area_codes=self._area_codes)
+        self.names = Names(types=tuple(types.by_name), area_codes=tuple(area_codes))
 
     def open(self) -> None:
         """Takes the running event loop as its own, and readers from now on."""
