@@ -43,7 +43,9 @@ class CityService:
         keeping: Callable[[str], Keeper] | None = None,
         beside: Beside | None = None,
     ) -> None:
-        """`keeping` opens the store for a city of this name; None keeps the feed in memory alone, and nothing `beside`."""
+        """`keeping` opens the store for a city of this name; None keeps the feed in memory alone, and nothing goes on
+        `beside` it.
+        """
         self.runner, self.listen, self.limits, self._keeping, self._beside = runner, listen, limits, keeping, beside
         self._keeper: Keeper | None = None
         self._begun = False

@@ -1,4 +1,4 @@
-"""A synthetic city cut in two along a meridian, with a strip that both halves watch: two sites with their inputs."""
+"""A synthetic city cut in two along a meridian, with a strip that both halves watch: two sites, their inputs."""
 
 import json
 from collections.abc import Iterable
@@ -14,6 +14,8 @@ from city_brain.synth.files import MAP, OBSERVATIONS, TRUTH
 STRIP_DEG = 0.004
 """Of longitude to either side of the border, some 350 m: devices there report to both cities."""
 SCENE = "crash_at_signal"
+INCIDENTS = 500.0
+"""An hour and 100 cameras: a bad day, so that there is something to report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ class Event:
 def write_city(folder: Path, seed: int, cameras: int, minutes: float, scene_at_s: int | None = None) -> None:
     """A synthetic city as a folder."""
     scenes = () if scene_at_s is None else (Scene(name=SCENE, from_s=scene_at_s),)
-    settings = SynthSettings(seed=seed, cameras=cameras, minutes=minutes, scenes=scenes)
+    settings = SynthSettings(
+        seed=seed, cameras=cameras, minutes=minutes, scenes=scenes, incidents_per_hour_per_100_cameras=INCIDENTS
+    )
     write_world(SynthCity(settings), folder)
 
 

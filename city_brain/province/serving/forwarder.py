@@ -73,8 +73,9 @@ class Forwarder:
             except Exception as wrong:  # the city goes on, whatever is wrong with its link
                 logger.exception("link to province %s", self._settings.address)
                 why = f"{type(wrong).__name__}: {wrong}"
-            if self.now.up or self.now.why != why:
-                logger.warning("province %s: link lost (%s); trying again", self._settings.address, why)
+            # A cut is told once, however its errors read; a refusal is another matter.
+            if self.now.up or why.split(":")[0] != self.now.why.split(":")[0]:
+                logger.warning("province %s: no link (%s); trying again", self._settings.address, why)
             self.now.up, self.now.why = False, why
             await asyncio.sleep(self._next_pause())
 
@@ -133,7 +134,7 @@ class Forwarder:
         if end.acknowledged is None:
             return
         if not self.now.up:
-            logger.info("province %s: linked; it has %d changes", self._settings.address, end.acknowledged)
+            logger.warning("province %s: linked; it has %d changes", self._settings.address, end.acknowledged)
         self.now.up, self.now.why, self._failures = True, "", 0
         self.now.acknowledged = end.acknowledged
         if end.disagreement and end.disagreement != self.now.disagreement:
