@@ -69,11 +69,10 @@ def run(
     site = Site.open(site_folder)
     given = {"address": listen, "tls_certificate": tls_certificate, "tls_key": tls_key, "tls_client_ca": tls_client_ca}
     feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
-    runner = site.runner()
+    runner, settings = site.runner(), site.settings
     teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
-    report = reporting(site.settings.province, site.name)
-    keeping = _keeping(site, site_folder, store, live=observations == "-" or report is not None)
-    service = CityService(runner, feed, site.settings.limits, keeping, report)
+    keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
+    service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
     reader = StreamReader(runner)
     ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
     try:

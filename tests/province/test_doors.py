@@ -100,9 +100,10 @@ def test_the_link_of_a_city_that_loses_its_right_ends_and_one_that_gets_it_back_
             await same_at_both_ends(office, city)
             town.decide(POLICY.replace(f'"dns:{JINAN}"', '"dns:nobody.example"'))
             await until(lambda: not forwarder.now.up, 5.0)
+            assert not (await the_city(office, "370100")).linked
             city.append(an_incident("b"))
             town.decide(POLICY)
-            await same_at_both_ends(office, city)
+            assert (await same_at_both_ends(office, city)).change_number == 2
 
     run(test)
 
