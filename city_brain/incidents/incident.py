@@ -68,7 +68,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Only active incidents are alarms."""
     reason: str | None
     """Why it was withdrawn: `faded`, `explained_by:<incident id>` or `merged_into:<incident id>`; or why it
-    ended though nothing shows that it is over: `type_removed`; else null.
+    ended though nothing shows that it is over: `type_removed`; else null. At a province also `feed_replaced`: its city
+    began another feed, which does not know it.
     """
     confidence: float
     """Probability that it is real: of those announced at p, the share p is."""
@@ -94,6 +95,25 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     place: Place
     evidence: tuple[Evidence, ...]
     """In order of first time, rule, code and sources."""
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An incident of a city within one of a province."""
+
+    city: str
+    """Code of the city."""
+    incident_id: str
+    """Its id in the feed of that city."""
+    number: int
+    """Number of the change, in that feed, that brought its newest revision here."""
+    revision: int
+
+
+class ProvincialIncident(Incident, frozen=True, kw_only=True):
+    """One revision of an incident of a province: what its cities know about one real event."""
+
+    members: tuple[Member, ...]
+    """In the order in which they came, at least one. Once it is merged into another, they belong to that one."""
 
 
 def incident_line(incident: Incident) -> bytes:

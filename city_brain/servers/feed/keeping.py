@@ -72,7 +72,7 @@ class Keeper:
             del held[key]
         self.first_number = head.first_number
         return ChangeLog(
-            feed_id=head.feed_id,
+            feed_id=head.feed_id or feed_id,
             last_number=head.last_number,
             last_tick=head.last_tick,
             heartbeat=head.heartbeat,

@@ -93,7 +93,7 @@ class Watch:
         except RefusedError as refusal:
             self._reader.end(refusal)
         except StoreError as wrong:
-            self._reader.end(RefusedError(Reason.NOT_STORED, f"{wrong}; come back with the last token"))
+            self._reader.end(RefusedError(Reason.STORE_FAILS, f"{wrong}; come back with the last token"))
 
     async def _acknowledge(self, number: int) -> None:
         field = "acknowledge_change_number"
