@@ -183,8 +183,9 @@ def test_a_feed_that_begins_anew_takes_the_place_of_the_one_before(tmp_path: Pat
     }
 
 
+@pytest.mark.parametrize("restarts", [False, True])
 def test_what_is_over_for_long_is_forgotten_but_nothing_that_a_held_incident_is_made_of(
-    tmp_path: Path, province: Province
+    tmp_path: Path, province: Province, restarts: bool
 ) -> None:
     """One crash goes on at one city and is long over at the other: both members stay; the next revision is whole."""
     one, other = City(tmp_path, "370100"), City(tmp_path, "370200")
@@ -206,6 +207,8 @@ def test_what_is_over_for_long_is_forgotten_but_nothing_that_a_held_incident_is_
     talk(other, province)
     assert province.book.compact(30.0) > 0
     assert {incident.members[0].incident_id for incident in province.newest()} == {"0-0", "late"}
+    if restarts:
+        province.restart()
     _grow(one, [an_incident("0-0", 3, lat=here.lat, position_error_m=1.0, updated_ms=one.start_ms + 5)])
     talk(one, province)
     (both,) = [incident for incident in province.newest() if len(incident.members) == 2]

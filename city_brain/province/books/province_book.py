@@ -179,12 +179,15 @@ class ProvinceStore:
                 return 0
             gone = own.compact(history_ms + max(head.log_time_ms - min(reached), 0)).forgotten
             kept: dict[str, int] = {}
-            for one in own.held():
+            held = own.held()
+            for one in held:
                 for member in _provincial(one.incident).members:
                     kept[member.city] = min(member.number, kept.get(member.city, member.number))
             for (city, _), mirror in mirrors.items():
                 gone += mirror.compact(history_ms, kept[city] - 1 if city in kept else None).forgotten
-        self._joining = None
+        if self._joining is not None:
+            self._joining[1].keep_only({one.incident.incident_id for one in held})
+        self.orders.forget(history_ms)
         return gone
 
     def _check_city(self, city: str) -> None:
