@@ -101,7 +101,7 @@ def test_no_message_shows_a_password(postgres: Postgres) -> None:
         good.replace(PASSWORD, f"{PASSWORD}-but-wrong"),
         good.rsplit("/", 1)[0] + "/nowhere",
         good.replace(f":{postgres.port}", ":1"),
-        good.replace(f":{PASSWORD}", "") + f"?password={PASSWORD}-but-wrong",
+        good.replace(f":{PASSWORD}", "") + f"&password={PASSWORD}-but-wrong",
     ):
         with pytest.raises(StoreError) as refused:
             Store.open(address, wait_s=2)
