@@ -136,6 +136,18 @@ def test_links_that_are_cut_and_programs_that_restart_leave_the_same_at_both_end
     assert not province.store.check().damage
 
 
+def test_two_programs_on_one_store_join_as_one_would(tmp_path: Path, province: Province) -> None:
+    """Each sees that the other has written, and builds its joining anew."""
+    cities = [City(tmp_path, code) for code in CITIES]
+    first, second = province.book, ProvinceStore(province.store, CITIES, TYPES.by_name, "370000", lambda: START_MS)
+    for at in range(6):
+        for number, city in enumerate(cities):
+            city.append(_crashes(number, 6)[at])
+            province.book = (first, second)[number]
+            talk(city, province)
+    assert [len(incident.members) for incident in province.newest()] == [2] * 6
+
+
 def test_the_lines_of_another_history_are_refused_and_nothing_is_taken(tmp_path: Path, province: Province) -> None:
     city = City(tmp_path, "370100")
     _grow(city, _crashes(0, 3))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from city_brain.incidents.incident import Evidence, Incident, ProvincialIncident, incident_line
+from city_brain.incidents.incident import Evidence, Incident, ProvincialIncident, incident_line, read_incident
 from city_brain.province.joining.joining import Joining
 from city_brain.province.joining.nearby import Nearby
 from city_brain.province.joining.nearness import distance_m
@@ -81,6 +81,7 @@ def test_one_event_seen_by_two_cities_is_one_incident_with_both_ids() -> None:
     ]
     assert (both.revision, both.confidence, both.level, both.first_seen_ms) == (2, 0.95, "II", START_MS - 500)
     assert both.lat == _near(20).lat, "the one that began first leads"
+    assert read_incident(incident_line(both)) == both
     assert both.number == first.number == "370100-0611-001"
     assert both.sources == ("370100/cam-1", "370100/mic-2", "370200/cam-1", "370200/mic-2")
     assert both.place.area_codes[:2] == ("370100", "370200")

@@ -44,6 +44,8 @@ class Heard(msgspec.Struct, kw_only=True):
     """What a city said last of where it stands."""
 
     log_time_ms: int | None
+    reached_ms: int | None
+    """Log time up to which the province knows what the city said: that of the city where nothing is missing."""
     last_number: int
     compared: int
     digest: bytes
@@ -113,6 +115,8 @@ class ProvinceStore:
             ]
             self._publish(own, head, revisions, last_ms)
             standing = _standing(mirror.head())
+        if city in self.heard_of:
+            self.heard_of[city].reached_ms = max(last_ms, self.heard_of[city].reached_ms or 0)
         self._done(head, revisions, joined)
         return standing
 
@@ -121,13 +125,14 @@ class ProvinceStore:
         record = _record(self._store, city)
         mirror = self._store.feed(mirror_name(city, record.feeds[-1]))
         head = mirror.head()
-        compared = status.compared_change_number
+        compared, log_time_ms = status.compared_change_number, optional_ms(status, "log_time")
         agrees = None
         if compared <= head.last_number:
             here = head.digest if compared == head.last_number else mirror.head_of(compared)
             agrees = here == status.digest.hex()
         self.heard_of[city] = Heard(
-            log_time_ms=optional_ms(status, "log_time"),
+            log_time_ms=log_time_ms,
+            reached_ms=log_time_ms if head.last_number >= status.last_change_number else head.log_time_ms,
             last_number=status.last_change_number,
             compared=compared,
             digest=status.digest,
