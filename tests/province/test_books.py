@@ -17,7 +17,9 @@ from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
 from city_brain.wire.province.v1 import province_pb2
 from tests.feeds.builders import NAMES, START_MS, TYPES, an_incident
+from tests.store.conftest import postgres, url
 
+__all__ = ["postgres", "url"]
 CITIES = {"370100": "Jinan", "370200": "Qingdao"}
 DAY_MS = 86_400_000
 
@@ -47,17 +49,17 @@ class City:
 
 
 class Province:
-    """A province on disk."""
+    """A province in a store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.now_ms = START_MS
         self.told: list[ProvincialIncident] = []
         self.open()
 
     def open(self) -> None:
         """As after a restart."""
-        self.store = Store.open(f"sqlite:///{self.folder}/province.sqlite")
+        self.store = Store.open(self.url)
         self.book = ProvinceStore(self.store, CITIES, TYPES.by_name, "370000", lambda: self.now_ms)
         self.book.told = lambda revisions: self.told.extend(revisions)
 
@@ -92,9 +94,9 @@ def talk(city: City, province: Province, messages: int = 10_000) -> list[provinc
 
 
 @pytest.fixture
-def province(tmp_path: Path) -> Iterator[Province]:
-    """A province with an empty store."""
-    opened = Province(tmp_path)
+def province(url: str) -> Iterator[Province]:
+    """A province with an empty store, on SQLite and on PostgreSQL."""
+    opened = Province(url)
     yield opened
     opened.store.close()
 

@@ -226,6 +226,13 @@ def test_a_provincial_incident_is_explained_and_listed_by_city(tmp_path: Path) -
                 why = await feed.ExplainIncident(feed_pb2.ExplainIncidentRequest(name=incident.name))
                 assert [share.source_id for share in why.contributions] == ["370100/cam-1", "370100/mic-1"]
                 assert [member.city_code for member in why.incident.members] == ["370100"]
+                city.append(an_incident("b", type="landslide"))
+                await same_at_both_ends(stub, city)
+                (strange,) = [
+                    found for found in (await feed.ListIncidents(here)).incidents if found.type == "landslide"
+                ]
+                code, info, _ = await refusal(feed.ExplainIncident(feed_pb2.ExplainIncidentRequest(name=strange.name)))
+                assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_TYPE")
                 proof = await feed.ProveIncident(feed_pb2.ProveIncidentRequest(name=incident.name))
                 assert b'"members":[{"city":"370100"' in proof.line
 
