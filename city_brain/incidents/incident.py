@@ -5,6 +5,7 @@ decimals of probability and log-odds, 0.1 m), so a line is the same bytes wherev
 an incident is a second axis, `handling`, a name kept free for them.
 """
 
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -122,8 +123,10 @@ def incident_line(incident: Incident) -> bytes:
 
 
 def read_incident(line: bytes | str) -> Incident:
-    """The revision that a line holds; RecordingError where it holds none."""
+    """The revision that a line holds, of a city or of a province; RecordingError where it holds none."""
     try:
         return msgspec.json.decode(line, type=Incident)
     except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            return msgspec.json.decode(line, type=ProvincialIncident)
         raise RecordingError(f"incident line: wanted one revision of an incident, got {wrong}") from wrong

@@ -17,7 +17,9 @@ from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
 from city_brain.wire.province.v1 import province_pb2
 from tests.feeds.builders import NAMES, START_MS, TYPES, an_incident
+from tests.store.conftest import postgres, url
 
+__all__ = ["postgres", "url"]
 CITIES = {"370100": "Jinan", "370200": "Qingdao"}
 DAY_MS = 86_400_000
 
@@ -47,17 +49,17 @@ class City:
 
 
 class Province:
-    """A province on disk."""
+    """A province in a store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.now_ms = START_MS
         self.told: list[ProvincialIncident] = []
         self.open()
 
     def open(self) -> None:
         """As after a restart."""
-        self.store = Store.open(f"sqlite:///{self.folder}/province.sqlite")
+        self.store = Store.open(self.url)
         self.book = ProvinceStore(self.store, CITIES, TYPES.by_name, "370000", lambda: self.now_ms)
         self.book.told = lambda revisions: self.told.extend(revisions)
 
@@ -92,9 +94,9 @@ def talk(city: City, province: Province, messages: int = 10_000) -> list[provinc
 
 
 @pytest.fixture
-def province(tmp_path: Path) -> Iterator[Province]:
-    """A province with an empty store."""
-    opened = Province(tmp_path)
+def province(url: str) -> Iterator[Province]:
+    """A province with an empty store, on SQLite and on PostgreSQL."""
+    opened = Province(url)
     yield opened
     opened.store.close()
 
@@ -134,6 +136,18 @@ def test_links_that_are_cut_and_programs_that_restart_leave_the_same_at_both_end
         incident_line(incident) for incident in province.told
     ], "what was told is what is held, in order and once"
     assert not province.store.check().damage
+
+
+def test_two_programs_on_one_store_join_as_one_would(tmp_path: Path, province: Province) -> None:
+    """Each sees that the other has written, and builds its joining anew."""
+    cities = [City(tmp_path, code) for code in CITIES]
+    first, second = province.book, ProvinceStore(province.store, CITIES, TYPES.by_name, "370000", lambda: START_MS)
+    for at in range(6):
+        for number, city in enumerate(cities):
+            city.append(_crashes(number, 6)[at])
+            province.book = (first, second)[number]
+            talk(city, province)
+    assert [len(incident.members) for incident in province.newest()] == [2] * 6
 
 
 def test_the_lines_of_another_history_are_refused_and_nothing_is_taken(tmp_path: Path, province: Province) -> None:
@@ -183,8 +197,9 @@ def test_a_feed_that_begins_anew_takes_the_place_of_the_one_before(tmp_path: Pat
     }
 
 
+@pytest.mark.parametrize("restarts", [False, True])
 def test_what_is_over_for_long_is_forgotten_but_nothing_that_a_held_incident_is_made_of(
-    tmp_path: Path, province: Province
+    tmp_path: Path, province: Province, restarts: bool
 ) -> None:
     """One crash goes on at one city and is long over at the other: both members stay; the next revision is whole."""
     one, other = City(tmp_path, "370100"), City(tmp_path, "370200")
@@ -206,6 +221,8 @@ def test_what_is_over_for_long_is_forgotten_but_nothing_that_a_held_incident_is_
     talk(other, province)
     assert province.book.compact(30.0) > 0
     assert {incident.members[0].incident_id for incident in province.newest()} == {"0-0", "late"}
+    if restarts:
+        province.restart()
     _grow(one, [an_incident("0-0", 3, lat=here.lat, position_error_m=1.0, updated_ms=one.start_ms + 5)])
     talk(one, province)
     (both,) = [incident for incident in province.newest() if len(incident.members) == 2]

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from city_brain.incidents.incident import Evidence, Incident, ProvincialIncident, incident_line
+from city_brain.incidents.incident import Evidence, Incident, ProvincialIncident, incident_line, read_incident
 from city_brain.province.joining.joining import Joining
+from city_brain.province.joining.nearby import Nearby
+from city_brain.province.joining.nearness import distance_m
 from city_brain.province.joining.uniting import Held
 from tests.feeds.builders import START_MS, TYPES, an_incident, evidence
 
@@ -79,6 +81,7 @@ def test_one_event_seen_by_two_cities_is_one_incident_with_both_ids() -> None:
     ]
     assert (both.revision, both.confidence, both.level, both.first_seen_ms) == (2, 0.95, "II", START_MS - 500)
     assert both.lat == _near(20).lat, "the one that began first leads"
+    assert read_incident(incident_line(both)) == both
     assert both.number == first.number == "370100-0611-001"
     assert both.sources == ("370100/cam-1", "370100/mic-2", "370200/cam-1", "370200/mic-2")
     assert both.place.area_codes[:2] == ("370100", "370200")
@@ -271,3 +274,34 @@ def test_any_interleaving_keeps_every_member_in_one_incident(steps: list[tuple[i
         assert not _strangers(province)
     assert set(province.members()) == {(city, incident.incident_id) for city, incident in changes}
     assert again.lines == province.lines
+
+
+PLACES = st.lists(
+    st.tuples(st.floats(-0.09, 0.09), st.floats(-0.09, 0.09), st.sampled_from([0.0, 1.0, 50.0, 900.0, 30_000.0])),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PLACES, st.sampled_from([0.0, 30.0, 5_000.0]))
+def test_the_grid_overlooks_nothing_that_is_near(
+    places: list[tuple[float, float, float]], join_radius_m: float
+) -> None:
+    """Whatever is near by distance is found by cells, also with large errors and extents; and dropped when it goes."""
+    kind = msgspec.structs.replace(KINDS["crash"], join_radius_m=join_radius_m)
+    incidents = [
+        an_incident(f"i{at}", lon=117.0 + lon, lat=36.0 + lat, position_error_m=wide / 3, radius_m=wide / 2)
+        for at, (lon, lat, wide) in enumerate(places)
+    ]
+    nearby = Nearby()
+    for incident in incidents:
+        nearby.put(("370100", incident.incident_id), incident)
+    for incident in incidents:
+        found = nearby.around(incident, kind)
+        near = [other for other in incidents if distance_m(incident, other, kind) is not None]
+        assert {other.incident_id for other in near} <= {key[1] for key in found}
+        assert len(found) == len(set(found))
+    for incident in incidents:
+        nearby.put(("370100", incident.incident_id), msgspec.structs.replace(incident, state="withdrawn"))
+    assert [nearby.around(incident, kind) for incident in incidents] == [[] for _ in incidents]

@@ -1,6 +1,7 @@
 """Either end dies (SIGKILL) at each point of the way of a change and of an instruction, and starts again."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,32 +66,32 @@ def _send(address: str, order: province_pb2.Instruction) -> None:
     raise AssertionError("wanted the province to take an instruction, it did not")
 
 
-def _wait_for_all(address: str, processes: list[subprocess.Popen[bytes]]) -> None:
+def _wait_for_all(address: str, processes: list[subprocess.Popen[bytes]], count: int = COUNT) -> None:
     until, told = time.monotonic() + WAIT_S, {}
     while time.monotonic() < until:
         told = _cities(address)
-        agreed = [city for city in told.values() if city.agrees and city.compared_change_number == COUNT]
+        agreed = [city for city in told.values() if city.agrees and city.compared_change_number == count]
         if len(agreed) == len(CODES):
             return
         assert all(process.poll() is None for process in processes), "a program ended that was not to die"
         time.sleep(0.05)
-    raise AssertionError(f"wanted {COUNT} changes of each city and equal digests, got {told}")
+    raise AssertionError(f"wanted {count} changes of each city and equal digests, got {told}")
 
 
-def _check(folder: Path, urls: dict[str, str]) -> None:
+def _check(folder: Path, urls: dict[str, str], count: int = COUNT) -> None:
     """Lines, counts and digests on both disks; every event once, with both of its members."""
     with Store.open(f"sqlite:///{folder}/province.sqlite") as there:
         for code, url in urls.items():
             with Store.open(url) as here:
                 feed, mirror = here.feed(code), there.feed(mirror_name(code, f"{code}-feed"))
                 assert feed.head().digest == mirror.head().digest
-                lines = [incident_line(change.incident) for change in feed.changes(0, 1_000)]
-                assert [incident_line(change.incident) for change in mirror.changes(0, 1_000)] == lines
-                assert len(lines) == COUNT
+                lines = [incident_line(change.incident) for change in feed.changes(0, 100_000)]
+                assert [incident_line(change.incident) for change in mirror.changes(0, 100_000)] == lines
+                assert len(lines) == count
                 assert not here.check().damage
         held = [one.incident for one in there.feed(FEED, ProvincialIncident).held()]
         pairs = Counter(tuple(member.incident_id for member in incident.members) for incident in held)
-        expected = {frozenset(f"{code}-{at}" for code in CODES) for at in range(COUNT // 2)}
+        expected = {frozenset(f"{code}-{at}" for code in CODES) for at in range(count // 2)}
         assert {frozenset(pair) for pair in pairs} == expected
         assert set(pairs.values()) == {1}
         assert {incident.state for incident in held} == {"ended"}
@@ -134,3 +135,26 @@ def test_whoever_dies_wherever_both_ends_hold_the_same_in_the_end(tmp_path: Path
                         state = send_instruction(Endpoint(address), CODES[0], order, WAIT_S)
                         assert (state.progress, len(state.answers)) == (province_pb2.INSTRUCTION_PROGRESS_DONE, 1)
     _check(tmp_path, urls)
+
+
+KILLS = 20
+MANY = 600
+
+
+@pytest.mark.campaign
+def test_many_kills_of_any_end_at_any_time_leave_the_same_at_both_ends(tmp_path: Path) -> None:
+    """Twenty, of either city or the province, while both cities grow; seeded."""
+    chance, address = random.Random(11), _free_address()
+    urls = {code: f"sqlite:///{tmp_path}/{code}.sqlite" for code in CODES}
+    words: dict[str, tuple[object, ...]] = {"province": ("province", tmp_path, address)}
+    words |= {code: ("city", urls[code], code, address, MANY) for code in CODES}
+    with ExitStack() as stack:
+        running = {name: stack.enter_context(program(*said)) for name, said in words.items()}
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.2, 2.5))
+            name = chance.choice(list(words))
+            running[name].kill()
+            running[name].wait()
+            running[name] = stack.enter_context(program(*words[name]))
+        _wait_for_all(address, list(running.values()), MANY)
+    _check(tmp_path, urls, MANY)

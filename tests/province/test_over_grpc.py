@@ -20,7 +20,7 @@ from city_brain.province.settings import ProvinceSettings, ReportSettings
 from city_brain.servers.client.feed_reader import Endpoint, FeedReader, Snapshot
 from city_brain.servers.settings import ListenSettings
 from city_brain.wire.province.v1 import province_pb2, province_pb2_grpc
-from tests.feeds.builders import NAMES, TYPES, an_incident
+from tests.feeds.builders import NAMES, TYPES, an_incident, evidence
 from tests.province.proxy import Proxy
 from tests.province.test_books import CITIES, City, _crashes
 from tests.servers.serving import refusal, run
@@ -200,6 +200,41 @@ def test_a_watcher_of_the_province_is_told_one_incident_with_both_members(tmp_pa
             [("370100", "a"), ("370200", "b")],
         ]
         assert found[1].place.area_codes[:2] == ("370100", "370200")
+
+    run(test)
+
+
+def test_a_provincial_incident_is_explained_and_listed_by_city(tmp_path: Path) -> None:
+    """By the evidence that came with it; where it was seen stands before each source."""
+    from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
+
+    async def test() -> None:
+        city, pieces = (
+            City(tmp_path, "370100"),
+            (evidence("braked", ("cam-1",), 2.5), evidence("bang", ("mic-1",), 1.0)),
+        )
+        city.append(an_incident("a", evidence=pieces))
+        async with province_at(tmp_path) as address, asking(address) as stub, reporting(city, address):
+            await same_at_both_ends(stub, city)
+            async with grpc.aio.insecure_channel(address) as channel:
+                feed = feed_pb2_grpc.FeedServiceStub(channel)
+                here, there = feed_pb2.ListIncidentsRequest(), feed_pb2.ListIncidentsRequest()
+                here.filter.area_codes.append("370100")
+                there.filter.area_codes.append("370200")
+                (incident,) = (await feed.ListIncidents(here)).incidents
+                assert not (await feed.ListIncidents(there)).incidents
+                why = await feed.ExplainIncident(feed_pb2.ExplainIncidentRequest(name=incident.name))
+                assert [share.source_id for share in why.contributions] == ["370100/cam-1", "370100/mic-1"]
+                assert [member.city_code for member in why.incident.members] == ["370100"]
+                city.append(an_incident("b", type="landslide"))
+                await same_at_both_ends(stub, city)
+                (strange,) = [
+                    found for found in (await feed.ListIncidents(here)).incidents if found.type == "landslide"
+                ]
+                code, info, _ = await refusal(feed.ExplainIncident(feed_pb2.ExplainIncidentRequest(name=strange.name)))
+                assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_TYPE")
+                proof = await feed.ProveIncident(feed_pb2.ProveIncidentRequest(name=incident.name))
+                assert b'"members":[{"city":"370100"' in proof.line
 
     run(test)
 

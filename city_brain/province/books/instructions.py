@@ -93,6 +93,13 @@ class Instructions:
             state.progress_time.FromMilliseconds(self._now_ms())
         self._store.records(ROOM).put(answer.instruction_id, state.SerializeToString(deterministic=True))
 
+    def forget(self, history_ms: int) -> None:
+        """Forgets those that have ended and are older than the history."""
+        before_ms = self._now_ms() - history_ms
+        for state in self.all():
+            if state.progress not in _ORDER and to_ms(state.progress_time) < before_ms:
+                self._store.records(ROOM).remove(state.instruction.instruction_id)
+
     def _move(self, state: province_pb2.InstructionState, progress: int) -> None:
         state.progress = progress  # type: ignore[assignment]
         state.progress_time.FromMilliseconds(self._now_ms())

@@ -44,6 +44,8 @@ class Heard(msgspec.Struct, kw_only=True):
     """What a city said last of where it stands."""
 
     log_time_ms: int | None
+    reached_ms: int | None
+    """Log time up to which the province knows what the city said: that of the city where nothing is missing."""
     last_number: int
     compared: int
     digest: bytes
@@ -113,6 +115,8 @@ class ProvinceStore:
             ]
             self._publish(own, head, revisions, last_ms)
             standing = _standing(mirror.head())
+        if city in self.heard_of:
+            self.heard_of[city].reached_ms = max(last_ms, self.heard_of[city].reached_ms or 0)
         self._done(head, revisions, joined)
         return standing
 
@@ -121,13 +125,14 @@ class ProvinceStore:
         record = _record(self._store, city)
         mirror = self._store.feed(mirror_name(city, record.feeds[-1]))
         head = mirror.head()
-        compared = status.compared_change_number
+        compared, log_time_ms = status.compared_change_number, optional_ms(status, "log_time")
         agrees = None
         if compared <= head.last_number:
             here = head.digest if compared == head.last_number else mirror.head_of(compared)
             agrees = here == status.digest.hex()
         self.heard_of[city] = Heard(
-            log_time_ms=optional_ms(status, "log_time"),
+            log_time_ms=log_time_ms,
+            reached_ms=log_time_ms if head.last_number >= status.last_change_number else head.log_time_ms,
             last_number=status.last_change_number,
             compared=compared,
             digest=status.digest,
@@ -179,12 +184,15 @@ class ProvinceStore:
                 return 0
             gone = own.compact(history_ms + max(head.log_time_ms - min(reached), 0)).forgotten
             kept: dict[str, int] = {}
-            for one in own.held():
+            held = own.held()
+            for one in held:
                 for member in _provincial(one.incident).members:
                     kept[member.city] = min(member.number, kept.get(member.city, member.number))
             for (city, _), mirror in mirrors.items():
                 gone += mirror.compact(history_ms, kept[city] - 1 if city in kept else None).forgotten
-        self._joining = None
+        if self._joining is not None:
+            self._joining[1].keep_only({one.incident.incident_id for one in held})
+        self.orders.forget(history_ms)
         return gone
 
     def _check_city(self, city: str) -> None:

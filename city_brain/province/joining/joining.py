@@ -6,7 +6,7 @@ merged them itself, they are one here, too. What has been joined stays joined. T
 changes and on nothing else, and all of the state comes back from what the province has published and mirrored.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from city_brain.canonical import content_id
 from city_brain.incidents.incident import ProvincialIncident
 from city_brain.incidents.incident_type import IncidentType
 from city_brain.incidents.lifecycle import OPEN
+from city_brain.province.joining.nearby import Nearby
 from city_brain.province.joining.nearness import distance_m
 from city_brain.province.joining.uniting import FEED_REPLACED, Held, Key, united
 
@@ -39,7 +40,7 @@ class Joining:
         self._types = types
         self._held: dict[Key, Held] = {}
         self._group_of: dict[Key, _Group] = {}
-        self._by_kind: dict[tuple[str, str], dict[Key, None]] = {}
+        self._nearby = Nearby()
         self._opened = 0
 
     @classmethod
@@ -103,10 +104,15 @@ class Joining:
                 changed[group.id] = group
         return [self._publish(group) for group in changed.values()]
 
+    def keep_only(self, provincial_ids: Collection[str]) -> None:
+        """Forgets the members of all other provincial incidents."""
+        for key in [key for key, group in self._group_of.items() if group.id not in provincial_ids]:
+            del self._group_of[key], self._held[key]
+            self._nearby.drop(key)
+
     def _keep(self, held: Held) -> None:
         self._held[held.key] = held
-        kind = (held.incident.type, held.incident.status)
-        self._by_kind.setdefault(kind, {})[held.key] = None
+        self._nearby.put(held.key, held.incident)
 
     def _open(self, held: Held) -> _Group:
         self._opened += 1
@@ -138,7 +144,7 @@ class Joining:
         if kind is None:
             return None
         found: list[tuple[float, int, _Group]] = []
-        for key in self._by_kind[(held.incident.type, held.incident.status)]:
+        for key in self._nearby.around(held.incident, kind):
             other = self._group_of[key]
             if key[0] == held.city or other is group:
                 continue

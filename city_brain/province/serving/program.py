@@ -63,6 +63,7 @@ class ProvinceProgram:
             settings = self._settings
             book = self._keeps(store, settings.cities, self._types.by_name, settings.code, now_ms)
             kept = KeptProvince(book.feed())
+            self._log_time_ms = book.feed().head().log_time_ms or 0
             areas, key = sorted(settings.cities), store.secret(_TOKENS)
             feed = LiveFeed(kept.log(book.feed_id), self._types, areas, kept, key)
             server: GrpcServer
@@ -106,11 +107,13 @@ class ProvinceProgram:
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _append(self, feed: LiveFeed, book: ProvinceStore, revisions: Sequence[ProvincialIncident]) -> None:
-        """Tells the readers; a linked city is a source that speaks."""
+        """Tells the readers. A linked city is a source that speaks; log time is that of the one furthest back."""
         linked = self._links.linked
-        heard = [book.heard_of[city].log_time_ms for city in linked if city in book.heard_of]
-        reached = min((moment for moment in heard if moment is not None), default=0)
-        self._log_time_ms = max(self._log_time_ms, reached, feed.log.log_time_ms or 0)
+        reached = [book.heard_of[city].reached_ms for city in linked if city in book.heard_of]
+        decided = max((revision.updated_ms for revision in revisions), default=0) if not self._log_time_ms else 0
+        self._log_time_ms = max(self._log_time_ms, decided, min((one for one in reached if one), default=0))
+        if not self._log_time_ms:
+            return  # no city has said anything yet
         heartbeat = Heartbeat(
             log_time_ms=self._log_time_ms,
             sources_live=len(linked),

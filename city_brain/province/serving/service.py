@@ -87,7 +87,8 @@ class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
     ) -> province_pb2.InstructionState:
         """Stores an instruction, then wakes the link of its city."""
         issuer = self._doors.caller(context).name
-        state = await self._blocking(lambda: self._book.instruct(request.city_code, request.instruction, issuer))
+        order = partial(self._book.instruct, request.city_code, request.instruction, issuer)
+        state = await self._blocking(order, writes=True)
         self._links.wake(request.city_code)
         return state
 
@@ -121,7 +122,7 @@ class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
             except TimeoutError:
                 told = f"link of {link.end.city or 'nobody yet'}: wanted a message within {wait_s:g} s, got none"
                 raise RefusedError(Reason.BAD_REQUEST, told) from None
-            answers = await self._blocking(partial(link.end.received, message))
+            answers = await self._blocking(partial(link.end.received, message), writes=message.HasField("changes"))
             if message.HasField("hello"):
                 self._links.join(link)
                 link.wake.set()
@@ -139,14 +140,18 @@ class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
             for instruction in await self._blocking(link.end.poll):
                 await link.outbox.put(instruction)
 
-    async def _blocking(self, work: Callable[[], Result]) -> Result:
-        """Does what blocks in the one thread of the store; raises RefusedError where the store fails."""
+    async def _blocking(self, work: Callable[[], Result], *, writes: bool = False) -> Result:
+        """Does what blocks in the one thread of the store; raises RefusedError where the store fails.
+
+        A full disk can still be read, so only what certainly `writes` shows that the store works again.
+        """
         try:
             done = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except StoreError as wrong:
             await self._healthy(False)
             raise RefusedError(Reason.STORE_FAILS, str(wrong)) from wrong
-        await self._healthy(True)
+        if writes:
+            await self._healthy(True)
         return done
 
     def _city(self, code: str) -> province_pb2.City:
