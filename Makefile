@@ -15,16 +15,19 @@ WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo test campaign check format lock protos bench bench-kafka verify kafka mission chaos \
+.PHONY: help install demo demo-province test campaign check format lock protos bench bench-kafka verify kafka mission chaos \
   chaos-full clean
 
 help: ## Prints this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Installs the locked packages and city-brain itself into .venv; does nothing where that is done.
 
 demo: $(INSTALLED) ## Makes a city, runs the whole journey on it and prints its incidents, explained and scored.
 	@$(BIN)/city-brain demo $(ARGS)
+
+demo-province: $(INSTALLED) ## Runs three cities and a province, cuts links, kills programs, and compares what both ends hold.
+	@$(BIN)/python -m tests.province $(ARGS)
 
 test: $(INSTALLED) $(JARS) ## Runs every test; make test ARGS="tests/test_house.py -k lock" runs some.
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile $(ARGS)
@@ -54,7 +57,7 @@ bench-kafka: $(INSTALLED) $(JARS) ## Measures the street and a simple join, besi
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)
 
-mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka and prints an incident of cameras, a signal and sensors; checks all of it.
+mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka up to its province, which shows an incident of three kinds of evidence; checks all.
 	@$(BIN)/python -m tests.mission $(ARGS)
 
 chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, then plants bugs, and compares bytes with one process.

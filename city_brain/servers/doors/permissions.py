@@ -37,6 +37,11 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "GET /v1/incidents/{id}": "feed.read",
         "GET /v1/incidents:watch": "feed.watch",
         "GET /v1/incidents/{id}:explain": "feed.explain",
+        "/citybrain.province.v1.ProvinceService/Report": "province.report",
+        "/citybrain.province.v1.ProvinceService/ListCities": "province.read",
+        "/citybrain.province.v1.ProvinceService/SendInstruction": "province.command",
+        "/citybrain.province.v1.ProvinceService/GetInstruction": "province.read",
+        "/citybrain.province.v1.ProvinceService/ListInstructions": "province.read",
         # Orchestrators and balancers ask before they know any secret; the answer is one word.
         "/grpc.health.v1.Health/Check": OPEN,
         "/grpc.health.v1.Health/Watch": OPEN,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from city_brain.errors import StoreError
 from city_brain.feeds.filters import IncidentFilter
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Delivery
@@ -54,6 +55,8 @@ class Watch:
             await context.abort_with_status(status_of(refusal))
 
         with self._telling.joined():
+            # Else a refusal that overtakes the first message would send headers again, which gRPC does not survive.
+            await context.send_initial_metadata(())
             listening = asyncio.create_task(self._listen(requests))
             try:
                 await self._telling.run(write, end)
@@ -70,6 +73,8 @@ class Watch:
                     await self._acknowledge(request.acknowledge_change_number)
         except RefusedError as refusal:
             self._telling.end(refusal)
+        except StoreError as wrong:
+            self._telling.end(RefusedError(Reason.STORE_FAILS, f"{wrong}; come back with the last token"))
 
     async def _acknowledge(self, number: int) -> None:
         field = "acknowledge_change_number"

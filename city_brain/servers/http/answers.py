@@ -34,6 +34,7 @@ STATUSES: Final[Mapping[int, int]] = MappingProxyType(
         code_pb2.UNAUTHENTICATED: 401,
         code_pb2.PERMISSION_DENIED: 403,
         code_pb2.NOT_FOUND: 404,
+        code_pb2.ABORTED: 409,
         code_pb2.OUT_OF_RANGE: 410,
         code_pb2.RESOURCE_EXHAUSTED: 429,
         code_pb2.UNAVAILABLE: 503,

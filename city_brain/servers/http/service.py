@@ -9,6 +9,7 @@ from typing import get_args
 from aiohttp import web
 
 from city_brain.canonical import printable
+from city_brain.errors import RuleError
 from city_brain.feeds import explanation, pages
 from city_brain.feeds.filters import IncidentFilter, check_names
 from city_brain.feeds.refusals import Reason, RefusedError
@@ -99,7 +100,10 @@ class HttpService:
         caller = self._doors.guard.admitted(HttpContext(request), EXPLAIN)
         asking.check_known(request.query, asking.EXPLAINING)
         language = _language(request.query.get("language", ""))
-        account = explanation.account_of(self._feed.log, request.match_info["id"], self._feed.types, caller.scope)
+        try:
+            account = explanation.account_of(self._feed.log, request.match_info["id"], self._feed.types, caller.scope)
+        except RuleError as wrong:
+            raise RefusedError(Reason.UNKNOWN_TYPE, str(wrong), "name") from wrong
         text = explanation_text(account.incident, self._feed.types, language, _instant)
         return _json(self._answers.account(account, text))
 

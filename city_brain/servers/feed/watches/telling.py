@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from city_brain.errors import StoreError
 from city_brain.feeds.filters import IncidentFilter
-from city_brain.feeds.refusals import RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Delivery, Subscription
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.incident import Incident
@@ -119,7 +120,9 @@ class Telling:
                     await write(event)
         except RefusedError as refusal:
             self._reader.end(refusal)
-            await asyncio.Event().wait()  # `run` says so, and cancels
+        except StoreError as wrong:
+            self._reader.end(RefusedError(Reason.STORE_FAILS, f"{wrong}; come back with the last token"))
+        await asyncio.Event().wait()  # `run` says so, and cancels
 
     async def events(self) -> AsyncGenerator[Told, None]:
         """The events, for ever; raises RefusedError where the reader is to be cut."""
