@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
 from cloudevents.core.formats.json import JSONFormat
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from city_brain.canonical import canonical_json
 from city_brain.city.loading import city_to_geojson
@@ -24,9 +24,10 @@ from city_brain.site import read_settings
 from tests.city.city_maps import area, built, sensor, square
 from tests.feed_chaos.story import Story, heartbeat
 from tests.feeds.builders import AREAS, TYPES
+from tests.kafka.broker import free_ports
 from tests.kafka.sites import kafka_settings
-from tests.kafka.streams.fleet import Fleet, read_all
-from tests.kafka.streams.replayed import replayed_city
+from tests.kafka.streams.fleet import PATIENCE_S, Fleet, ends_of, read_all
+from tests.kafka.streams.replayed import http, replayed_city
 
 Ticks = Sequence[tuple[int, list[Incident]]]
 Told = tuple[int, bool, str, bytes]
@@ -38,7 +39,7 @@ WANTED = {
     "departments.fire": Wanted(types=("crash", "fire"), states=("active",)),
     "departments.roads": Wanted(area_codes=(AREAS[2],), minimum_level="II", minimum_confidence=0.3),
 }
-TICKS = list(Story(seed=3, changes=3_000, a_tick=10).ticks())
+TICKS = list(Story(seed=3, changes=6_000, a_tick=10).ticks())
 
 
 @contextmanager
@@ -93,12 +94,18 @@ def told(settings: KafkaSettings, topic: str, count: int, fleet: Fleet) -> list[
     return [read(record) for record in read_all(settings, topic, lambda found: len(found) >= count, fleet)]
 
 
+def stored(settings: KafkaSettings, topic: str) -> int:
+    """How many records a topic has."""
+    with closing(KafkaConsumer(**settings.connection())) as consumer:
+        return ends_of(consumer, settings.topic(topic))[0]
+
+
 @pytest.mark.slow
 def test_each_change_comes_once_whatever_is_killed(kafka: str, prefix: str, tmp_path: Path) -> None:
     """SIGKILL amid the work, again and again, while ticks are written: each once, in order, to both departments."""
     with a_city(tmp_path, kafka, prefix, *FIRE, *ROADS, *ISSUER) as fleet:
         settings = kafka_settings(fleet.site)
-        done = 0
+        done = interrupted = 0
         fleet.start("departments")
         for share in (0.2, 0.4, 0.6, 0.8, 1.0):
             until = int(share * len(TICKS))
@@ -106,19 +113,24 @@ def test_each_change_comes_once_whatever_is_killed(kafka: str, prefix: str, tmp_
             seen = len(due(TICKS[:done], WANTED["departments.fire"])) + 5  # some of what was written just now
             told(settings, "departments.fire", seen, fleet)
             fleet.kill("departments-0")
+            interrupted += stored(settings, "departments.fire") < len(due(TICKS[:until], WANTED["departments.fire"]))
             fleet.start("departments")
             done = until
+        assert interrupted
         for topic, wanted in WANTED.items():
             expected = due(TICKS, wanted)
             assert told(settings, topic, len(expected), fleet) == expected
             assert {gone for _, gone, _, _ in expected} == {False, True}
-        fleet.stop("departments-0")
-        fleet.start("departments")
-        time.sleep(3.0)  # one that has nothing to say says nothing
-        fleet.check()
+        fleet.kill("departments-0")
+        (port,) = free_ports(1)
+        fleet.start("departments", "0", "--metrics", f"127.0.0.1:{port}")
+        until_s = time.monotonic() + PATIENCE_S
+        while http(port, "/readyz")[0] != 200 and time.monotonic() < until_s:
+            fleet.check()
+            time.sleep(0.2)
         assert fleet.stop("departments-0") == 0
         for topic, wanted in WANTED.items():
-            assert told(settings, topic, 1, fleet) == due(TICKS, wanted)
+            assert stored(settings, topic) == len(due(TICKS, wanted))
 
 
 @pytest.mark.slow
@@ -142,8 +154,6 @@ def test_what_does_not_fit_ends_the_program(kafka: str, prefix: str, tmp_path: P
 @pytest.mark.slow
 def test_a_gap_is_told_and_passed_over_by_name_alone(kafka: str, prefix: str, tmp_path: Path) -> None:
     """Where the log begins behind what the topic has: with --accept-gap numbers go on, and nothing comes twice."""
-    from kafka import KafkaAdminClient, TopicPartition
-
     with a_city(tmp_path, kafka, prefix, *FIRE, *ISSUER) as fleet:
         settings = kafka_settings(fleet.site)
         wanted = WANTED["departments.fire"]
@@ -174,7 +184,7 @@ def test_a_gap_is_told_and_passed_over_by_name_alone(kafka: str, prefix: str, tm
         (("[kafka.departments.fire]", 'types = ["crahs"]', *ISSUER), "did you mean 'crash'"),
         (
             ("[kafka.departments.fire]", 'areas = ["1"]', *ISSUER),
-            "kafka.departments.fire: area_codes: unknown area '1'",
+            "kafka.departments.fire: area_codes: unknown area",
         ),
         (ISSUER, "kafka.departments: wanted at least one, got none"),
     ],
