@@ -57,7 +57,7 @@ bench-kafka: $(INSTALLED) $(JARS) ## Measures the street and a simple join, besi
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)
 
-mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka and prints an incident of cameras, a signal and sensors; checks all of it.
+mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka up to its province, which shows an incident of three kinds of evidence; checks all.
 	@$(BIN)/python -m tests.mission $(ARGS)
 
 chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, then plants bugs, and compares bytes with one process.
