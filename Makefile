@@ -16,7 +16,7 @@ WORLD ?= ../shared/scenarios/tune/101
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 .PHONY: help install demo demo-province test campaign check format lock protos bench bench-kafka verify kafka mission chaos \
-  chaos-full clean
+  chaos-full feed-chaos feed-chaos-full clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, t
 
 chaos-full: $(INSTALLED) $(JARS) ## The same with 200 kills; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos --kills 200 --bugs $(ARGS)
+
+feed-chaos: $(INSTALLED) ## Torments a feed and its readers over 100,000 changes, then plants bugs, and checks seven promises.
+	@$(BIN)/python -m tests.feed_chaos --bugs $(ARGS)
+
+feed-chaos-full: $(INSTALLED) ## The same with 1,000,000 changes.
+	@$(BIN)/python -m tests.feed_chaos --changes 1000000 --bugs $(ARGS)
 
 protos: $(INSTALLED) ## Generates the Python of protos/*.proto anew, into city_brain/wire/.
 	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. $(PROTOS)

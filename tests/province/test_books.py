@@ -197,6 +197,25 @@ def test_a_feed_that_begins_anew_takes_the_place_of_the_one_before(tmp_path: Pat
     }
 
 
+def test_a_city_that_goes_back_to_a_feed_of_before_has_its_incidents_again(tmp_path: Path, province: Province) -> None:
+    old, new = City(tmp_path, "370100", "old"), City(tmp_path, "370100", "new")
+    _grow(old, _crashes(0, 2))
+    talk(old, province)
+    for _ in range(3):
+        new.append()
+    new.append(an_incident("n", lat=40.0))
+    talk(new, province)
+    assert [incident.state for incident in province.newest()] == ["active", "withdrawn", "withdrawn"]
+    for _ in range(3):
+        old.append()
+    talk(old, province)
+    assert {one.members[0].incident_id: one.state for one in province.newest()} == {
+        "0-0": "active",
+        "0-1": "active",
+        "n": "withdrawn",
+    }
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_what_is_over_for_long_is_forgotten_but_nothing_that_a_held_incident_is_made_of(
     tmp_path: Path, province: Province, restarts: bool

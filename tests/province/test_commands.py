@@ -77,7 +77,8 @@ def test_a_city_that_runs_reports_and_is_told(world: Fused, folder: Path, tmp_pa
             incident = json.loads(watch.out[0])["incident"]
             assert incident["members"][0]["city"] == "370100"
             assert watch.interrupted() == 130
-        assert province.interrupted() == 130
+        province.process.terminate()
+        assert province.ended() == 0
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from tests.province.dying import CITY_POINTS, PROVINCE_POINTS
 
 CODES = ("370100", "370200")
 COUNT = 24
-WAIT_S = 40.0
+WAIT_S = 90.0
 
 
 @contextmanager

@@ -132,6 +132,9 @@ def test_a_city_reports_only_as_itself_and_says_hello_first() -> None:
     hello = CityEnd(CityMemory(), CITY, "Jinan").opening()
     status = province_pb2.CityMessage(status=province_pb2.CityStatus())
     assert refused(ProvinceEnd(book, "370200"), hello) == Reason.NOT_THIS_CITY
+    for feed_id in ("", "a/b", "x" * 65):
+        strange = province_pb2.Hello(city_code=CITY, feed_id=feed_id, first_change_number=1)
+        assert refused(ProvinceEnd(book, None), province_pb2.CityMessage(hello=strange)) == Reason.BAD_REQUEST
     assert refused(ProvinceEnd(book, None), status) == Reason.BAD_REQUEST
     assert refused(ProvinceEnd(book, None), province_pb2.CityMessage()) == Reason.BAD_REQUEST
     end = ProvinceEnd(book, None)

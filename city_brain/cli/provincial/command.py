@@ -1,5 +1,6 @@
 """`city-brain province`: runs a province, or prints how its cities are linked and whether both ends hold the same."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -72,7 +73,15 @@ def _run(folder: Path, listen: str) -> None:
         name = settings.name or settings.code
         typer.echo(f"serving province {name} on {address}; city-brain watch {address}", err=True)
 
-    asyncio.run(program.run(started))
+    async def until_stopped() -> None:
+        running = asyncio.ensure_future(program.run(started))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+        await running
+
+    try:
+        asyncio.run(until_stopped())
+    except asyncio.CancelledError:
+        typer.echo("stopped", err=True)
 
 
 def _tell(there: "Endpoint", zone: str, as_json: bool) -> None:

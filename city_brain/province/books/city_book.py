@@ -1,6 +1,6 @@
 """The book of a city: reads what it reports out of its own store, and remembers what the province told it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from city_brain.digest import TreeHead
@@ -23,6 +23,8 @@ SUBSCRIPTION: Final = "province"
 ROOM: Final = "instructions"
 SHOWN: Final = 100
 """Most incidents that the answer to a query shows."""
+SHOWN_BYTES: Final = 1 << 18
+"""Most bytes of them: a province takes messages of 1 MiB unless its limits say otherwise."""
 _RECEIVED = province_pb2.INSTRUCTION_PROGRESS_RECEIVED
 _DONE = province_pb2.INSTRUCTION_PROGRESS_DONE
 _REFUSED = province_pb2.INSTRUCTION_PROGRESS_REFUSED
@@ -156,5 +158,17 @@ class CityStore:
             progress=progress,  # type: ignore[arg-type]
             text=text,
             time=to_timestamp(self._feed.head().log_time_ms),
-            lines=[incident_line(incident) for incident in incidents],
+            lines=_within(SHOWN_BYTES, (incident_line(incident) for incident in incidents)),
         )
+
+
+def _within(limit: int, lines: Iterable[bytes]) -> list[bytes]:
+    """The first lines that fit together."""
+    found: list[bytes] = []
+    size = 0
+    for line in lines:
+        size += len(line)
+        if size > limit:
+            break
+        found.append(line)
+    return found

@@ -95,14 +95,18 @@ class Joining:
         return gone + [self._publish(one) for one in changed.values()]
 
     def replaced(self, city: str, feed_id: str) -> list[ProvincialIncident]:
-        """Withdraws the open members of a city that come from another feed than `feed_id`, and says what follows."""
-        changed: dict[str, _Group] = {}
-        for key in sorted(key for key, held in self._held.items() if held.city == city and held.feed_id != feed_id):
-            if self._held[key].incident.state in OPEN:
-                self._keep(withdrawn_as_replaced(self._held[key]))
-                group = self._group_of[key]
-                changed[group.id] = group
-        return [self._publish(group) for group in changed.values()]
+        """Withdraws the open members of a city that come from another feed than `feed_id`, and says what follows.
+
+        Whatever else is not as it was published is said, too: the city may have gone back to a feed of before.
+        """
+        groups: dict[str, _Group] = {}
+        for key in sorted(key for key in self._held if key[0] == city):
+            held = self._held[key]
+            if held.feed_id != feed_id and held.incident.state in OPEN:
+                self._keep(withdrawn_as_replaced(held))
+            group = self._group_of[key]
+            groups[group.id] = group
+        return [self._publish(group) for group in groups.values() if self._is_news(group)]
 
     def keep_only(self, provincial_ids: Collection[str]) -> None:
         """Forgets the members of all other provincial incidents."""
@@ -185,9 +189,15 @@ class Joining:
         return [over.last]
 
     def _publish(self, group: _Group) -> ProvincialIncident:
-        members = [self._held[key] for key in group.members]
-        group.last = united(group.id, members, group.last, self._reason)
+        group.last = self._united(group)
         return group.last
+
+    def _is_news(self, group: _Group) -> bool:
+        last = group.last
+        return last is None or msgspec.structs.replace(self._united(group), revision=last.revision) != last
+
+    def _united(self, group: _Group) -> ProvincialIncident:
+        return united(group.id, [self._held[key] for key in group.members], group.last, self._reason)
 
     def _reason(self, held: Held) -> str | None:
         """Why a member is over. What explains it is named as the province does, if it knows it.

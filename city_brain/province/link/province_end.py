@@ -1,5 +1,6 @@
 """The province's end of a link: knows the city, takes its changes into the book, and says up to where it has them."""
 
+import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -11,6 +12,8 @@ from city_brain.wire.province.v1 import province_pb2
 WINDOW_CHANGES: Final = 500
 WINDOW_BYTES: Final = 1 << 20
 """Most that a city may have on the way: half a second of work for the province, and what a message may hold."""
+
+_FEED_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,8 +102,9 @@ class ProvinceEnd:
         if self._caller is not None and hello.city_code != self._caller:
             message = f"hello.city_code: wanted {self._caller}, as the certificate says, got {hello.city_code!r}"
             raise RefusedError(Reason.NOT_THIS_CITY, message, "hello.city_code")
-        if not hello.feed_id:
-            raise RefusedError(Reason.BAD_REQUEST, "hello.feed_id: wanted the id of a feed, got none", "hello.feed_id")
+        if not _FEED_ID.fullmatch(hello.feed_id):
+            message = f"hello.feed_id: wanted the id of a feed, 1 to 64 letters and digits, got {hello.feed_id[:80]!r}"
+            raise RefusedError(Reason.BAD_REQUEST, message, "hello.feed_id")
         self._standing = self._book.open(hello)
         if hello.first_change_number > self._standing.number + 1:
             first = hello.first_change_number

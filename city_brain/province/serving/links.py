@@ -1,6 +1,7 @@
 """Which cities are linked at present, since when, and what ended the links before."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -8,6 +9,8 @@ import msgspec
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.province.link.province_end import ProvinceEnd
 from city_brain.wire.province.v1 import province_pb2
+
+logger = logging.getLogger("city_brain")
 
 OUTBOX = 100
 """Messages that may wait for a city; one that reads nothing is not read either."""
@@ -67,12 +70,14 @@ class Links:
         if before is not None:
             message = f"link of {city}: another link of this city has begun"
             before.cut(RefusedError(Reason.LINK_REPLACED, message))
+        logger.warning("city %s: linked, feed %s", city, link.end.feed_id)
         self._open[city] = link
         self._states[city] = LinkState(linked=True, since_ms=self._now_ms())
 
     def leave(self, link: Link, reason: str) -> None:
         """A link is over."""
         if self._open.get(link.end.city) is link:
+            logger.warning("city %s: no link (%s)", link.end.city, reason)
             del self._open[link.end.city]
             self._states[link.end.city] = LinkState(linked=False, since_ms=self._now_ms(), reason=reason)
 

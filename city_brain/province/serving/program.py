@@ -1,6 +1,7 @@
 """A province that runs: its store, its feed in memory, and the server in front of both."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +30,10 @@ from city_brain.store.store import Store
 from city_brain.store.values import Proof, Subscriber
 from city_brain.wire.province.v1 import province_pb2_grpc
 
+logger = logging.getLogger("city_brain")
+
 HEARTBEAT_S = 1.0
-COMPACT_S = 600.0
+COMPACT_S = 3_600.0
 """Time between two looks for what may be forgotten."""
 _TOKENS = "resume tokens"
 
@@ -68,13 +71,14 @@ class ProvinceProgram:
             feed = LiveFeed(kept.log(book.feed_id), self._types, areas, kept, key)
             server: GrpcServer
 
-            async def healthy(works: bool) -> None:
-                if works != self._healthy:
-                    self._healthy = works
-                    await server.set_serving(works)
+            async def trouble(said: str) -> None:
+                if bool(said) == self._healthy:
+                    self._healthy = not said
+                    logger.error("%s", said or f"store {store.where}: works again")
+                    await server.set_serving(self._healthy)
 
             def offer(to: grpc.aio.Server, doors: Doors) -> None:
-                service = ProvinceService(book, settings.cities, self._links, doors, settings.limits, thread, healthy)
+                service = ProvinceService(book, settings.cities, self._links, doors, settings.limits, thread, trouble)
                 province_pb2_grpc.add_ProvinceServiceServicer_to_server(service, to)  # type: ignore[no-untyped-call]
 
             loop = asyncio.get_running_loop()
@@ -102,8 +106,8 @@ class ProvinceProgram:
             await self._append(feed, book, ())
             if time.monotonic() - compacted_s > COMPACT_S:
                 compacted_s = time.monotonic()
-                await blocking(lambda: _compacted(book, self._settings.history_days))
-                feed.log.oldest_number = await blocking(lambda: book.feed().head().first_number)
+                first = await blocking(lambda: _compacted(book, self._settings.history_days))
+                feed.log.oldest_number = first or feed.log.oldest_number
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _append(self, feed: LiveFeed, book: ProvinceStore, revisions: Sequence[ProvincialIncident]) -> None:
@@ -169,8 +173,12 @@ class KeptProvince:
 
 
 def _compacted(book: ProvinceStore, history_days: float) -> int:
-    """What compaction forgot; a disk that fails now may work at the next look."""
+    """Number of the oldest change after compaction; 0 where the disk fails, which it may not do at the next look."""
     try:
-        return book.compact(history_days)
-    except StoreError:
+        gone, first = book.compact(history_days), book.feed().head().first_number
+    except StoreError as wrong:
+        logger.error("%s; nothing is forgotten until it works", wrong)
         return 0
+    if gone:
+        logger.warning("%d changes are older than %g days and forgotten", gone, history_days)
+    return first

@@ -28,7 +28,8 @@ Result = TypeVar("Result")
 
 
 class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
-    """Serves one province. `thread` runs what blocks, one after the other; `healthy` is told whether the disk works."""
+    """Serves one province. `thread` runs what blocks, one after the other; `trouble` is told what
+    the store says when it fails, and "" when it works."""
 
     def __init__(
         self,
@@ -38,10 +39,10 @@ class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
         doors: Doors,
         limits: Limits,
         thread: Executor,
-        healthy: Callable[[bool], Awaitable[None]],
+        trouble: Callable[[str], Awaitable[None]],
     ) -> None:
         self._book, self._cities, self._links, self._doors, self._limits = book, cities, links, doors, limits
-        self._thread, self._healthy = thread, healthy
+        self._thread, self._trouble = thread, trouble
         self._window = (WINDOW_CHANGES, min(WINDOW_BYTES, limits.receive_bytes // 2))
 
     @refusing
@@ -148,10 +149,10 @@ class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
         try:
             done = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except StoreError as wrong:
-            await self._healthy(False)
+            await self._trouble(str(wrong))
             raise RefusedError(Reason.STORE_FAILS, str(wrong)) from wrong
         if writes:
-            await self._healthy(True)
+            await self._trouble("")
         return done
 
     def _city(self, code: str) -> province_pb2.City:
