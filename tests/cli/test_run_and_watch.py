@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+import urllib.request
 
 import msgspec
 import pytest
@@ -28,6 +29,11 @@ def _changes(world: Fused) -> list[tuple[str, str]]:
     return changes
 
 
+def _listed(url: str) -> set[object]:
+    with urllib.request.urlopen(url, timeout=10.0) as answer:  # noqa: S310 - our own
+        return {one["incident_id"] for one in msgspec.json.decode(answer.read())["incidents"]}
+
+
 def _incidents(watch: Running) -> list[dict[str, object]]:
     return [msgspec.json.decode(line)["incident"] for line in watch.out]
 
@@ -51,6 +57,23 @@ def test_a_watcher_is_told_every_revision_and_the_run_ends_with_its_input(world:
     told = [tuple(line.split()[1:3]) for line in run.out]
     assert told == _changes(world)
     assert any(f"read {world.result['counters']['read']} = used" in line for line in run.err)
+
+
+def test_a_run_serves_http_where_it_is_asked_to(world: Fused) -> None:
+    """The same incidents; Ctrl-C tells whoever watches, and ends it at once."""
+    words = ("--from", world.observations, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    with running("run", world.folder, *words) as run:
+        url = f"http://{run.wait_for(r'over HTTP on (.+:[0-9]+), at /v1/incidents:watch')}/v1/incidents"
+        last = {str(line["incident_id"]): line for line in world.revisions()}.values()
+        wanted = {line["incident_id"] for line in last if line["state"] in ("active", "ended")}
+        until_s = time.monotonic() + 60.0
+        while (listed := _listed(f"{url}?state=active&state=ended")) != wanted and time.monotonic() < until_s:
+            time.sleep(0.2)
+        assert listed == wanted
+        with urllib.request.urlopen(f"{url}:watch", timeout=10.0) as stream:  # noqa: S310
+            assert stream.readline() == b"retry: 1000\n"
+            assert run.interrupted() == 130
+            assert b"SERVER_STOPPING" in stream.read()
 
 
 def test_a_run_that_stays_serves_what_has_ended(world: Fused) -> None:
