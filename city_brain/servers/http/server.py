@@ -1,6 +1,7 @@
 """The HTTP server of a city: the feed as server-sent events and JSON, beside gRPC and behind the same policy."""
 
 import asyncio
+import socket
 from types import TracebackType
 
 from aiohttp import web
@@ -26,7 +27,8 @@ class HttpServer:
 
     `beside`: how gRPC listens, whose policy holds here too. Starting raises SettingsError where the address, the
     certificate, the policy or the port will not do. A connection beyond `watchers` and `calls` of the limits is closed
-    at once, and one that asks for nothing after `opening_s` of them.
+    at once; one that asks for nothing, after `opening_s` of them; and one whose other end takes nothing, after
+    `keepalive_s` and `keepalive_wait_s`.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class HttpServer:
         doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=limits.cut_wait_s)
         service = HttpService(self._feed, limits, doors, local=is_loopback(host))
         self._runner = web.AppRunner(
-            service.application(lambda request: self._silent.discard(request.protocol)),
+            service.application(self._seen),
             access_log=None,
             handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_S,
@@ -95,6 +97,16 @@ class HttpServer:
         self._silent.add(handler)
         asyncio.get_running_loop().call_later(self._limits.opening_s, self._close_silent, handler)
         return handler
+
+    def _seen(self, request: web.Request) -> None:
+        """It speaks. From now on the system gives up a connection whose other end takes nothing for so long (RFC 5482):
+        one that has vanished would else hold its place for a quarter of an hour.
+        """
+        self._silent.discard(request.protocol)
+        held = request.transport.get_extra_info("socket") if request.transport else None
+        if held is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            wait_ms = round(1000 * (self._limits.keepalive_s + self._limits.keepalive_wait_s))
+            held.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, wait_ms)
 
     def _close_silent(self, handler: web.RequestHandler) -> None:
         if handler in self._silent:

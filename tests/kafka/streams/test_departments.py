@@ -177,6 +177,26 @@ def test_a_gap_is_told_and_passed_over_by_name_alone(kafka: str, prefix: str, tm
         assert fleet.stop("departments-0") == 0
 
 
+@pytest.mark.slow
+def test_serve_answers_over_http_too(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """Where `[http]` says, with what the log of incidents holds."""
+    (port,) = free_ports(1)
+    lines = ("[http]", f'address = "127.0.0.1:{port}"', "[feed]", 'address = "127.0.0.1:0"')
+    with a_city(tmp_path, kafka, prefix, *lines) as fleet:
+        write(kafka_settings(fleet.site), TICKS[:40])
+        fleet.start("serve")
+        last = {one.incident_id: one for _, said in TICKS[:40] for one in said}
+        until_s = time.monotonic() + PATIENCE_S
+        while (answer := http(port, "/v1/incidents?page_size=500"))[0] != 200 and time.monotonic() < until_s:
+            fleet.check()
+            time.sleep(0.2)
+        listed = msgspec.json.decode(answer[1])["incidents"]
+        assert {one["incident_id"]: one["revision"] for one in listed} == {
+            key: one.revision for key, one in last.items()
+        }
+        assert fleet.stop("serve-0") == 0
+
+
 @pytest.mark.parametrize(
     ("lines", "wrong"),
     [

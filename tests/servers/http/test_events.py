@@ -235,6 +235,28 @@ def test_a_reader_that_does_not_read_is_cut() -> None:
     run(test)
 
 
+def test_a_reader_that_has_vanished_loses_its_place() -> None:
+    """Also where too little changes for it to be cut as too slow."""
+
+    async def test() -> None:
+        limits = Limits(keepalive_s=0.5, keepalive_wait_s=0.5, idle_s=0.1, stop_wait_s=0.5)
+        big = tuple(evidence("x" * 2_000, (f"s{number}",), 1.0) for number in range(50))
+        async with talking(a_log([an_incident("a", 1, evidence=big)]), limits) as talk:
+            host, _, port = talk.server.address.rpartition(":")
+            _, writer = await asyncio.open_connection(host, int(port), limit=1 << 10)
+            writer.write(b"GET /v1/incidents:watch HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            while not talk.feed.watchers:
+                await asyncio.sleep(0.01)
+            for revision in range(2, 102):  # more than the buffers between both ends hold
+                talk.append(an_incident("a", revision, evidence=big))
+            assert talk.feed.watchers == 1
+            while talk.feed.watchers:
+                await asyncio.sleep(0.05)
+            writer.close()
+
+    run(test)
+
+
 def test_a_server_that_stops_says_so() -> None:
     """As the last event of the stream, after which it ends; whoever comes then finds no server."""
 
