@@ -86,6 +86,11 @@ class IncidentFilter:
                 return False
         return True
 
+    @property
+    def asked(self) -> tuple[Wanted, ...]:
+        """All whose conditions must hold."""
+        return (self.wanted,)
+
     def may_see(self, incident: Incident) -> bool:
         """Whether the reader may be told of this revision at all; a filter without a scope hides nothing."""
         return True

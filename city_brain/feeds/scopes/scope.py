@@ -46,6 +46,11 @@ class ScopedFilter(IncidentFilter):
         self._sight = Sight(scope)
         self.conditions += self._sight.conditions
 
+    @property
+    def asked(self) -> tuple[Wanted, ...]:
+        """What the reader wants, and its scope."""
+        return (self.wanted, self._sight.scope)
+
     def may_see(self, incident: Incident) -> bool:
         """Whether the revision lies in the scope."""
         return self._sight.shows(incident)
