@@ -29,6 +29,8 @@ class SlowReader:
     address: str
     wanted: Wanted = field(default_factory=Wanted)
     token: str = ""
+    why: str = ""
+    """Why the watch has ended, as the reason of its status."""
     number: int = -1
     numbers: list[int] = field(default_factory=list)
     _channel: Any = None
@@ -45,7 +47,11 @@ class SlowReader:
 
     async def read(self) -> bool:
         """Takes one message; False where the watch has ended."""
-        message = await self._call.read()
+        try:
+            message = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            self.why = reason_of(error)
+            return False
         if message is grpc.aio.EOF:
             return False
         match message.WhichOneof("event"):
@@ -66,13 +72,6 @@ class SlowReader:
                 if not await self.read():
                     return False
         return True
-
-    async def why(self) -> str:
-        """Why the watch has ended, as the reason of its status."""
-        error = grpc.aio.AioRpcError(
-            await self._call.code(), await self._call.initial_metadata(), await self._call.trailing_metadata()
-        )
-        return reason_of(error)
 
     async def go(self) -> None:
         """Breaks the connection."""
@@ -100,7 +99,7 @@ async def resumed(slow: Sequence[SlowReader], last: int) -> Stalled:
     for one in slow:
         done = await one.until(last)
         if not done:
-            cut += await one.why() == Reason.READER_TOO_SLOW
+            cut += one.why == Reason.READER_TOO_SLOW
             await one.go()
             await one.dial()
             done = await one.until(last)
@@ -116,7 +115,7 @@ async def come_back(all_of_them: Sequence[SlowReader], last: int) -> tuple[float
     async def one_comes(one: SlowReader) -> float:
         await one.dial()
         if not await one.until(last):
-            raise ConnectionError(f"the server ended a watch: {await one.why()}")
+            raise ConnectionError(f"the server ended a watch: {one.why}")
         return time.monotonic() - began_s
 
     took_s = await asyncio.gather(*(one_comes(one) for one in all_of_them))
