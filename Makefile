@@ -17,8 +17,8 @@ WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo test campaign check format lock protos lint-protos promise-protos bench bench-feed \
-  bench-kafka verify kafka mission chaos chaos-full clean
+.PHONY: help install demo demo-province test campaign check format lock protos lint-protos promise-protos bench \
+  bench-feed bench-kafka verify kafka mission chaos chaos-full feed-chaos feed-chaos-full clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ install: $(INSTALLED) ## Installs the locked packages and city-brain itself into
 
 demo: $(INSTALLED) ## Makes a city, runs the whole journey on it and prints its incidents, explained and scored.
 	@$(BIN)/city-brain demo $(ARGS)
+
+demo-province: $(INSTALLED) ## Runs three cities and a province, cuts links, kills programs, and compares what both ends hold.
+	@$(BIN)/python -m tests.province $(ARGS)
 
 test: $(INSTALLED) $(JARS) ## Runs every test; make test ARGS="tests/test_house.py -k lock" runs some.
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile $(ARGS)
@@ -59,7 +62,7 @@ bench-kafka: $(INSTALLED) $(JARS) ## Measures the street and a simple join, besi
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)
 
-mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka and prints an incident of cameras, a signal and sensors; checks all of it.
+mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka up to its province, which shows an incident of three kinds of evidence; checks all.
 	@$(BIN)/python -m tests.mission $(ARGS)
 
 chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, then plants bugs, and compares bytes with one process.
@@ -67,6 +70,12 @@ chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, t
 
 chaos-full: $(INSTALLED) $(JARS) ## The same with 200 kills; a quarter of an hour.
 	@$(BIN)/python -m tests.chaos --kills 200 --bugs $(ARGS)
+
+feed-chaos: $(INSTALLED) ## Torments a feed and its readers over 100,000 changes, then plants bugs, and checks seven promises.
+	@$(BIN)/python -m tests.feed_chaos --bugs $(ARGS)
+
+feed-chaos-full: $(INSTALLED) ## The same with 1,000,000 changes.
+	@$(BIN)/python -m tests.feed_chaos --changes 1000000 --bugs $(ARGS)
 
 protos: $(INSTALLED) ## Generates the Python of protos/*.proto anew, into city_brain/wire/.
 	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. $(PROTOS)

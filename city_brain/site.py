@@ -22,6 +22,7 @@ from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types, type_files, types_of
 from city_brain.kafka.settings import KafkaSettings, WorkerSettings
 from city_brain.pipeline.configuration import Change, Configuration, Configurations, Configured
+from city_brain.province.settings import ReportSettings
 from city_brain.runner import Runner
 from city_brain.servers.settings import Limits, ListenSettings, StoreSettings
 from city_brain.ticks.tick import TickSettings
@@ -40,6 +41,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     feed: ListenSettings = ListenSettings()
     limits: Limits = Limits()
     store: StoreSettings = StoreSettings()
+    province: ReportSettings = ReportSettings()
     kafka: KafkaSettings = KafkaSettings()
     workers: WorkerSettings = WorkerSettings()
     issuer: Issuer = Issuer()

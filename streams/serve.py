@@ -18,13 +18,14 @@ import typer
 
 from city_brain.canonical import content_id
 from city_brain.distributed import TickSequence
-from city_brain.errors import RecordingError
+from city_brain.errors import RecordingError, SettingsError
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.tick_record import TickRecord
 from city_brain.kafka.control import read_control
 from city_brain.kafka.topics import INCIDENTS
+from city_brain.province.serving.reporting import reporting
 from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
@@ -72,8 +73,15 @@ class Server:
                 self._server = server
                 logger.info("serving the incident feed on %s", server.address)
                 self.health.ready()
+                # Held until it ends: the loop itself keeps no hold of its tasks.
+                _reporting = self._report(self.feed)
                 while True:
                     await self._read(consumer)
+
+    def _report(self, feed: LiveFeed) -> asyncio.Task[None] | None:
+        """Reports to the province that the site names, if any, out of the store."""
+        report = reporting(self.site.settings.province, self.site.name)
+        return asyncio.create_task(report(self._keeper, feed)) if report and self._keeper else None
 
     async def _read(self, consumer: Any) -> None:
         for records in (await consumer.getmany(timeout_ms=500, max_records=5_000)).values():
@@ -172,7 +180,10 @@ def serve(
     given = {"tls_client_ca": tls_client_ca, "policy": policy}
     feed = msgspec.structs.replace(settings.feed, **{name: value for name, value in given.items() if value})
     opened = in_force(site, msgspec.structs.replace(settings, feed=feed))
-    asyncio.run(_until_stopped(Server(opened, opened.settings.store.url_in(site))))
+    store = opened.settings.store.url_in(site)
+    if opened.settings.province.address and not store:
+        raise SettingsError("site.toml, [province]: wanted a store to report from, got memory")
+    asyncio.run(_until_stopped(Server(opened, store)))
 
 
 async def _until_stopped(server: Server) -> None:

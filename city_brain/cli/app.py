@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "demo": ("demo", "Make a small city, fuse what its devices send, and show what came of it."),
     "run": ("running", "Run a city: fuse its observations and serve the incidents."),
     "watch": ("watching", "Print the incidents of a running city as they come, and signs of life."),
+    "province": ("provincial.command", "Run a province that joins the incidents of its cities; or look at its cities."),
+    "instruct": ("provincial.instructing", "Tell a city of a province something, and wait for its answer."),
     "fuse": ("fuse", "Fuse a recording into incidents."),
     "convert": ("converting", "Convert a recording of the field into observations."),
     "explain": ("answers.explain", "Explain an incident: what speaks for and against it, from whom, by which rule."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from city_brain.cli.common import DATA_LOST, Progress, counters_text, instants
+from city_brain.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,7 @@ def run(
     """
     import asyncio
 
+    from city_brain.province.serving.reporting import reporting
     from city_brain.replay.stream import StreamReader
     from city_brain.servers.city_service import CityService, paced
     from city_brain.site import Site
@@ -67,10 +69,10 @@ def run(
     site = Site.open(site_folder)
     given = {"address": listen, "tls_certificate": tls_certificate, "tls_key": tls_key, "tls_client_ca": tls_client_ca}
     feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
-    runner = site.runner()
+    runner, settings = site.runner(), site.settings
     teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
-    keeping = _keeping(site, site_folder, store, live=observations == "-")
-    service = CityService(runner, feed, site.settings.limits, keeping)
+    keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
+    service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
     reader = StreamReader(runner)
     ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
     try:
@@ -94,6 +96,8 @@ def _keeping(site: "Site", folder: Path, url: str | None, *, live: bool) -> "Cal
 
     settings = site.settings.store if url is None else msgspec.structs.replace(site.settings.store, url=url)
     where = settings.url_in(folder, live)
+    if site.settings.province.address and not where:
+        raise SettingsError(f"{folder}/site.toml, [province]: wanted a store to report from, got memory")
     return (lambda city: Keeper(Store.open(where), city, settings.history_ms)) if where else None
 
 

@@ -168,8 +168,9 @@ def phrase(item: Evidence, types: IncidentTypes, language: Language) -> str:
 
 
 def source_name(source: str) -> str:
-    """A source as people read it: what is on no map is a person's report."""
-    return "report" if source.startswith(_UNMAPPED) else source
+    """A source as people read it: what is on no map is a person's report. At a province the city stands before it."""
+    city, stroke, own = source.rpartition("/")
+    return f"{city}{stroke}report" if own.startswith(_UNMAPPED) else source
 
 
 def source_names(sources: Sequence[str], language: Language = "en") -> str:

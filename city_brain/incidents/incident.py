@@ -5,6 +5,7 @@ decimals of probability and log-odds, 0.1 m), so a line is the same bytes wherev
 an incident is a second axis, `handling`, a name kept free for them.
 """
 
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -68,7 +69,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Only active incidents are alarms."""
     reason: str | None
     """Why it was withdrawn: `faded`, `explained_by:<incident id>` or `merged_into:<incident id>`; or why it
-    ended though nothing shows that it is over: `type_removed`; else null.
+    ended though nothing shows that it is over: `type_removed`; else null. At a province also `feed_replaced`: its city
+    began another feed, which does not know it.
     """
     confidence: float
     """Probability that it is real: of those announced at p, the share p is."""
@@ -96,14 +98,35 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """In order of first time, rule, code and sources."""
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An incident of a city within one of a province."""
+
+    city: str
+    """Code of the city."""
+    incident_id: str
+    """Its id in the feed of that city."""
+    number: int
+    """Number of the change, in that feed, that brought its newest revision here."""
+    revision: int
+
+
+class ProvincialIncident(Incident, frozen=True, kw_only=True):
+    """One revision of an incident of a province: what its cities know about one real event."""
+
+    members: tuple[Member, ...]
+    """In the order in which they came, at least one. Once it is merged into another, they belong to that one."""
+
+
 def incident_line(incident: Incident) -> bytes:
     """The canonical line (RFC 8785) of a revision, without its line feed."""
     return canonical_json(msgspec.to_builtins(incident))
 
 
 def read_incident(line: bytes | str) -> Incident:
-    """The revision that a line holds; RecordingError where it holds none."""
+    """The revision that a line holds, of a city or of a province; RecordingError where it holds none."""
     try:
         return msgspec.json.decode(line, type=Incident)
     except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            return msgspec.json.decode(line, type=ProvincialIncident)
         raise RecordingError(f"incident line: wanted one revision of an incident, got {wrong}") from wrong

@@ -7,9 +7,10 @@ it is not serving, and the error ends the program; if the store fails, it says s
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from threading import Thread
+from typing import Any
 
 from city_brain.canonical import content_id
 from city_brain.feeds.change_log import ChangeLog
@@ -24,7 +25,8 @@ from city_brain.store.values import TickChanges
 
 Started = Callable[[str], None]
 Told = Callable[[ClosedTick, Heartbeat], None]
-
+Beside = Callable[[Keeper, LiveFeed], Coroutine[Any, Any, None]]
+"""What goes on in the event loop while a kept feed is served, such as its link to a province."""
 
 STOP_WAIT_S = 2.0
 """How long a stop waits for the street to end its tick; a thread that waits for input does not hear of it."""
@@ -34,10 +36,17 @@ class CityService:
     """Serves what a runner makes of its input."""
 
     def __init__(
-        self, runner: Runner, listen: ListenSettings, limits: Limits, keeping: Callable[[str], Keeper] | None = None
+        self,
+        runner: Runner,
+        listen: ListenSettings,
+        limits: Limits,
+        keeping: Callable[[str], Keeper] | None = None,
+        beside: Beside | None = None,
     ) -> None:
-        """`keeping` opens the store for a city of this name; None keeps the feed in memory alone."""
-        self.runner, self.listen, self.limits, self._keeping = runner, listen, limits, keeping
+        """`keeping` opens the store for a city of this name; None keeps the feed in memory alone, and nothing goes on
+        `beside` it.
+        """
+        self.runner, self.listen, self.limits, self._keeping, self._beside = runner, listen, limits, keeping, beside
         self._keeper: Keeper | None = None
         self._begun = False
         self._stopping = False
@@ -49,6 +58,7 @@ class CityService:
         async with GrpcServer(feed, self.listen, self.limits) as server:
             started(server.address)
             self._tells(server)
+            going_on = self._go_on_beside(feed)
             try:
                 await self._in_thread(lambda: self._pump(ticks, feed, told))
             except Exception:
@@ -58,6 +68,13 @@ class CityService:
                 self._stopping = True
             if stay:
                 await asyncio.Event().wait()
+            if going_on is not None:
+                going_on.cancel()
+
+    def _go_on_beside(self, feed: LiveFeed) -> asyncio.Task[None] | None:
+        if self._beside is None or self._keeper is None:
+            return None
+        return asyncio.create_task(self._beside(self._keeper, feed))
 
     def _feed(self) -> LiveFeed:
         """The feed as it was left, or a new one."""

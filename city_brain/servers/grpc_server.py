@@ -1,8 +1,10 @@
 """The gRPC server of a city: the incident feed, health, and reflection."""
 
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import grpc.aio
+import msgspec
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -17,6 +19,15 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _SERVICES = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
 
 
+class Offered(msgspec.Struct, frozen=True):
+    """A service beside the feed."""
+
+    name: str
+    """Its full name, for health and reflection."""
+    add: Callable[[grpc.aio.Server, Doors], None]
+    """Adds it to a server, behind its doors."""
+
+
 class GrpcServer:
     """Serves one live feed from `async with` to its end.
 
@@ -28,10 +39,17 @@ class GrpcServer:
     answers for "" and for the feed service, NOT_SERVING from the moment the server begins to stop.
     """
 
-    def __init__(self, feed: LiveFeed, listen: ListenSettings, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        feed: LiveFeed,
+        listen: ListenSettings,
+        limits: Limits | None = None,
+        beside: Sequence[Offered] = (),
+    ) -> None:
         self._feed = feed
         self._listen = listen
         self._limits = limits or Limits()
+        self._beside = tuple(beside)
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self.doors: Doors | None = None
@@ -42,7 +60,8 @@ class GrpcServer:
     async def start(self) -> None:
         """Binds and serves."""
         doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=self._limits.cut_wait_s)
-        doors.check_declared(_SERVICES)
+        services = (*_SERVICES, *(one.name for one in self._beside))
+        doors.check_declared(services)
         server = grpc.aio.server(
             interceptors=(doors.guard,),
             options=self._limits.channel_options(),
@@ -50,7 +69,9 @@ class GrpcServer:
         )
         FeedService(self._feed, self._limits, doors).add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection(_SERVICES, server)
+        for one in self._beside:
+            one.add(server, doors)
+        reflection.enable_server_reflection(services, server)
         self.address = bind(server, self._listen, doors.credentials())
         self._feed.open()
         await server.start()
@@ -60,7 +81,7 @@ class GrpcServer:
 
     async def set_serving(self, serving: bool) -> None:
         """What health answers: False while the feed must not be trusted, for example because its input fails."""
-        for service in ("", SERVICE):
+        for service in ("", SERVICE, *(one.name for one in self._beside)):
             await self._health.set(service, _SERVING if serving else _NOT_SERVING)
 
     async def stop(self) -> None:

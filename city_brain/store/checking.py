@@ -13,7 +13,7 @@ from city_brain.incidents.lifecycle import OPEN
 from city_brain.store.database import Database
 from city_brain.store.ledger import Ledger
 from city_brain.store.subscriptions import read_subscribers
-from city_brain.store.tables import FEEDS, LINES, NEWEST_REVISIONS, SECRETS, Mark, seal
+from city_brain.store.tables import FEEDS, LINES, NEWEST_REVISIONS, RECORDS, SECRETS, Mark, seal
 from city_brain.store.values import FeedCheck, StoreCheck
 
 _AT_ONCE: Final = 5_000
@@ -54,6 +54,9 @@ def check_all(database: Database) -> StoreCheck:
             for row in connection.execute(select(SECRETS)):
                 if row.seal != seal(row.name, row.value):
                     damage.append(f"secret {row.name!r}: wanted its row as it was written, got another one")
+            for row in connection.execute(select(RECORDS)):
+                if row.seal != seal(row.room, row.name, row.value):
+                    damage.append(f"record {row.room}/{row.name}: wanted its row as it was written, got another one")
     except StoreError as wrong:
         if wrong.temporary:
             raise

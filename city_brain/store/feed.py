@@ -196,6 +196,10 @@ class Feed:
 
     def head_of(self, number: int) -> str:
         """Merkle tree head over the first `number` changes: how two ends compare what both have. O(n)."""
+        return self.tree_of(number).digest().hex()
+
+    def tree_of(self, number: int) -> TreeHead:
+        """The Merkle tree over the first `number` changes, to go on from. O(n)."""
         with self._scope.reading() as connection:
             ledger = self._look(connection)
             state = ledger.state
@@ -203,15 +207,15 @@ class Feed:
                 message = f"{ledger.where}: wanted a number of 0 to {state.last_number}, got {number}"
                 raise RefusedError(Reason.NUMBER_NOT_REACHED, message, "number", asked=number, last=state.last_number)
             if number == state.last_number:
-                return state.tree().digest().hex()
-            tree, asked = TreeHead(), TreeHead().digest()
+                return state.tree()
+            tree, asked = TreeHead(), TreeHead()
             for leaf in ledger.leaves():
                 tree.add_leaf(leaf)
                 if tree.size == number:
-                    asked = tree.digest()
+                    asked = TreeHead(number, list(tree.subtrees))
             if tree.digest() != state.tree().digest():
                 ledger.damage("wanted leaf hashes that give the head of the feed, got others")
-            return asked.hex()
+            return asked
 
     def _look(self, connection: Connection) -> Ledger:
         return Ledger(self._database, connection, self.name, self._kind)

@@ -14,6 +14,7 @@ from city_brain.store.checking import check_all
 from city_brain.store.database import WAIT_S, Database, lock_migrations
 from city_brain.store.feed import Feed
 from city_brain.store.ledger import insert_missing
+from city_brain.store.records.records import Records
 from city_brain.store.tables import FEEDS, METADATA, NEWEST, SECRETS, seal
 from city_brain.store.values import StoreCheck
 
@@ -76,6 +77,10 @@ class Store:
         """A feed by its name, whose lines are of `kind`; nothing is written before the first append."""
         return Feed(self._database, self._database, name, kind)
 
+    def records(self, room: str) -> Records:
+        """What is kept by name in a room of its own."""
+        return Records(self._database, self._database, room)
+
     @contextmanager
     def transaction(self) -> Iterator["Work"]:
         """What is done to the feeds of the Work happens at once when this ends without an error, or not at all.
@@ -130,6 +135,10 @@ class Work:
     def feed(self, name: str, kind: type[Incident] = Incident) -> Feed:
         """A feed by its name, inside the transaction."""
         return Feed(self._database, self, name, kind)
+
+    def records(self, room: str) -> Records:
+        """What is kept by name in a room of its own, inside the transaction."""
+        return Records(self._database, self, room)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

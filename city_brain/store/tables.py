@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBina
 from city_brain.digest import TreeHead
 from city_brain.incidents.incident import Incident
 
-NEWEST: Final = "0001"
+NEWEST: Final = "0002"
 """Version of the tables below; older databases are migrated, newer ones refused."""
 _HASH_BYTES: Final = 32
 SEAL_BYTES: Final = 8
@@ -90,6 +90,16 @@ SECRETS: Final = Table(
     Column("value", LargeBinary, nullable=False),
     Column("seal", LargeBinary, nullable=False),
 )
+
+RECORDS: Final = Table(
+    "records",
+    METADATA,
+    Column("room", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+)
+"""Values by name, for what is kept beside feeds."""
 
 
 def seal(*values: Any) -> bytes:

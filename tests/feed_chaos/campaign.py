@@ -25,8 +25,6 @@ from tests.feed_chaos.subscribers import filters
 from tests.house import ROOT
 from tests.kafka.broker import free_ports
 
-PATIENCE_S: Final = 120.0
-"""Without a subscriber that moves on for so long, something hangs."""
 FEW: Final = 6
 """Violations that are shown of a subscriber."""
 
@@ -39,6 +37,8 @@ class Plan:
     subscribers: int = 20
     processes: int = 2
     fault_every_s: tuple[float, float] = (0.3, 1.5)
+    patience_s: float = 120.0
+    """Without a subscriber that moves on for so long, something hangs."""
     seed: int = 1
 
 
@@ -126,7 +126,7 @@ class Campaign:
                 self._kill_server()
             elif fault == "kill subscribers":
                 at = self._chance.randrange(len(self._shares))
-                self._programs[f"subscribers-{at}"].kill()
+                self._kill(f"subscribers-{at}")
                 time.sleep(self._chance.choice((0.0, 0.5, 6.0)))
                 self._start_subscribers(at)
             elif fault == "reset":
@@ -151,9 +151,12 @@ class Campaign:
         self._start_server(may_die=not self._told())
 
     def _kill_server(self) -> None:
-        self._programs["server"].kill()
-        self._programs["server"].wait()
+        self._kill("server")
         self._revive()
+
+    def _kill(self, name: str) -> None:
+        self._programs[name].kill()
+        self._programs[name].wait()
 
     def _reached(self) -> int:
         """The highest number that any subscriber has kept."""
@@ -172,14 +175,14 @@ class Campaign:
                 return
             if waiting != behind:
                 moved_s, behind = time.monotonic(), waiting
-            if time.monotonic() - moved_s > PATIENCE_S:
-                self.report.complaints.append(f"{waiting} subscribers are not told everything in {PATIENCE_S:g} s")
+            if time.monotonic() - moved_s > self._plan.patience_s:
+                told = f"{waiting} subscribers are not told everything in {self._plan.patience_s:g} s"
+                self.report.complaints.append(told)
             time.sleep(0.2)
 
     def _end(self) -> None:
-        for program in self._programs.values():
-            program.kill()
-            program.wait()
+        for name in self._programs:
+            self._kill(name)
 
     def _judge(self) -> None:
         story = self._plan.server
@@ -195,4 +198,4 @@ class Campaign:
             self.report.resumes += sum(
                 one.kind in ("start", "broken") and other.kind in ("change", "life") for one, other in pairwise(records)
             )
-            self.report.began_anew += sum(record.kind == "broken" and record.anew for record in records)
+            self.report.began_anew += judge.counts["snapshot"] - 1

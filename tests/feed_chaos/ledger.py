@@ -58,6 +58,10 @@ class Ledger:
         self._file.truncate(whole)
         self._file.seek(whole)
 
+    def close(self) -> None:
+        """Lets the file go."""
+        self._file.close()
+
     def write(self, record: Record) -> None:
         """Keeps a record: from here on a kill of this process cannot take it away."""
         body = msgspec.msgpack.encode(record)

@@ -38,6 +38,7 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+        self._loop.close()
 
     def reset(self, share: float = 1.0) -> None:
         """Resets a share of the connections that are open now."""
@@ -72,6 +73,9 @@ class Proxy:
         async with server:
             await self._stop.wait()
             self._reset(1.0)
+            for relay in asyncio.all_tasks() - {asyncio.current_task()}:
+                relay.cancel()
+            await asyncio.sleep(0)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:

@@ -1,5 +1,5 @@
-"""`make mission`: from the devices of a synthetic city over a real Apache Kafka, ingest, fuse, desk and gRPC, to a
-client that prints one incident which cameras, a signal and sensors tell of together.
+"""`make mission`: from the devices of a synthetic city over a real Apache Kafka, ingest, fuse, desk and gRPC, to its
+province, which shows one incident that cameras, a signal and sensors tell of, after a cut and a kill on the way.
 
 Prints the incident and what was checked on standard output, and progress on standard error; exit code 0 only where
 everything holds.

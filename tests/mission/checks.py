@@ -10,12 +10,14 @@ import msgspec
 from city_brain.city.city_map import CityMap
 from city_brain.cli.demo.choosing import enough
 from city_brain.distributed import RAW_TOPICS
-from city_brain.incidents.incident import Evidence, Incident, incident_line
+from city_brain.incidents.incident import Evidence, Incident, ProvincialIncident, incident_line
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.scoring import Truth
 from city_brain.scoring.matching import metres
+from city_brain.wire.province.v1 import province_pb2
 from tests.chaos.checker import Verdict
 from tests.chaos.oracle import Wanted
+from tests.mission.province import at_home
 
 KINDS: Final = ("camera", "signal", "sensor")
 WITHIN_M: Final = 10.0
@@ -142,6 +144,25 @@ def of_topics(verdict: Verdict, wanted: Wanted) -> list[Check]:
     return [
         Check("topics", f"{whole}, as one process", "; ".join(verdict.differences) or whole, not verdict.differences),
         Check("rows", "each in one counter", told, ends.total() == read > 0),
+    ]
+
+
+def of_province(far: ProvincialIncident, incident: Incident, city: CityMap, link: province_pb2.City) -> list[Check]:
+    """The province has the same incident with the same evidence, once, and all else that the city has."""
+    members = ", ".join(f"{member.city}:{member.incident_id} revision {member.revision}" for member in far.members)
+    own = [(member.incident_id, member.revision) for member in far.members] == [
+        (incident.incident_id, incident.revision)
+    ]
+    found = sources_by_kind(at_home(far), city)
+    told = f"{far.number} of {members}, by {' + '.join(found)}"
+    both = f"{link.change_number} changes, digest {link.digest.hex()[:16]}"
+    here = f"{link.city_change_number} changes, digest {link.city_digest.hex()[:16]}"
+    same = link.agrees and link.change_number == link.city_change_number == link.compared_change_number > 0
+    return [
+        Check(
+            "province", f"{incident.number} with {', '.join(KINDS)}", told, own and all(kind in found for kind in KINDS)
+        ),
+        Check("both ends", here, both, bool(same)),
     ]
 
 

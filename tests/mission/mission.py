@@ -1,4 +1,4 @@
-"""The mission: devices to Kafka to fusion to gRPC to a client that shows one incident, and whether all of it holds."""
+"""The mission: devices to Kafka to fusion to gRPC to a province that shows one incident, and whether all holds."""
 
 import asyncio
 import signal
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from city_brain.incidents.incident import Incident
+from city_brain.incidents.incident import Incident, ProvincialIncident
 from city_brain.kafka.admin import apply
 from city_brain.scoring import read_truth
 from city_brain.servers.client.printing import incident_text, instants_in
@@ -27,6 +27,7 @@ from tests.kafka.sites import a_site
 from tests.mission import checks
 from tests.mission.checks import Check
 from tests.mission.client import Client
+from tests.mission.province import Province
 from tests.mission.world import SETTINGS, StagedCity
 
 PROGRAMS: Final = {"ingest": 1, "fuse": 1, "desk": 1, "serve": 1}
@@ -59,28 +60,40 @@ class Mission:
 
     def run(self) -> list[Check]:
         """Goes the whole way, prints the incident on standard output, and answers what was checked."""
-        self._make_site()
-        player = Player(self.city, self.site.settings.kafka)
-        crew = Crew(self.site_folder, PROGRAMS, seed=1)
+        with Province(self.folder, self.step) as province:
+            self._make_site(province)
+            player = Player(self.city, self.site.settings.kafka)
+            crew = Crew(self.site_folder, PROGRAMS, seed=1)
+            try:
+                crew.start_all()
+                self.step(f"started {', '.join(PROGRAMS)}, and their province")
+                player.start()
+                client = Client(self.site.settings.feed.address, self._tell_announced)
+                incident, explained = asyncio.run(self._watch(client, crew, player, province))
+                far = self._at_the_province(province, incident)
+                checked = checks.of_province(far, incident, self.site.ground.city, province.city())
+                return [*self._checked(incident, explained, crew, player), *checked]
+            finally:
+                crew.end(signal.SIGKILL)
+                player.abandon()
+                if player.is_alive():
+                    player.join(QUIET_S)
+
+    def _at_the_province(self, province: Province, incident: Incident) -> ProvincialIncident:
+        """The incident as the province has it, printed as it explains it."""
         try:
-            crew.start_all()
-            self.step(f"started {', '.join(PROGRAMS)}")
-            player.start()
-            client = Client(self.site.settings.feed.address, self._tell_announced)
-            incident, explained = asyncio.run(self._watch(client, crew, player))
-            self._show(incident, explained)
-            return self._checked(incident, explained, crew, player)
-        finally:
-            crew.end(signal.SIGKILL)
-            player.abandon()
-            if player.is_alive():
-                player.join(QUIET_S)
+            far, explained = asyncio.run(province.told(incident, self.language))
+        except TimeoutError:
+            raise FailedError(f"province: wanted revision {incident.revision} of {incident.number}, got none") from None
+        self.step(f"the province shows {far.number}")
+        print(explained.text, flush=True)
+        return far
 
     def step(self, text: str) -> None:
         """Says what has been done, and when."""
         tell(f"{time.monotonic() - self.began_s:6.1f} s  {text}")
 
-    def _make_site(self) -> None:
+    def _make_site(self, province: Province) -> None:
         """A city, what its devices say, and the topics for it."""
         truth = self.city.city.truth
         records = sum(len(records) for _, records, _ in self.city.recorded)
@@ -90,7 +103,7 @@ class Mission:
         feed = f'[feed]\naddress = "127.0.0.1:{free_ports(1)[0]}"'
         top = f'city = "city"\npartitions = {self.city.partitions}'
         self.site_folder = a_site(
-            self.folder / "city", self.servers, "mission.", counts, "replayed = true", feed, top=top
+            self.folder / "city", self.servers, "mission.", counts, "replayed = true", feed, province.settings, top=top
         )
         (self.site_folder / "city.geojson").write_bytes(msgspec.json.encode(self.city.city.geojson()))
         self.site = Site.open(self.site_folder)
@@ -98,13 +111,14 @@ class Mission:
         self.step(f"made {len(made)} topics on {self.servers}")
 
     async def _watch(
-        self, client: Client, crew: Crew, player: Player
+        self, client: Client, crew: Crew, player: Player, province: Province
     ) -> tuple[Incident, feed_pb2.ExplainIncidentResponse]:
         """Follows the feed to the end of the recording; the incident, and why it is believed."""
         settings = self.site.settings.ticks
         last = settings.index_at(self.city.last_mark_ms - settings.due_ms(0))
         try:
-            await client.follow(settings.due_ms(last), self._tending(crew, player), PATIENCE_S)
+            tend = self._tending(client, crew, player, province)
+            await client.follow(settings.due_ms(last), tend, PATIENCE_S)
         except TimeoutError:
             got = f"log time {client.log_time_ms}" if client.served else "no feed"
             raise FailedError(
@@ -116,13 +130,15 @@ class Mission:
             raise FailedError(f"incident: wanted an active one with {', '.join(checks.KINDS)}, got {self._got(client)}")
         return incident, await client.explain(incident.incident_id, self.language)
 
-    def _tending(self, crew: Crew, player: Player) -> Callable[[], None]:
-        """What is looked at while the client waits: that everybody works, and when all is sent."""
+    def _tending(self, client: Client, crew: Crew, player: Player, province: Province) -> Callable[[], None]:
+        """What is done while the client waits: that everybody works, when all is sent, and trouble upwards."""
         sent = False
 
         def tend() -> None:
             nonlocal sent
             crew.tend()
+            if client.changes:
+                province.trouble()
             if crew.exits:
                 raise FailedError(f"programs: wanted all to run, got: {crew.exits[0]}")
             if player.error is not None:
@@ -146,10 +162,6 @@ class Mission:
             instant = instants_in(time_zone(self.site.settings.time_zone))
             language = "zh" if self.language == "zh" else "en"
             self.step(incident_text(incident, self.site.types, (language,), instant))
-
-    def _show(self, incident: Incident, explained: feed_pb2.ExplainIncidentResponse) -> None:
-        self.step(f"shows {incident.number}")
-        print(explained.text, flush=True)
 
     def _checked(
         self, incident: Incident, explained: feed_pb2.ExplainIncidentResponse, crew: Crew, player: Player

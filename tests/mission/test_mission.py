@@ -138,4 +138,4 @@ def test_the_mission_succeeds() -> None:
     out, err = done.stdout.decode(), done.stderr.decode()
     assert done.returncode == 0, out + err
     assert "own lamp was green" in out
-    assert out.count("\n  ok ") == 9
+    assert out.count("\n  ok ") == 11

@@ -45,7 +45,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(url: str) -> No
         store.feed("370100").append(FEED_ID, list(ticks(3, 1)))
     _execute(url, "UPDATE alembic_version SET version_num = '9999'")
     for _ in range(2):
-        with pytest.raises(StoreError, match="wanted version 0001 or older, got version 9999") as refused:
+        with pytest.raises(StoreError, match="wanted version 0002 or older, got version 9999") as refused:
             Store.open(url)
         assert not refused.value.temporary
     _execute(url, "UPDATE alembic_version SET version_num = '0001'")

@@ -2,11 +2,21 @@
 
 from typing import Any, get_args
 
+import msgspec
 from google.protobuf import timestamp_pb2
 
 from city_brain.errors import ServiceError
 from city_brain.incidents.hypothesis import Note, Status
-from city_brain.incidents.incident import Evidence, Incident, Level, MultiLineString, Place, State
+from city_brain.incidents.incident import (
+    Evidence,
+    Incident,
+    Level,
+    Member,
+    MultiLineString,
+    Place,
+    ProvincialIncident,
+    State,
+)
 from city_brain.wire.incident.v1 import incident_pb2
 
 NAME_PREFIX = "incidents/"
@@ -103,6 +113,7 @@ def incident_to_proto(incident: Incident) -> incident_pb2.Incident:
         ),
         evidence=[_evidence_to_proto(piece) for piece in incident.evidence],
         reason=incident.reason,
+        members=[_member_to_proto(member) for member in getattr(incident, "members", ())],
     )
 
 
@@ -113,7 +124,7 @@ def incident_from_proto(message: incident_pb2.Incident) -> Incident:
             raise ServiceError(f"incident {message.incident_id!r}: wanted {field}, got none")
     if message.name != incident_name(message.incident_id) or not message.incident_id:
         raise ServiceError(f"incident {message.incident_id!r}: wanted the name incidents/{{id}}, got {message.name!r}")
-    return Incident(
+    incident = Incident(
         incident_id=message.incident_id,
         revision=message.revision,
         number=message.number,
@@ -140,6 +151,28 @@ def incident_from_proto(message: incident_pb2.Incident) -> Incident:
             names=dict(sorted(message.place.names.items())),
         ),
         evidence=tuple(_evidence_from_proto(piece) for piece in message.evidence),
+    )
+    if not message.members:
+        return incident
+    members = tuple(_member_from_proto(member) for member in message.members)
+    return ProvincialIncident(**msgspec.structs.asdict(incident), members=members)
+
+
+def _member_to_proto(member: Member) -> incident_pb2.Member:
+    return incident_pb2.Member(
+        city_code=member.city,
+        incident_id=member.incident_id,
+        change_number=member.number,
+        revision=member.revision,
+    )
+
+
+def _member_from_proto(message: incident_pb2.Member) -> Member:
+    return Member(
+        city=message.city_code,
+        incident_id=message.incident_id,
+        number=message.change_number,
+        revision=message.revision,
     )
 
 

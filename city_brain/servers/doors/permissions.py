@@ -33,6 +33,11 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "/citybrain.feed.v1.FeedService/ProveIncident": "feed.read",
         "/citybrain.feed.v1.FeedService/GetStatement": "feed.subscribe",
         "/citybrain.feed.v1.FeedService/DeleteSubscription": "feed.subscribe",
+        "/citybrain.province.v1.ProvinceService/Report": "province.report",
+        "/citybrain.province.v1.ProvinceService/ListCities": "province.read",
+        "/citybrain.province.v1.ProvinceService/SendInstruction": "province.command",
+        "/citybrain.province.v1.ProvinceService/GetInstruction": "province.read",
+        "/citybrain.province.v1.ProvinceService/ListInstructions": "province.read",
         # Orchestrators and balancers ask before they know any secret; the answer is one word.
         "/grpc.health.v1.Health/Check": OPEN,
         "/grpc.health.v1.Health/Watch": OPEN,

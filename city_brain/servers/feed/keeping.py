@@ -64,7 +64,7 @@ class Keeper:
     def log(self, feed_id: str) -> ChangeLog:
         """The log of the feed as it is stored; an empty one under `feed_id` where nothing is."""
         head = self.feed.head() if self.feed else None
-        if self.feed is None or head is None:
+        if self.feed is None or head is None or not head.feed_id:
             return ChangeLog(feed_id=feed_id, oldest_number=1)
         held = {kept.incident.incident_id: kept for kept in self.feed.held()}
         closed = [key for key, kept in held.items() if kept.incident.state not in OPEN]
@@ -72,7 +72,7 @@ class Keeper:
             del held[key]
         self.first_number = head.first_number
         return ChangeLog(
-            feed_id=head.feed_id,
+            feed_id=head.feed_id or feed_id,
             last_number=head.last_number,
             last_tick=head.last_tick,
             heartbeat=head.heartbeat,

@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 from google.protobuf import empty_pb2
 
+from city_brain.errors import RuleError
 from city_brain.feeds import explanation, pages
 from city_brain.feeds.filters import IncidentFilter, check_names
 from city_brain.feeds.refusals import Reason, RefusedError
@@ -89,7 +90,10 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         """Why an incident is believed."""
         caller = self._doors.caller(context)
         language = _language(request.language_code)
-        account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types, caller.scope)
+        try:
+            account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types, caller.scope)
+        except RuleError as wrong:  # a type of a city that its province does not have
+            raise RefusedError(Reason.UNKNOWN_TYPE, str(wrong), "name") from wrong
         text = explanation_text(account.incident, self._feed.types, language, _instant)
         return account_to_proto(account, self._messages.incident(account.incident), text)
 

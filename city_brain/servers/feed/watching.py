@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc.aio
 
+from city_brain.errors import StoreError
 from city_brain.feeds.filters import IncidentFilter
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Delivery, Subscription
@@ -58,6 +59,14 @@ class Watch:
     async def run(self, requests: AsyncIterator[feed_pb2.WatchIncidentsRequest], context: Any) -> None:
         """Writes the messages until the reader goes, is cut, or the server stops."""
         self._feed.join(self._reader, self._limits.watchers)
+        try:
+            # Else a refusal that overtakes the first message would send headers again, which gRPC does not survive.
+            await context.send_initial_metadata(())
+            await self._converse(requests, context)
+        finally:
+            self._feed.leave(self._reader)
+
+    async def _converse(self, requests: AsyncIterator[feed_pb2.WatchIncidentsRequest], context: Any) -> None:
         listening = asyncio.create_task(self._listen(requests))
         writing = asyncio.create_task(self._write(context))
         try:
@@ -72,7 +81,6 @@ class Watch:
         finally:
             listening.cancel()
             writing.cancel()
-            self._feed.leave(self._reader)
 
     async def _listen(self, requests: AsyncIterator[feed_pb2.WatchIncidentsRequest]) -> None:
         """Takes what the reader says later; one that only listens may have closed its side."""
@@ -84,6 +92,8 @@ class Watch:
                     await self._acknowledge(request.acknowledge_change_number)
         except RefusedError as refusal:
             self._reader.end(refusal)
+        except StoreError as wrong:
+            self._reader.end(RefusedError(Reason.STORE_FAILS, f"{wrong}; come back with the last token"))
 
     async def _acknowledge(self, number: int) -> None:
         field = "acknowledge_change_number"

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*city_brain/wire/incident/v1/incident.proto\x12\x15\x63itybrain.incident.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x06\n\x08Incident\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bincident_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x0e\n\x06number\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x1d.citybrain.incident.v1.Status\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x1c.citybrain.incident.v1.State\x12\x12\n\nconfidence\x18\x08 \x01(\x01\x12+\n\x05level\x18\t \x01(\x0e\x32\x1c.citybrain.incident.v1.Level\x12.\n\x08position\x18\n \x01(\x0b\x32\x1c.citybrain.incident.v1.Point\x12\x18\n\x10position_error_m\x18\x0b \x01(\x01\x12\x15\n\x08radius_m\x18\x0c \x01(\x01H\x00\x88\x01\x01\x12\x31\n\x08geometry\x18\r \x01(\x0b\x32\x1f.citybrain.incident.v1.Geometry\x12\x33\n\x0f\x66irst_seen_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65tect_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07sources\x18\x12 \x03(\t\x12+\n\x05place\x18\x13 \x01(\x0b\x32\x1c.citybrain.incident.v1.Place\x12\x31\n\x08\x65vidence\x18\x14 \x03(\x0b\x32\x1f.citybrain.incident.v1.Evidence\x12\x13\n\x06reason\x18\x15 \x01(\tH\x01\x88\x01\x01\x12\x0f\n\x07trimmed\x18\x16 \x01(\x08\x42\x0b\n\t_radius_mB\t\n\x07_reason\"!\n\x05Point\x12\x0b\n\x03lon\x18\x01 \x01(\x01\x12\x0b\n\x03lat\x18\x02 \x01(\x01\"X\n\x08Geometry\x12\x43\n\x11multi_line_string\x18\x01 \x01(\x0b\x32&.citybrain.incident.v1.MultiLineStringH\x00\x42\x07\n\x05shape\"C\n\x0fMultiLineString\x12\x30\n\x05lines\x18\x01 \x03(\x0b\x32!.citybrain.incident.v1.LineString\":\n\nLineString\x12,\n\x06points\x18\x01 \x03(\x0b\x32\x1c.citybrain.incident.v1.Point\"7\n\x07Polygon\x12,\n\x06points\x18\x01 \x03(\x0b\x32\x1c.citybrain.incident.v1.Point\"\xc9\x01\n\x05Place\x12\x19\n\x0cintersection\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04road\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\narea_codes\x18\x03 \x03(\t\x12\x36\n\x05names\x18\x04 \x03(\x0b\x32\'.citybrain.incident.v1.Place.NamesEntry\x1a,\n\nNamesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_intersectionB\x07\n\x05_road\"\x94\x03\n\x08\x45vidence\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12.\n\nfirst_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndistance_m\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x30\n\x04rows\x18\x07 \x03(\x0b\x32\".citybrain.incident.v1.RowPosition\x12\x0c\n\x04rule\x18\x08 \x01(\t\x12\x0f\n\x07version\x18\t \x01(\x03\x12\x37\n\x04note\x18\n \x03(\x0b\x32).citybrain.incident.v1.Evidence.NoteEntry\x1aH\n\tNoteEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.citybrain.incident.v1.Fact:\x02\x38\x01\x42\r\n\x0b_distance_m\"R\n\x04\x46\x61\x63t\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0f\n\x05whole\x18\x02 \x01(\x12H\x00\x12\x10\n\x06\x66igure\x18\x03 \x01(\x01H\x00\x12\x0e\n\x04\x66lag\x18\x04 \x01(\x08H\x00\x42\x07\n\x05value\"A\n\x0bRowPosition\x12\x15\n\rraw_partition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0b\n\x03row\x18\x03 \x01(\x05*l\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n\rSTATUS_ACTUAL\x10\x01\x12\x13\n\x0fSTATUS_EXERCISE\x10\x02\x12\x0f\n\x0bSTATUS_TEST\x10\x03\x12\x11\n\rSTATUS_REPLAY\x10\x04*k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SUSPECTED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0f\n\x0bSTATE_ENDED\x10\x03\x12\x13\n\x0fSTATE_WITHDRAWN\x10\x04*V\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0b\n\x07LEVEL_I\x10\x01\x12\x0c\n\x08LEVEL_II\x10\x02\x12\r\n\tLEVEL_III\x10\x03\x12\x0c\n\x08LEVEL_IV\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*city_brain/wire/incident/v1/incident.proto\x12\x15\x63itybrain.incident.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x06\n\x08Incident\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bincident_id\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x0e\n\x06number\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12-\n\x06status\x18\x06 \x01(\x0e\x32\x1d.citybrain.incident.v1.Status\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x1c.citybrain.incident.v1.State\x12\x12\n\nconfidence\x18\x08 \x01(\x01\x12+\n\x05level\x18\t \x01(\x0e\x32\x1c.citybrain.incident.v1.Level\x12.\n\x08position\x18\n \x01(\x0b\x32\x1c.citybrain.incident.v1.Point\x12\x18\n\x10position_error_m\x18\x0b \x01(\x01\x12\x15\n\x08radius_m\x18\x0c \x01(\x01H\x00\x88\x01\x01\x12\x31\n\x08geometry\x18\r \x01(\x0b\x32\x1f.citybrain.incident.v1.Geometry\x12\x33\n\x0f\x66irst_seen_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65tect_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07sources\x18\x12 \x03(\t\x12+\n\x05place\x18\x13 \x01(\x0b\x32\x1c.citybrain.incident.v1.Place\x12\x31\n\x08\x65vidence\x18\x14 \x03(\x0b\x32\x1f.citybrain.incident.v1.Evidence\x12\x13\n\x06reason\x18\x15 \x01(\tH\x01\x88\x01\x01\x12\x0f\n\x07trimmed\x18\x16 \x01(\x08\x12.\n\x07members\x18\x17 \x03(\x0b\x32\x1d.citybrain.incident.v1.MemberB\x0b\n\t_radius_mB\t\n\x07_reason\"Y\n\x06Member\x12\x11\n\tcity_code\x18\x01 \x01(\t\x12\x13\n\x0bincident_id\x18\x02 \x01(\t\x12\x15\n\rchange_number\x18\x03 \x01(\x04\x12\x10\n\x08revision\x18\x04 \x01(\x03\"!\n\x05Point\x12\x0b\n\x03lon\x18\x01 \x01(\x01\x12\x0b\n\x03lat\x18\x02 \x01(\x01\"X\n\x08Geometry\x12\x43\n\x11multi_line_string\x18\x01 \x01(\x0b\x32&.citybrain.incident.v1.MultiLineStringH\x00\x42\x07\n\x05shape\"C\n\x0fMultiLineString\x12\x30\n\x05lines\x18\x01 \x03(\x0b\x32!.citybrain.incident.v1.LineString\":\n\nLineString\x12,\n\x06points\x18\x01 \x03(\x0b\x32\x1c.citybrain.incident.v1.Point\"7\n\x07Polygon\x12,\n\x06points\x18\x01 \x03(\x0b\x32\x1c.citybrain.incident.v1.Point\"\xc9\x01\n\x05Place\x12\x19\n\x0cintersection\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04road\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\narea_codes\x18\x03 \x03(\t\x12\x36\n\x05names\x18\x04 \x03(\x0b\x32\'.citybrain.incident.v1.Place.NamesEntry\x1a,\n\nNamesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_intersectionB\x07\n\x05_road\"\x94\x03\n\x08\x45vidence\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0f\n\x07sources\x18\x02 \x03(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12.\n\nfirst_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndistance_m\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x30\n\x04rows\x18\x07 \x03(\x0b\x32\".citybrain.incident.v1.RowPosition\x12\x0c\n\x04rule\x18\x08 \x01(\t\x12\x0f\n\x07version\x18\t \x01(\x03\x12\x37\n\x04note\x18\n \x03(\x0b\x32).citybrain.incident.v1.Evidence.NoteEntry\x1aH\n\tNoteEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.citybrain.incident.v1.Fact:\x02\x38\x01\x42\r\n\x0b_distance_m\"R\n\x04\x46\x61\x63t\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0f\n\x05whole\x18\x02 \x01(\x12H\x00\x12\x10\n\x06\x66igure\x18\x03 \x01(\x01H\x00\x12\x0e\n\x04\x66lag\x18\x04 \x01(\x08H\x00\x42\x07\n\x05value\"A\n\x0bRowPosition\x12\x15\n\rraw_partition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x0b\n\x03row\x18\x03 \x01(\x05*l\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x11\n\rSTATUS_ACTUAL\x10\x01\x12\x13\n\x0fSTATUS_EXERCISE\x10\x02\x12\x0f\n\x0bSTATUS_TEST\x10\x03\x12\x11\n\rSTATUS_REPLAY\x10\x04*k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSTATE_SUSPECTED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x0f\n\x0bSTATE_ENDED\x10\x03\x12\x13\n\x0fSTATE_WITHDRAWN\x10\x04*V\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0b\n\x07LEVEL_I\x10\x01\x12\x0c\n\x08LEVEL_II\x10\x02\x12\r\n\tLEVEL_III\x10\x03\x12\x0c\n\x08LEVEL_IV\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,34 +36,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLACE_NAMESENTRY']._serialized_options = b'8\001'
   _globals['_EVIDENCE_NOTEENTRY']._loaded_options = None
   _globals['_EVIDENCE_NOTEENTRY']._serialized_options = b'8\001'
-  _globals['_STATUS']._serialized_start=1948
-  _globals['_STATUS']._serialized_end=2056
-  _globals['_STATE']._serialized_start=2058
-  _globals['_STATE']._serialized_end=2165
-  _globals['_LEVEL']._serialized_start=2167
-  _globals['_LEVEL']._serialized_end=2253
+  _globals['_STATUS']._serialized_start=2087
+  _globals['_STATUS']._serialized_end=2195
+  _globals['_STATE']._serialized_start=2197
+  _globals['_STATE']._serialized_end=2304
+  _globals['_LEVEL']._serialized_start=2306
+  _globals['_LEVEL']._serialized_end=2392
   _globals['_INCIDENT']._serialized_start=103
-  _globals['_INCIDENT']._serialized_end=873
-  _globals['_POINT']._serialized_start=875
-  _globals['_POINT']._serialized_end=908
-  _globals['_GEOMETRY']._serialized_start=910
-  _globals['_GEOMETRY']._serialized_end=998
-  _globals['_MULTILINESTRING']._serialized_start=1000
-  _globals['_MULTILINESTRING']._serialized_end=1067
-  _globals['_LINESTRING']._serialized_start=1069
-  _globals['_LINESTRING']._serialized_end=1127
-  _globals['_POLYGON']._serialized_start=1129
-  _globals['_POLYGON']._serialized_end=1184
-  _globals['_PLACE']._serialized_start=1187
-  _globals['_PLACE']._serialized_end=1388
-  _globals['_PLACE_NAMESENTRY']._serialized_start=1318
-  _globals['_PLACE_NAMESENTRY']._serialized_end=1362
-  _globals['_EVIDENCE']._serialized_start=1391
-  _globals['_EVIDENCE']._serialized_end=1795
-  _globals['_EVIDENCE_NOTEENTRY']._serialized_start=1708
-  _globals['_EVIDENCE_NOTEENTRY']._serialized_end=1780
-  _globals['_FACT']._serialized_start=1797
-  _globals['_FACT']._serialized_end=1879
-  _globals['_ROWPOSITION']._serialized_start=1881
-  _globals['_ROWPOSITION']._serialized_end=1946
+  _globals['_INCIDENT']._serialized_end=921
+  _globals['_MEMBER']._serialized_start=923
+  _globals['_MEMBER']._serialized_end=1012
+  _globals['_POINT']._serialized_start=1014
+  _globals['_POINT']._serialized_end=1047
+  _globals['_GEOMETRY']._serialized_start=1049
+  _globals['_GEOMETRY']._serialized_end=1137
+  _globals['_MULTILINESTRING']._serialized_start=1139
+  _globals['_MULTILINESTRING']._serialized_end=1206
+  _globals['_LINESTRING']._serialized_start=1208
+  _globals['_LINESTRING']._serialized_end=1266
+  _globals['_POLYGON']._serialized_start=1268
+  _globals['_POLYGON']._serialized_end=1323
+  _globals['_PLACE']._serialized_start=1326
+  _globals['_PLACE']._serialized_end=1527
+  _globals['_PLACE_NAMESENTRY']._serialized_start=1457
+  _globals['_PLACE_NAMESENTRY']._serialized_end=1501
+  _globals['_EVIDENCE']._serialized_start=1530
+  _globals['_EVIDENCE']._serialized_end=1934
+  _globals['_EVIDENCE_NOTEENTRY']._serialized_start=1847
+  _globals['_EVIDENCE_NOTEENTRY']._serialized_end=1919
+  _globals['_FACT']._serialized_start=1936
+  _globals['_FACT']._serialized_end=2018
+  _globals['_ROWPOSITION']._serialized_start=2020
+  _globals['_ROWPOSITION']._serialized_end=2085
 # @@protoc_insertion_point(module_scope)

@@ -50,7 +50,7 @@ LEVEL_III: Level
 LEVEL_IV: Level
 
 class Incident(_message.Message):
-    __slots__ = ("name", "incident_id", "revision", "number", "type", "status", "state", "confidence", "level", "position", "position_error_m", "radius_m", "geometry", "first_seen_time", "detect_time", "update_time", "end_time", "sources", "place", "evidence", "reason", "trimmed")
+    __slots__ = ("name", "incident_id", "revision", "number", "type", "status", "state", "confidence", "level", "position", "position_error_m", "radius_m", "geometry", "first_seen_time", "detect_time", "update_time", "end_time", "sources", "place", "evidence", "reason", "trimmed", "members")
     NAME_FIELD_NUMBER: _ClassVar[int]
     INCIDENT_ID_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,7 @@ class Incident(_message.Message):
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     TRIMMED_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     incident_id: str
     revision: int
@@ -95,7 +96,20 @@ class Incident(_message.Message):
     evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
     reason: str
     trimmed: bool
-    def __init__(self, name: _Optional[str] = ..., incident_id: _Optional[str] = ..., revision: _Optional[int] = ..., number: _Optional[str] = ..., type: _Optional[str] = ..., status: _Optional[_Union[Status, str]] = ..., state: _Optional[_Union[State, str]] = ..., confidence: _Optional[float] = ..., level: _Optional[_Union[Level, str]] = ..., position: _Optional[_Union[Point, _Mapping]] = ..., position_error_m: _Optional[float] = ..., radius_m: _Optional[float] = ..., geometry: _Optional[_Union[Geometry, _Mapping]] = ..., first_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., detect_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sources: _Optional[_Iterable[str]] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., reason: _Optional[str] = ..., trimmed: _Optional[bool] = ...) -> None: ...
+    members: _containers.RepeatedCompositeFieldContainer[Member]
+    def __init__(self, name: _Optional[str] = ..., incident_id: _Optional[str] = ..., revision: _Optional[int] = ..., number: _Optional[str] = ..., type: _Optional[str] = ..., status: _Optional[_Union[Status, str]] = ..., state: _Optional[_Union[State, str]] = ..., confidence: _Optional[float] = ..., level: _Optional[_Union[Level, str]] = ..., position: _Optional[_Union[Point, _Mapping]] = ..., position_error_m: _Optional[float] = ..., radius_m: _Optional[float] = ..., geometry: _Optional[_Union[Geometry, _Mapping]] = ..., first_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., detect_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sources: _Optional[_Iterable[str]] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., reason: _Optional[str] = ..., trimmed: _Optional[bool] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
+
+class Member(_message.Message):
+    __slots__ = ("city_code", "incident_id", "change_number", "revision")
+    CITY_CODE_FIELD_NUMBER: _ClassVar[int]
+    INCIDENT_ID_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    city_code: str
+    incident_id: str
+    change_number: int
+    revision: int
+    def __init__(self, city_code: _Optional[str] = ..., incident_id: _Optional[str] = ..., change_number: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Point(_message.Message):
     __slots__ = ("lon", "lat")

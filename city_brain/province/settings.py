@@ -1,0 +1,95 @@
+"""Settings of a province's folder, and of a city that reports to one.
+
+A province's folder holds `province.toml`:
+
+    code = "370000"
+    name = "Shandong"
+    cities = {370100 = "Jinan", 370200 = "Qingdao"}
+    history_days = 30
+    store = "province.sqlite"        # or sqlite:///file, postgresql+psycopg://host/database
+
+    [feed]                           # where to listen, as [feed] of a site
+    address = "0.0.0.0:50560"
+
+    [limits]                         # as [limits] of a site
+
+and, like the folder of a site, incident types of its own in `incident-types`.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from city_brain.errors import SettingsError
+from city_brain.servers.settings import Limits, ListenSettings
+
+if TYPE_CHECKING:
+    from city_brain.servers.client.feed_reader import Endpoint
+
+PROVINCE_FILE = "province.toml"
+PORT = "127.0.0.1:50560"
+"""Where a province listens unless it is told otherwise."""
+HISTORY_DAYS_MIN = 2.0
+"""An incident that is over may come back for up to a day (the longest `join_gap_s`); it must still be known."""
+
+Code = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9-]{1,32}$")]
+
+
+class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The province that a city reports to; `[province]` in site.toml. Without an address it reports to none."""
+
+    address: str = ""
+    """`host:port` of the province."""
+    city_code: str = ""
+    """Code of this city there, as its certificate names it."""
+    name: str = ""
+    """Name of this city for people; empty: that of the site."""
+    tls: bool = False
+    """Whether to speak TLS; files imply it."""
+    tls_ca: str = ""
+    """File with the certificates to trust, PEM."""
+    tls_certificate: str = ""
+    """File with the certificate of this city and its chain, PEM."""
+    tls_key: str = ""
+    """File with its private key, PEM."""
+
+    def __post_init__(self) -> None:
+        if self.address and not self.city_code:
+            raise SettingsError("province.city_code: wanted the code of this city, such as 370100, got none")
+
+    def endpoint(self) -> "Endpoint":
+        """Where and how to call."""
+        from city_brain.servers.client.feed_reader import Endpoint
+
+        tls = self.tls or bool(self.tls_ca) or bool(self.tls_certificate)
+        return Endpoint(self.address, tls, self.tls_ca, self.tls_certificate, self.tls_key)
+
+
+class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a province."""
+
+    code: Code
+    """Code of the province (for China GB/T 2260, such as `370000`)."""
+    name: str = ""
+    """Name for people."""
+    cities: dict[Code, str]
+    """Its cities: code and name. Others are turned away."""
+    history_days: Annotated[float, msgspec.Meta(ge=HISTORY_DAYS_MIN)] = 30.0
+    """How long incidents that are over, and the changes of cities, are kept; log time."""
+    store: str = "province.sqlite"
+    """A file in this folder, or the URL of a database."""
+    feed: ListenSettings = ListenSettings(address=PORT)
+    limits: Limits = Limits()
+
+
+def read_province(folder: Path) -> ProvinceSettings:
+    """The settings of a folder; raises SettingsError with the file at fault."""
+    path = folder / PROVINCE_FILE
+    if not path.is_file():
+        raise SettingsError(f"{folder}: wanted the folder of a province with {PROVINCE_FILE}, got none")
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ProvinceSettings)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
+        raise SettingsError(f"{path}: wanted settings of a province, got: {wrong}") from wrong

@@ -1,0 +1,31 @@
+"""The keeper of a feed: what begins in an empty store has a name from the first tick on, and goes on under it."""
+
+from pathlib import Path
+
+from city_brain.servers.feed.keeping import Keeper
+from city_brain.store.store import Store
+from city_brain.store.values import TickChanges
+from tests.feeds.builders import START_MS, a_heartbeat, an_incident
+
+HISTORY_MS = 3_600_000
+
+
+def a_tick(tick: int) -> TickChanges:
+    """A tick with a change."""
+    said = [an_incident(f"i{tick}")]
+    return TickChanges(tick=tick, log_time_ms=START_MS + 1000 * tick, incidents=said, heartbeat=a_heartbeat(tick))
+
+
+def test_a_feed_that_begins_in_an_empty_store_has_its_name(tmp_path: Path) -> None:
+    """Before the first tick is stored, and once another server opens the store."""
+    url = f"sqlite:///{tmp_path}/feed.sqlite"
+    keeper = Keeper(Store.open(url), "city", HISTORY_MS)
+    assert not keeper.begin(7, "first")
+    log = keeper.log("first")
+    assert (log.feed_id, log.last_number) == ("first", 0)
+    keeper.keep(log.feed_id, [a_tick(7)])
+    keeper.store.close()
+    again = Keeper(Store.open(url), "city", HISTORY_MS)
+    assert again.begin(8, "second")
+    assert (again.log("second").feed_id, again.log("second").last_number) == ("first", 1)
+    again.store.close()

@@ -1,0 +1,330 @@
+"""A feed with a store: restarts, history behind memory, named subscriptions, statements, proofs, a store that fails."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from city_brain.digest import verify_inclusion
+from city_brain.errors import StateError, StoreError
+from city_brain.incidents.incident import incident_line
+from city_brain.servers.client.feed_reader import Endpoint, FeedReader, SignOfLife, Snapshot
+from city_brain.servers.feed.keeping import Keeper
+from city_brain.store.store import Store
+from city_brain.store.values import TickChanges
+from city_brain.wire.feed.v1 import feed_pb2
+from tests.feeds.builders import START_MS, a_heartbeat, an_incident
+from tests.servers.keeping import DAY_MS, KeptCity, no_wait
+from tests.servers.serving import Served, changes, refusal, run, serving
+
+Request = feed_pb2.WatchIncidentsRequest
+CRASHES = feed_pb2.IncidentFilter(types=["crash"])
+
+
+def url_in(folder: Path) -> str:
+    """A store in a folder."""
+    return f"sqlite:///{folder / 'feed.sqlite'}"
+
+
+def a_city(folder: Path, revisions: int = 5, **settings: Any) -> KeptCity:
+    """A city in which one crash changed every second."""
+    city = KeptCity(url_in(folder), **settings)
+    for revision in range(1, revisions + 1):
+        city.says(an_incident("a", revision))
+    return city
+
+
+def test_a_restart_goes_on_where_the_store_stands(tmp_path: Path) -> None:
+    """Numbers, tokens and incidents are those of before; a reader notices nothing but a break."""
+
+    async def test() -> None:
+        async with a_city(tmp_path).served() as served:
+            call = served.stub.WatchIncidents(iter([Request(after_change_number=2)]))
+            token = (await call.read()).resume_token
+        again = KeptCity(url_in(tmp_path))
+        again.says(an_incident("a", 6))
+        async with again.served() as served:
+            call = served.stub.WatchIncidents(iter([Request(resume_token=token)]))
+            assert [change.change_number for change in await changes(call, 3)] == [4, 5, 6]
+
+    run(test)
+
+
+def test_ticks_that_come_again_are_compared(tmp_path: Path) -> None:
+    """The same words change nothing; other words of the same tick are an error, and nothing is taken."""
+    city = a_city(tmp_path)
+    again = KeptCity(url_in(tmp_path))
+    for revision in range(1, 6):
+        again.says(an_incident("a", revision), tick=revision - 1)
+    assert again.feed.log.last_number == 5
+    with pytest.raises(StateError):
+        again.says(an_incident("a", 5, confidence=0.1), tick=4)
+    assert city.keeper.feed is not None
+    assert city.keeper.feed.head().last_number == 5
+
+
+def test_a_gap_begins_another_feed(tmp_path: Path) -> None:
+    """Ticks that nobody computed are not passed over in silence: numbers begin anew, under another identity."""
+    a_city(tmp_path).keeper.flush("jinan-1")
+    city = KeptCity(url_in(tmp_path))
+    assert city.keeper.begin(5, "jinan-2")
+    assert not city.keeper.begin(7, "jinan-2")
+    log = city.keeper.log("jinan-2")
+    assert (log.feed_id, log.last_number) == ("jinan-2", 0)
+
+    async def test() -> None:
+        async with city.served() as served:
+            reader = served.stub.WatchIncidents(iter([Request(after_change_number=5)]))
+            await reader.read()
+            served.feed.begin_anew(log)
+            code, info, _ = await refusal(_to_the_end(reader))
+            assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "OTHER_FEED")
+
+    run(test)
+
+
+async def _to_the_end(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+    said = await call.initial_metadata(), await call.trailing_metadata(), await call.details()
+    raise grpc.aio.AioRpcError(await call.code(), *said)
+
+
+def test_what_is_older_than_the_history_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """Heartbeats announce where the history begins, and a reader behind that is told so."""
+
+    async def test() -> None:
+        a_city(tmp_path, 30, history_ms=10_000, compact_ms=1)
+        async with KeptCity(url_in(tmp_path)).served() as served:
+            heartbeat = await served.stub.WatchIncidents(iter([Request(after_change_number=30)])).read()
+            first = heartbeat.heartbeat.first_change_number
+            assert 15 < first < 25
+            old = served.stub.WatchIncidents(iter([Request(after_change_number=first - 2)]))
+            code, info, _ = await refusal(old.read())
+            assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "HISTORY_GONE")
+            held = served.stub.WatchIncidents(iter([Request(after_change_number=first - 1)]))
+            assert [change.change_number for change in await changes(held, 31 - first)] == list(range(first, 31))
+
+    run(test)
+
+
+def test_a_subscription_goes_on_where_it_was_acknowledged(tmp_path: Path) -> None:
+    """The server keeps its place over restarts, and the history that it still needs."""
+
+    async def test() -> None:
+        async with a_city(tmp_path).served() as served:
+            call = served.stub.WatchIncidents()
+            await call.write(Request(subscription="night-shift", filter=CRASHES))
+            assert (await call.read()).snapshot.change_number == 5
+            await call.write(Request(acknowledge_change_number=4))
+            await statement_once(served, acknowledged=4)
+        city = KeptCity(url_in(tmp_path), history_ms=1_000, compact_ms=1)
+        for revision in range(6, 40):
+            city.says(an_incident("a", revision))
+        assert city.keeper.first_number == 5
+        async with city.served() as served:
+            call = served.stub.WatchIncidents(iter([Request(subscription="night-shift", filter=CRASHES)]))
+            assert [change.change_number for change in await changes(call, 35)] == list(range(5, 40))
+            other = served.stub.WatchIncidents(iter([Request(subscription="night-shift")]))
+            assert (await other.read()).WhichOneof("event") == "snapshot"
+
+    run(test)
+
+
+async def statement_once(served: Served, acknowledged: int) -> feed_pb2.Statement:
+    """The statement of the subscription, once it says so."""
+    request = feed_pb2.GetStatementRequest(subscription="night-shift", filter=CRASHES)
+    while True:
+        try:
+            told = await served.stub.GetStatement(request)
+            if told.acknowledged_change_number == acknowledged:
+                return told
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.NOT_FOUND
+        await asyncio.sleep(0.01)
+
+
+def test_a_statement_says_what_is_held_and_what_differs(tmp_path: Path) -> None:
+    """Sent, acknowledged and waiting; and by id what the reader lacks, holds in an old revision, or should not hold."""
+
+    async def test() -> None:
+        city = KeptCity(url_in(tmp_path))
+        city.says(an_incident("a"), an_incident("b"), an_incident("f", type="fire"))
+        async with city.served() as served:
+            call = served.stub.WatchIncidents()
+            await call.write(Request(subscription="night-shift", filter=CRASHES))
+            await call.read()
+            await call.write(Request(acknowledge_change_number=3))
+            await statement_once(served, acknowledged=3)
+            city.says(an_incident("b", 2), an_incident("c"), an_incident("f", 2, type="fire"))
+            holdings = [("a", 1), ("b", 1), ("f", 1)]
+            told = await served.stub.GetStatement(
+                feed_pb2.GetStatementRequest(
+                    subscription="night-shift",
+                    filter=CRASHES,
+                    holdings=[feed_pb2.Holding(incident_id=key, revision=revision) for key, revision in holdings],
+                )
+            )
+            assert (told.acknowledged_change_number, told.last_change_number, told.waiting) == (3, 6, 2)
+            assert [(one.incident_id, one.revision) for one in told.missing] == [("b", 2), ("c", 1)]
+            assert [(one.incident_id, one.revision) for one in told.surplus] == [("f", 1)]
+            assert told.held == 3
+            assert told.held_digest == hashlib.sha256(b"a/1\nb/2\nc/1\n").digest()
+            await served.stub.DeleteSubscription(feed_pb2.DeleteSubscriptionRequest(subscription="night-shift"))
+            again = feed_pb2.DeleteSubscriptionRequest(subscription="night-shift")
+            code, info, _ = await refusal(served.stub.DeleteSubscription(again))
+            assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "NO_SUCH_SUBSCRIPTION")
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("opening", "then", "reason"),
+    [
+        ({"subscription": "Night Shift"}, {}, "BAD_REQUEST"),
+        ({"subscription": "a" * 65}, {}, "BAD_REQUEST"),
+        ({"subscription": "night"}, {"acknowledge_change_number": 99}, "BAD_REQUEST"),
+        ({}, {"acknowledge_change_number": 1}, "BAD_REQUEST"),
+    ],
+)
+def test_a_subscription_that_is_used_wrongly_is_refused(
+    tmp_path: Path, opening: dict[str, Any], then: dict[str, Any], reason: str
+) -> None:
+    """By name, and where more is acknowledged than was told."""
+
+    async def test() -> None:
+        async with a_city(tmp_path).served() as served:
+            call = served.stub.WatchIncidents()
+            await call.write(Request(**opening))
+            if then:
+                await call.read()
+                await call.write(Request(**then))
+            code, info, _ = await refusal(_to_the_end(call))
+            assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
+
+    run(test)
+
+
+def test_subscriptions_of_one_reader_are_limited(tmp_path: Path) -> None:
+    """Each holds back the history, so their number has an end, and whoever wants one more is told."""
+
+    async def test() -> None:
+        async with a_city(tmp_path).served() as served:
+            for at in range(21):
+                call = served.stub.WatchIncidents()
+                await call.write(Request(subscription=f"shift-{at}"))
+                await call.read()
+                await call.write(Request(acknowledge_change_number=5))
+                if at == 20:
+                    _, info, _ = await refusal(_to_the_end(call))
+                    assert info.reason == "TOO_MANY_STREAMS"
+                while at < 20 and len(served.feed.kept.subscribers()) <= at:
+                    await asyncio.sleep(0.01)
+
+    run(test)
+
+
+def test_a_proof_shows_that_a_revision_is_in_the_log(tmp_path: Path) -> None:
+    """Checked with nothing but the answer; a proof of other words does not hold."""
+
+    async def test() -> None:
+        async with a_city(tmp_path).served() as served:
+            for revision in (0, 2):
+                told = await served.stub.ProveIncident(
+                    feed_pb2.ProveIncidentRequest(name="incidents/a", revision=revision)
+                )
+                at, size = told.change_number - 1, told.size
+                assert told.line == incident_line(an_incident("a", revision or 5))
+                assert verify_inclusion(told.line, at, size, list(told.path), told.head)
+                assert not verify_inclusion(told.line + b" ", at, size, list(told.path), told.head)
+            code, info, _ = await refusal(
+                served.stub.ProveIncident(feed_pb2.ProveIncidentRequest(name="incidents/none"))
+            )
+            assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "NO_SUCH_INCIDENT")
+
+    run(test)
+
+
+def test_a_feed_in_memory_alone_says_what_it_does_not_do() -> None:
+    """Instead of keeping a place that the next restart forgets."""
+
+    async def test() -> None:
+        async with serving() as served:
+            for ask in (
+                served.stub.WatchIncidents(iter([Request(subscription="night-shift")])).read(),
+                served.stub.GetStatement(feed_pb2.GetStatementRequest(subscription="night-shift")),
+                served.stub.ProveIncident(feed_pb2.ProveIncidentRequest(name="incidents/a")),
+            ):
+                code, info, _ = await refusal(ask)
+                assert (code, info.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "NOTHING_KEPT")
+
+    run(test)
+
+
+def test_our_reader_lets_the_server_keep_its_place(tmp_path: Path) -> None:
+    """It acknowledges what its caller has worked with, and begins there the next time."""
+
+    async def test() -> None:
+        city = a_city(tmp_path)
+        async with city.served() as served:
+            endpoint = Endpoint(served.server.address)
+            events = FeedReader(endpoint, subscription="night-shift").events()
+            assert isinstance(await anext(events), Snapshot)
+            while not isinstance(await anext(events), SignOfLife):
+                pass
+            city.says(an_incident("a", 6))
+            while not city.keeper.subscribers():
+                await anext(events)
+            await events.aclose()
+            again = FeedReader(endpoint, subscription="night-shift").events()
+            assert not isinstance(await anext(again), Snapshot)
+            await again.aclose()
+
+    run(test)
+
+
+class FullDisk:
+    """A feed of a store that fails some times, as on a full disk."""
+
+    def __init__(self, feed: Any, failures: int, *, temporary: bool) -> None:
+        self._feed, self.failures, self._temporary = feed, failures, temporary
+
+    def append(self, feed_id: str, ticks: Any) -> Any:
+        """Fails, or takes them."""
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("feed.sqlite: wanted room on the disk, got none", temporary=self._temporary)
+        return self._feed.append(feed_id, ticks)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
+
+
+def test_nothing_is_told_that_is_not_stored(tmp_path: Path) -> None:
+    """While the store fails health says so and nobody is told; once it is back all is stored, without a gap."""
+    told: list[bool] = []
+    store = Store.open(url_in(tmp_path))
+    keeper = Keeper(store, "jinan", DAY_MS, told.append, no_wait)
+    first = TickChanges(tick=0, log_time_ms=START_MS, incidents=[an_incident("a")], heartbeat=a_heartbeat())
+    keeper.keep("jinan-1", [first])
+    keeper.feed = FullDisk(keeper.feed, 3, temporary=True)  # type: ignore[assignment]
+    second = TickChanges(
+        tick=1, log_time_ms=START_MS + 1_000, incidents=[an_incident("a", 2)], heartbeat=a_heartbeat(1)
+    )
+    keeper.keep("jinan-1", [second])
+    assert told == [False, True]
+    assert [change.number for change in store.feed("jinan/jinan-1").changes(0, 10)] == [1, 2]
+
+
+def test_a_store_that_is_broken_for_good_ends_the_feed(tmp_path: Path) -> None:
+    """Trying again would not help: the error says where, and ends the program."""
+    keeper = Keeper(Store.open(url_in(tmp_path)), "jinan", DAY_MS, pause=no_wait)
+    tick = TickChanges(tick=0, log_time_ms=START_MS, incidents=[an_incident("a")], heartbeat=a_heartbeat())
+    keeper.keep("jinan-1", [tick])
+    keeper.feed = FullDisk(keeper.feed, 1, temporary=False)  # type: ignore[assignment]
+    later = TickChanges(tick=1, log_time_ms=START_MS + 1_000, incidents=[an_incident("a", 2)], heartbeat=a_heartbeat(1))
+    with pytest.raises(StoreError, match=r"feed\.sqlite: wanted room"):
+        keeper.keep("jinan-1", [later])
