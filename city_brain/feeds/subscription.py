@@ -82,9 +82,10 @@ class Subscription:
 
     def take(self) -> Delivery | None:
         """The next change that the reader wants, now counted as passed; None where it has passed everything here."""
-        if self.too_slow:
+        behind = self.behind_log
+        if self.waiting > self.queue_limit or (behind and self.too_slow):
             raise self.cut()
-        if self.behind_log:
+        if behind:
             return None
         while self.position < self._log.last_number:
             sieve = self._sieve()
