@@ -57,8 +57,8 @@ class Tokens:
     """Writes and reads the tokens of one key (32 bytes, kept as long as its tokens shall be good)."""
 
     def __init__(self, key: bytes) -> None:
-        # Each message of each reader has a token. HMAC begins with the key every time anew; done once here, that leaves an
-        # eighth of its cost.
+        # Each message of each reader has a token. HMAC begins with the key every time anew; done once here,
+        # that leaves an eighth of its cost.
         short = key if len(key) <= _BLOCK_BYTES else hashlib.sha256(key).digest()
         block = short.ljust(_BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(block.translate(_INNER_PAD))
