@@ -14,6 +14,8 @@ beginning, as `serve` does, and what the topic has is passed over. So:
 - Another version of types or map changes no filter: types and areas are names, and a name that `control` never told of
   is refused at the start. Another filter holds from where the topic stands; nobody is told what it no longer matches.
 - Two of these programs at a time: each sees that its records do not follow each other, and ends. Run one.
+- What the log no longer holds cannot be compared with: an incident whose first revision there does not match is not
+  told as one that has left.
 - A topic of which nothing is left begins anew, with what the log holds and numbers counted from there.
 
 It waits for records and for acknowledgements, and reads no clock for what it says.

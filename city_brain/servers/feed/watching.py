@@ -10,7 +10,7 @@ from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Delivery
 from city_brain.feeds.tokens import Binding
 from city_brain.servers.feed.live_feed import LiveFeed
-from city_brain.servers.feed.messages import Messages
+from city_brain.servers.feed.messages import Messages, with_token
 from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.feed.subscribers import Subscribers
 from city_brain.servers.feed.watches.telling import Opening, Telling, Told
@@ -89,21 +89,16 @@ class Watch:
         credit = self._telling.credit
         self._telling.grant(None if credit is None else _credit(credit + more))
 
-    def _rendered(self, event: Told) -> Iterator[feed_pb2.WatchIncidentsResponse]:
-        """An event as messages: a snapshot in pieces, the last of which bears the token."""
+    def _rendered(self, event: Told) -> Iterator[bytes]:
+        """An event as serialized messages: a snapshot in pieces, the last of which bears the token."""
         if isinstance(event, Opening):
             for piece in self._messages.snapshot(event.incidents, event.number):
-                yield _with_token(piece, event.token) if piece.snapshot.complete else piece
+                message = piece.SerializeToString()
+                yield with_token(message, event.token) if piece.snapshot.complete else message
         elif isinstance(event, Delivery):
-            yield _with_token(self._messages.change(event), event.token)
+            yield with_token(self._messages.change(event), event.token)
         else:
-            yield _with_token(self._messages.heartbeat(event.number), event.token)
-
-
-def _with_token(message: feed_pb2.WatchIncidentsResponse, token: str) -> feed_pb2.WatchIncidentsResponse:
-    told = feed_pb2.WatchIncidentsResponse(resume_token=token)
-    told.MergeFrom(message)
-    return told
+            yield with_token(self._messages.heartbeat(event.number), event.token)
 
 
 def _start(feed: LiveFeed, binding: Binding, opening: feed_pb2.WatchIncidentsRequest) -> tuple[int | None, str]:

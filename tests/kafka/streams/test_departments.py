@@ -14,13 +14,15 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from city_brain.canonical import canonical_json
 from city_brain.city.loading import city_to_geojson
-from city_brain.errors import SettingsError
+from city_brain.errors import SettingsError, StateError
+from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.filters import IncidentFilter, Names, Wanted
 from city_brain.incidents.incident import Incident, incident_line
 from city_brain.incidents.tick_record import TickRecord
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import INCIDENTS, topics
 from city_brain.site import read_settings
+from streams.departments import Last, Outlet
 from tests.city.city_maps import area, built, sensor, square
 from tests.feed_chaos.story import Story, heartbeat
 from tests.feeds.builders import AREAS, TYPES
@@ -98,6 +100,51 @@ def stored(settings: KafkaSettings, topic: str) -> int:
     """How many records a topic has."""
     with closing(KafkaConsumer(**settings.connection())) as consumer:
         return ends_of(consumer, settings.topic(topic))[0]
+
+
+def outlet_says(ticks: Ticks, wanted: Wanted, last: Last | None, *, accept_gap: bool = False) -> list[Told]:
+    """What an outlet sends whose topic ends with `last`."""
+    log = ChangeLog(feed_id="city", capacity=5_000)
+    names = Names(types=tuple(TYPES.by_name), area_codes=AREAS)
+    outlet = Outlet("departments.x", log, IncidentFilter(wanted, names), accept_gap=accept_gap)
+    outlet.last = last
+    found: list[Told] = []
+    for tick, said in ticks:
+        log.append(tick, said, heartbeat(tick))
+        for number, told in outlet.due(tick):
+            event = f"{told.incident.incident_id}/{told.incident.revision}"
+            found.append((number, told.no_longer_matches, event, incident_line(told.incident)))
+    return found
+
+
+def test_wherever_a_topic_ends_it_goes_on_there() -> None:
+    """Behind each of its records, amid a tick or between two: all of the rest, under the same numbers; and so where the
+    log has meanwhile lost its beginning, or where the filter is another one now.
+    """
+    ticks, wanted = TICKS[:25], WANTED["departments.fire"]
+    tick_of = {f"{one.incident_id}/{one.revision}": tick for tick, said in ticks for one in said}
+    said = outlet_says(ticks, wanted, None)
+    assert said == due(ticks, wanted)
+    assert len(said) > 50
+    everything = due(ticks, Wanted())
+    for at, (number, _, event, _) in enumerate(said):
+        last = Last(tick_of[event], number, event)
+        assert outlet_says(ticks, wanted, last) == said[at + 1 :]
+        assert outlet_says(ticks, Wanted(), last) == everything[number:]
+        later = outlet_says(ticks[last.tick :], Wanted(), last)
+        assert [(one[0], one[2]) for one in later] == [(one[0], one[2]) for one in everything[number:]]
+
+
+def test_a_topic_of_another_log_is_refused() -> None:
+    """Where the log does not hold what the topic ends with, or holds it elsewhere, or begins behind it."""
+    ticks, wanted = TICKS[:25], WANTED["departments.fire"]
+    for last in (Last(5, 40, "stranger/1"), Last(6, 10, f"{TICKS[2][1][0].incident_id}/1")):
+        with pytest.raises(StateError, match=r"wanted the change .* in tick"):
+            outlet_says(ticks, wanted, last)
+    with pytest.raises(StateError, match="changes are lost"):
+        outlet_says(ticks[10:], wanted, Last(5, 40, "stranger/1"))
+    numbers = [one[0] for one in outlet_says(ticks[10:], Wanted(), Last(5, 40, "stranger/1"), accept_gap=True)]
+    assert numbers == list(range(41, 41 + sum(len(said) for _, said in ticks[10:])))
 
 
 @pytest.mark.slow
