@@ -23,7 +23,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     processes: Count = 2
     """That read, with these connections between them."""
     profile: str = ""
-    """File to which the server writes what its functions cost (cProfile, which makes it slower); "" for none."""
+    """File to which the server writes in which functions it was found; "" for none."""
 
     @property
     def changes(self) -> int:
