@@ -81,7 +81,8 @@ class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     store: str = "province.sqlite"
     """A file in this folder, or the URL of a database."""
     feed: ListenSettings = ListenSettings(address=PORT)
-    limits: Limits = Limits()
+    limits: Limits = Limits(receive_bytes=2 << 20)
+    """Cities may have half of `receive_bytes` on the way without an acknowledgement, at most 1 MiB."""
 
 
 def read_province(folder: Path) -> ProvinceSettings:

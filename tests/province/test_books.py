@@ -275,8 +275,9 @@ def test_a_follow_up_is_received_and_done_with_the_revision_that_ended_it(tmp_pa
 
 
 def test_a_query_counts_and_a_readiness_is_recorded_and_the_unknown_is_refused(
-    tmp_path: Path, province: Province
+    tmp_path: Path, province: Province, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And whoever is on duty in the city reads each of them once."""
     city = City(tmp_path, "370100")
     _grow(city, _crashes(0, 3))
     book = province.book
@@ -293,6 +294,10 @@ def test_a_query_counts_and_a_readiness_is_recorded_and_the_unknown_is_refused(
     assert {name: state.progress for name, state in states.items()} == {"count": 4, "bad": 5, "ready": 4, "gone": 5}
     assert (states["count"].answers[0].count, len(states["count"].answers[0].lines)) == (3, 3)
     assert "did you mean 'crash'" in states["bad"].answers[0].text
+    talk(city, province)
+    said = [record.getMessage() for record in caplog.records if record.name == "city_brain"]
+    assert len(said) == 4
+    assert any("by officer: readiness II until 2026-05-28T" in line for line in said), said
 
 
 def test_an_instruction_has_one_content_and_a_time_that_ends(tmp_path: Path, province: Province) -> None:

@@ -45,12 +45,24 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(url: str) -> No
         store.feed("370100").append(FEED_ID, list(ticks(3, 1)))
     _execute(url, "UPDATE alembic_version SET version_num = '9999'")
     for _ in range(2):
-        with pytest.raises(StoreError, match="wanted version 0002 or older, got version 9999") as refused:
+        with pytest.raises(StoreError, match=f"wanted version {NEWEST} or older, got version 9999") as refused:
             Store.open(url)
         assert not refused.value.temporary
+    _execute(url, f"UPDATE alembic_version SET version_num = '{NEWEST}'")  # noqa: S608 - a constant of ours
+    with Store.open(url) as store:
+        assert store.feed("370100").head().last_number == 3
+
+
+def test_a_database_of_the_first_version_is_brought_up_to_date(url: str) -> None:
+    """What it holds stays, and what is new is there."""
+    with Store.open(url) as store:
+        store.feed("370100").append(FEED_ID, list(ticks(3, 1)))
+    _execute(url, "DROP TABLE records")
     _execute(url, "UPDATE alembic_version SET version_num = '0001'")
     with Store.open(url) as store:
         assert store.feed("370100").head().last_number == 3
+        assert store.records("orders").all() == {}
+        assert not store.check().damage
 
 
 def test_tables_of_somebody_else_are_left_alone(url: str) -> None:

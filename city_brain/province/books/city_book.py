@@ -1,8 +1,10 @@
 """The book of a city: reads what it reports out of its own store, and remembers what the province told it."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from city_brain.canonical import printable
 from city_brain.digest import TreeHead
 from city_brain.errors import ServiceError
 from city_brain.feeds.change_log import Change
@@ -12,11 +14,13 @@ from city_brain.incidents.incident import Incident, incident_line
 from city_brain.incidents.lifecycle import OPEN
 from city_brain.province.link.city_end import CityHead
 from city_brain.servers.codec.feeds import wanted_from_proto
-from city_brain.servers.codec.incidents import to_timestamp
+from city_brain.servers.codec.incidents import LEVELS, to_timestamp
 from city_brain.store.feed import Feed
 from city_brain.store.store import Store
 from city_brain.store.values import Head
 from city_brain.wire.province.v1 import province_pb2
+
+logger = logging.getLogger("city_brain")
 
 SUBSCRIPTION: Final = "province"
 """Name of the subscription that holds back the history for the province."""
@@ -87,6 +91,7 @@ class CityStore:
         """See CityBook. The instruction is on the disk before anything is said to it."""
         if self._records.get(instruction.instruction_id) is None:
             self._records.put(instruction.instruction_id, instruction.SerializeToString(deterministic=True))
+            logger.warning("province, by %s: %s", printable(instruction.issuer), _words(instruction))
         match instruction.WhichOneof("order"):
             case "follow_up":
                 return self._follow(instruction)
@@ -160,6 +165,23 @@ class CityStore:
             time=to_timestamp(self._feed.head().log_time_ms),
             lines=_within(SHOWN_BYTES, (incident_line(incident) for incident in incidents)),
         )
+
+
+def _words(instruction: province_pb2.Instruction) -> str:
+    """An instruction in a line, for whoever is on duty in the city."""
+    match instruction.WhichOneof("order"):
+        case "follow_up":
+            order = instruction.follow_up
+            due = f", due {order.due_time.ToJsonString()}" if order.HasField("due_time") else ""
+            return printable(f"attend to incident {order.incident_id}{due}: {order.text}")
+        case "query":
+            return "asks which incidents there are"
+        case "readiness":
+            ready = instruction.readiness
+            level = LEVELS.word_or_number(ready.level)
+            where = f" in {', '.join(ready.area_codes)}" if ready.area_codes else ""
+            return printable(f"readiness {level}{where} until {ready.until_time.ToJsonString()}: {ready.text}")
+    return "says what this city does not know"
 
 
 def _within(limit: int, lines: Iterable[bytes]) -> list[bytes]:
