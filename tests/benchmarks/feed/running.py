@@ -67,6 +67,7 @@ def measure(case: Case) -> Measured:
         share=round(city.share(case, filters), 4),
         deliveries=len(latencies),
         missing=sum(differences(part, must[at :: case.processes]) for at, part in enumerate(heard)),
+        cut=sum(part.ended for part in heard),
         messages=sum(part.messages for part in heard),
         p50_ms=quantile(latencies, 0.5),
         p99_ms=quantile(latencies, 0.99),
