@@ -152,10 +152,12 @@ def _area_test(area: Area) -> Condition:
     """A test whether position, radius or geometry of an incident touches the area, in metres around its middle."""
     frame, shape, reach_m = _circle(area) if isinstance(area, Circle) else _polygon(area)
     shapely.prepare(shape)
+    round_it = isinstance(area, Circle)
 
     def touches(incident: Incident) -> bool:
-        place = shapely.Point(frame.to_metres(incident.lon, incident.lat))
-        if shapely.dwithin(shape, place, reach_m + (incident.radius_m or 0.0)):
+        x, y = frame.to_metres(incident.lon, incident.lat)
+        within_m = reach_m + (incident.radius_m or 0.0)
+        if math.sqrt(x * x + y * y) <= within_m if round_it else shapely.dwithin(shape, shapely.Point(x, y), within_m):
             return True
         return incident.geometry is not None and bool(shapely.dwithin(shape, _lines(incident.geometry, frame), reach_m))
 

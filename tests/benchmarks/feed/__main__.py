@@ -92,7 +92,7 @@ def _arguments() -> argparse.Namespace:
     add("--appends", type=int, default=1, help="appends a second; a city has one, so its changes come in bursts")
     add("--seconds", type=int, default=30, help="for which changes come")
     add("--storm", type=int, default=200, help="readers that come back at once")
-    add("--profile", default="", metavar="FILE", help="write what the server's functions cost; it is slower then")
+    add("--profile", default="", metavar="FILE", help="write in which functions the server was found")
     add("--json", action="store_true", help="print a line of JSON for each case")
     return parser.parse_args()
 

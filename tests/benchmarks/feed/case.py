@@ -23,7 +23,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     processes: Count = 2
     """That read, with these connections between them."""
     profile: str = ""
-    """File to which the server writes what its functions cost (cProfile, which makes it slower); "" for none."""
+    """File to which the server writes in which functions it was found; "" for none."""
 
     @property
     def changes(self) -> int:
@@ -63,6 +63,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: int
     missing: int
     """Deliveries that should have come and did not, came twice, or were not for that reader."""
+    cut: int
+    """Readers whose watch the server ended: it got too little of the machine to keep up. They do not come back, so what
+    they were not told any more is missing."""
     messages: int
     """Deliveries and heartbeats."""
     p50_ms: float

@@ -67,6 +67,11 @@ def says(found: Sequence[Measured]) -> list[str]:
                 f"{case.readers:,} readers at {case.changes_per_second} changes a second: wanted at most "
                 f"{WANTED_P99_MS:g} ms at 99 %, got {one.p99_ms:.0f} ms: {reached}."
             )
+        if one.cut:
+            lines.append(
+                f"{one.cut} of {case.readers:,} readers were cut, for the server got too little of the machine "
+                f"to keep up (load {one.load:.1f}): what is missing is what they were not told any more."
+            )
         if one.stalled is not None:
             lines.append(_stalled_says(one, one.stalled, _without(one, found)))
     return lines

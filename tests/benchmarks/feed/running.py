@@ -66,7 +66,8 @@ def measure(case: Case) -> Measured:
         case=case,
         share=round(city.share(case, filters), 4),
         deliveries=len(latencies),
-        missing=sum(_differences(part, must[at :: case.processes]) for at, part in enumerate(heard)),
+        missing=sum(differences(part, must[at :: case.processes]) for at, part in enumerate(heard)),
+        cut=sum(part.ended for part in heard),
         messages=sum(part.messages for part in heard),
         p50_ms=quantile(latencies, 0.5),
         p99_ms=quantile(latencies, 0.99),
@@ -107,7 +108,7 @@ def _audiences(case: Case, address: str, parts: Sequence[Sequence[Wanted]]) -> I
             yield [first, *others]
 
 
-def _differences(heard: Heard, must: Sequence[set[int]]) -> int:
+def differences(heard: Heard, must: Sequence[set[int]]) -> int:
     """Deliveries that did not come, came again, or were not for that reader."""
     came = Counter(zip(heard.readers, heard.numbers, strict=True))
     wanted = Counter((reader, number) for reader, numbers in enumerate(must) for number in numbers)

@@ -5,14 +5,15 @@ when everything has been appended, a `Served`.
 """
 
 import asyncio
-import cProfile
-import pstats
 import resource
+import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -24,6 +25,7 @@ from tests.benchmarks.feed.case import Case, Served
 from tests.benchmarks.feed.city import ticks
 from tests.feeds.builders import AREAS, TYPES
 
+_SAMPLE_S = 0.002
 _TAIL_S = 1.0
 """After the last append, what is still to be told costs, too."""
 
@@ -59,7 +61,7 @@ async def serve(case: Case) -> None:
         print(server.address, flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         began_s, cpu_s = time.monotonic(), time.process_time()
-        with _profiled(case.profile):
+        with _sampled(case.profile):
             await asyncio.to_thread(pace.run)
         served = Served(
             appended_ns=tuple(pace.appended_ns),
@@ -73,16 +75,29 @@ async def serve(case: Case) -> None:
 
 
 @contextmanager
-def _profiled(path: str) -> Iterator[None]:
+def _sampled(path: str) -> Iterator[None]:
+    """Writes to a file where the main thread was, sampled every 2 ms of processor time: costs it next to nothing."""
     if not path:
         yield
         return
-    profile = cProfile.Profile(time.thread_time)
-    profile.enable()
+    here: Counter[str] = Counter()
+    within: Counter[str] = Counter()
+
+    def sample(_: int, frame: FrameType | None) -> None:
+        names = []
+        while frame is not None:
+            code = frame.f_code
+            names.append(f"{'/'.join(Path(code.co_filename).parts[-3:])} {code.co_qualname}")
+            frame = frame.f_back
+        here[names[0]] += 1
+        within.update(set(names))
+
+    signal.signal(signal.SIGPROF, sample)
+    signal.setitimer(signal.ITIMER_PROF, _SAMPLE_S, _SAMPLE_S)
     yield
-    profile.disable()
-    with Path(path).open("w", encoding="utf-8") as file:
-        pstats.Stats(profile, stream=file).sort_stats("tottime").print_stats(45)
+    signal.setitimer(signal.ITIMER_PROF, 0.0)
+    lines = [f"{here[name]:6} {count:6}  {name}" for name, count in within.most_common(60)]
+    Path(path).write_text("\n".join(["  here within", *lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":
