@@ -10,16 +10,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 JARS := .kafka/fetched
+BUF := .buf/node_modules/.bin/buf
+PROMISED := promised.binpb
 ARGS ?=
 WORLD ?= ../shared/scenarios/tune/101
 
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
-.PHONY: help install demo demo-province test campaign check format lock protos bench bench-kafka verify kafka mission chaos \
-  chaos-full feed-chaos feed-chaos-full clean
+.PHONY: help install demo demo-province test campaign check format lock protos lint-protos promise-protos bench \
+  bench-feed bench-kafka verify kafka mission chaos chaos-full feed-chaos feed-chaos-full clean
 
 help: ## Prints this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Installs the locked packages and city-brain itself into .venv; does nothing where that is done.
 
@@ -44,6 +46,9 @@ check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a 
 
 format: $(INSTALLED) ## Formats the code and repairs what the linter can repair.
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench-feed: $(INSTALLED) ## Measures what 1,000 readers of the feed cost, with slow ones among them, and after all links broke.
+	@$(BIN)/python -m tests.benchmarks.feed $(ARGS)
 
 verify: $(INSTALLED) ## Reads the folder WORLD in many orders, groupings and restarts, and compares the digests.
 	@$(BIN)/city-brain verify $(WORLD)/observations.jsonl.zst --map $(WORLD)/city.geojson $(ARGS)
@@ -76,6 +81,18 @@ protos: $(INSTALLED) ## Generates the Python of protos/*.proto anew, into city_b
 	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=. --pyi_out=. $(PROTOS)
 	@$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=. $$(grep -l '^service ' $(PROTOS))
 
+lint-protos: $(INSTALLED) ## Lints protos/ and compares it with what other programs were promised; needs npm, or says so.
+	@if command -v npm > $(VENV)/npm.txt; then \
+	  $(MAKE) --quiet $(BUF) && cd protos && ../$(BUF) lint && ../$(BUF) breaking --against $(PROMISED) \
+	  && echo "lint-protos: the protos are in order, and break nothing that was promised"; \
+	else \
+	  echo "lint-protos: wanted npm, got none: the protos were NOT linted, nor compared with what was promised" >&2; \
+	  test "$${CI:-false}" != true; \
+	fi
+
+promise-protos: $(BUF) ## Promises the protos as they are to other programs: with a release, or where a break is meant.
+	@cd protos && ../$(BUF) build --exclude-source-info --output $(PROMISED)
+
 lock: ## Resolves requirements.lock anew from pyproject.toml; give PYTHON=python3.11, the oldest we support.
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	  || { echo "make lock: wanted Python 3.11, the oldest supported, got $$($(PYTHON) --version)" >&2; exit 1; }
@@ -86,12 +103,18 @@ lock: ## Resolves requirements.lock anew from pyproject.toml; give PYTHON=python
 	  --no-emit-trusted-host --no-emit-options --output-file requirements.lock $(ARGS) pyproject.toml
 
 clean: ## Removes what was installed, built and cached; nothing that is in git.
-	rm -rf $(VENV) .kafka .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .kafka .buf .bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find city_brain tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Without java or mvn nothing is fetched, and the tests that need a broker say so.
 $(JARS): deploy/kafka/pom.xml | $(INSTALLED)
 	@$(BIN)/python -m tests.kafka.jars
+
+# By the hashes of the lock, from whichever registry npm is set to; no script of a package is run.
+$(BUF): protos/linter/package.json protos/linter/package-lock.json
+	@mkdir -p .buf && cp protos/linter/package.json protos/linter/package-lock.json .buf
+	@cd .buf && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > npm.txt || { cat npm.txt >&2; exit 1; }
+	@touch $@
 
 # The stamp is younger than the lock and the project file exactly while what is installed fits them.
 $(INSTALLED): requirements.lock pyproject.toml

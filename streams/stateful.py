@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from faust.types import TP
 
 from city_brain.errors import StateError
+from city_brain.kafka.control import read_control
 from city_brain.site import Site
 from streams.command import logger
 from streams.outbox import Outbox, Outgoing
@@ -102,6 +103,7 @@ class StatefulProgram(Program):
         work = self.new_work(partition)
         state, begin = await self.snapshots.newest(partition, self.inputs[0])
         if state is not None:
+            await asyncio.to_thread(self._hear_of_configurations)
             work.restore(state)
         if begin > work.next_offset and not (state is None and self.accept_gap):
             raise StateError(
@@ -111,6 +113,11 @@ class StatefulProgram(Program):
         place = {"topic": self.inputs[0], "partition": partition, "offset": work.next_offset}
         logger.info("resumes", extra=place)
         return Job(work, max(work.next_offset, begin), Outbox(self.app))
+
+    def _hear_of_configurations(self) -> None:
+        """A worker that stood by has heard of none since it started; the state that it takes over may name any."""
+        for entry in read_control(self.kafka):
+            self.site.configurations.add(entry.record)
 
     async def take(self, message: Any) -> None:
         """Says what the record means, and saves from time to time."""

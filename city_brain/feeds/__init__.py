@@ -8,7 +8,7 @@ In the order of a reader's way:
     change_log    the numbered log of changes: snapshot, then updates, resume from a number
     scopes        what a department may know of, and every filter of its readers within that
     tokens        where a reader was, signed
-    scopes        what a department may know of, and every filter of its readers within that
+    sifting       which of the newest changes could concern a filter, for many readers at once
     subscription  one reader's position, and when it is cut
     pages         lists of incidents, page by page
     explanation   why an incident is believed, by source

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeAlias, get_args
 
 import msgspec
@@ -38,6 +38,7 @@ class Polygon(msgspec.Struct, frozen=True, tag="polygon"):
 
 
 Area: TypeAlias = Circle | Polygon
+Condition: TypeAlias = Callable[[Incident], bool]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
 class IncidentFilter:
     """A checked filter. Raises RefusedError on building where a condition makes no sense."""
 
-    __slots__ = ("_area_codes", "_levels", "_states", "_touches", "_types", "wanted")
+    __slots__ = ("conditions", "wanted")
 
     def __init__(self, wanted: Wanted, names: Names) -> None:
         _check_count("filter.types", wanted.types)
@@ -74,23 +75,21 @@ class IncidentFilter:
         if not 0.0 <= wanted.minimum_confidence <= 1.0:
             raise _bad("filter.minimum_confidence", "a probability from 0 to 1", wanted.minimum_confidence)
         self.wanted = wanted
-        self._types = frozenset(wanted.types)
-        self._states = frozenset(wanted.states)
-        graver = LEVELS[: LEVELS.index(wanted.minimum_level) + 1] if wanted.minimum_level else ()
-        self._levels = frozenset(graver)
-        self._area_codes = frozenset(wanted.area_codes)
-        self._touches = _area_test(wanted.area) if wanted.area else None
+        self.conditions = tuple(_conditions(wanted))
+        """The tests that an incident must pass, those that cost least first."""
 
     def matches(self, incident: Incident) -> bool:
         """Whether all conditions hold for this revision."""
-        return bool(
-            (not self._types or incident.type in self._types)
-            and (not self._states or incident.state in self._states)
-            and (not self._levels or incident.level in self._levels)
-            and incident.confidence >= self.wanted.minimum_confidence
-            and (not self._area_codes or not self._area_codes.isdisjoint(incident.place.area_codes))
-            and (self._touches is None or self._touches(incident))
-        )
+        # A plain loop: this is asked of every change for every reader, and most fail their first test.
+        for holds in self.conditions:  # noqa: SIM110
+            if not holds(incident):
+                return False
+        return True
+
+    @property
+    def asked(self) -> tuple[Wanted, ...]:
+        """All whose conditions must hold."""
+        return (self.wanted,)
 
     def may_see(self, incident: Incident) -> bool:
         """Whether the reader may be told of this revision at all; a filter without a scope hides nothing."""
@@ -128,7 +127,28 @@ def _on_earth(lon: float, lat: float) -> bool:
     return -180.0 <= lon <= 180.0 and -90.0 < lat < 90.0
 
 
-def _area_test(area: Area) -> Callable[[Incident], bool]:
+def _conditions(wanted: Wanted) -> Iterator[Condition]:
+    """The tests that the conditions ask for; none for those that do not restrict."""
+    if wanted.types:
+        types = frozenset(wanted.types)
+        yield lambda incident: incident.type in types
+    if wanted.minimum_confidence > 0.0:
+        least = wanted.minimum_confidence
+        yield lambda incident: incident.confidence >= least
+    if wanted.states:
+        states = frozenset(wanted.states)
+        yield lambda incident: incident.state in states
+    if wanted.minimum_level:
+        graver = frozenset(LEVELS[: LEVELS.index(wanted.minimum_level) + 1])
+        yield lambda incident: incident.level in graver
+    if wanted.area_codes:
+        area_codes = frozenset(wanted.area_codes)
+        yield lambda incident: not area_codes.isdisjoint(incident.place.area_codes)
+    if wanted.area:
+        yield _area_test(wanted.area)
+
+
+def _area_test(area: Area) -> Condition:
     """A test whether position, radius or geometry of an incident touches the area, in metres around its middle."""
     frame, shape, reach_m = _circle(area) if isinstance(area, Circle) else _polygon(area)
     shapely.prepare(shape)

@@ -4,6 +4,7 @@ A subscription keeps a number, not a queue: what waits for the reader waits in t
 reader costs nothing and delays nobody. What is limited is how far it may fall behind.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from city_brain.feeds.change_log import Change, ChangeLog
 from city_brain.feeds.filters import IncidentFilter
 from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.sifting.sieve import Sieve
 from city_brain.incidents.incident import Incident
 
 QUEUE_LIMIT = 1_000
@@ -38,7 +40,7 @@ class Subscription:
     raises READER_TOO_SLOW. What was in the log before does not count, so a reader with much to catch up may do so.
     """
 
-    __slots__ = ("_joined", "_log", "filter", "position", "queue_limit")
+    __slots__ = ("_bits", "_joined", "_log", "_sieves", "_sifted", "filter", "position", "queue_limit")
 
     def __init__(
         self,
@@ -55,6 +57,9 @@ class Subscription:
         self.filter = wanted
         self.position = log.last_number if after is None else after
         self.queue_limit = queue_limit
+        self._sieves: deque[Sieve] = deque()  # those of changes that it has not passed yet: `queue_limit` at most
+        self._sifted: Sieve | None = None
+        self._bits = 0
 
     @property
     def waiting(self) -> int:
@@ -77,9 +82,34 @@ class Subscription:
 
     def take(self) -> Delivery | None:
         """The next change that the reader wants, now counted as passed; None where it has passed everything here."""
-        if self.too_slow:
+        behind = self.behind_log
+        if self.waiting > self.queue_limit or (behind and self.too_slow):
             raise self.cut()
-        return None if self.behind_log else next(self.passed(self._log.after(self.position)), None)
+        if behind:
+            return None
+        while self.position < self._log.last_number:
+            sieve = self._sieve()
+            ahead = sieve.behind(self.position, self._bits) if sieve else self._log.after(self.position)
+            found = next(self.passed(ahead), None)
+            if found is not None:
+                return found
+            self.position = sieve.last if sieve else self._log.last_number
+        return None
+
+    def sift(self, sieve: Sieve) -> None:
+        """Spares this reader to look at each of the changes that the log took just now."""
+        self._sieves.append(sieve)
+
+    def _sieve(self) -> Sieve | None:
+        """The one that holds the next change, whose bits for this reader are then at hand; None where none does."""
+        while self._sieves and self._sieves[0].last <= self.position:
+            self._sieves.popleft()
+        if not self._sieves or self.position + 1 < self._sieves[0].first:
+            return None
+        if self._sifted is not self._sieves[0]:
+            self._sifted = self._sieves[0]
+            self._bits = self._sifted.bits(self.filter.asked)
+        return self._sifted
 
     def passed(self, changes: Iterable[Change]) -> Iterator[Delivery]:
         """What the reader is told of the changes behind its position, which moves on with each."""

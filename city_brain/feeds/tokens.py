@@ -21,6 +21,10 @@ _SEAL_BYTES = 16
 _LONGEST = 1024
 """Characters of a token that is looked at."""
 FIELD = "resume_token"
+_BLOCK_BYTES = 64
+"""Of SHA-256, to which HMAC fills up its key (RFC 2104 section 2)."""
+_INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +57,12 @@ class Tokens:
     """Writes and reads the tokens of one key (32 bytes, kept as long as its tokens shall be good)."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        # Each message of each reader has a token. HMAC begins with the key every time anew; done once here,
+        # that leaves an eighth of its cost.
+        short = key if len(key) <= _BLOCK_BYTES else hashlib.sha256(key).digest()
+        block = short.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER_PAD))
+        self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
 
     def write(self, binding: Binding, number: int) -> str:
         """The token of a reader that has been told everything up to `number`."""
@@ -95,7 +104,11 @@ class Tokens:
             return None
 
     def _seal(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, body, "sha256")[:_SEAL_BYTES]
+        """HMAC-SHA-256, cut."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(body)
+        outer.update(inner.digest())
+        return outer.digest()[:_SEAL_BYTES]
 
 
 def filter_digest(wanted: Wanted) -> bytes:

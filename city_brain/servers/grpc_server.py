@@ -13,7 +13,6 @@ from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.feed.service import SERVICE, FeedService
 from city_brain.servers.settings import Limits, ListenSettings, bind
-from city_brain.wire.feed.v1 import feed_pb2_grpc
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -68,9 +67,7 @@ class GrpcServer:
             options=self._limits.channel_options(),
             maximum_concurrent_rpcs=self._limits.watchers + self._limits.calls,
         )
-        feed_pb2_grpc.add_FeedServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            FeedService(self._feed, self._limits, doors), server
-        )
+        FeedService(self._feed, self._limits, doors).add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         for one in self._beside:
             one.add(server, doors)

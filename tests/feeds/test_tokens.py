@@ -1,6 +1,7 @@
 """Resume tokens: good for one reader, feed, scope and filter, and nothing else that looks like one."""
 
 import base64
+import hmac
 import random
 
 import msgspec
@@ -67,3 +68,11 @@ def test_what_is_no_token_is_refused() -> None:
     texts = ["AAAA", "7", "null", "é" * 40, "=" * 40, "A" * 100_000, "\x00" * 30, "../../etc"]
     for text in texts + [chance.randbytes(30).hex() for _ in range(50)]:
         assert reason(text) is Reason.BAD_TOKEN
+
+
+@pytest.mark.parametrize("length", [1, 32, 63, 64, 65, 200])
+def test_the_seal_is_an_hmac(length: int) -> None:
+    """HMAC-SHA-256 of RFC 2104 over what stands behind it, cut to 16 bytes, for keys of any length."""
+    key = bytes(at % 251 for at in range(length))
+    sealed = base64.urlsafe_b64decode(Tokens(key).write(MINE, 7))
+    assert sealed[:16] == hmac.digest(key, sealed[16:], "sha256")[:16]

@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from city_brain.feeds.change_log import Change
+from city_brain.servers.feed.messages import with_token
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2
 from tests.feeds.builders import a_log, an_incident
@@ -183,3 +184,12 @@ def test_a_store_that_forgets_under_a_reader_is_said() -> None:
             assert (code, info.reason) == (grpc.StatusCode.OUT_OF_RANGE, "HISTORY_GONE")
 
     run(test)
+
+
+@pytest.mark.parametrize("length", [1, 127, 128, 300, 1024])
+def test_a_token_joins_a_message_that_is_written_already(length: int) -> None:
+    """The bytes of a message and a token beside them are those of the message with its token."""
+    whole = feed_pb2.WatchIncidentsResponse(heartbeat=feed_pb2.Heartbeat(change_number=7, feed_id="jinan-1"))
+    bare = whole.SerializeToString()
+    whole.resume_token = "x" * length
+    assert with_token(bare, "x" * length) == whole.SerializeToString()

@@ -13,12 +13,14 @@ from city_brain.incidents.incident import Incident
 class Sight:
     """A scope made ready to be asked. Raises RefusedError where its level, state or shape makes no sense."""
 
-    __slots__ = ("_filter", "scope")
+    __slots__ = ("_filter", "conditions", "scope")
 
     def __init__(self, scope: Wanted) -> None:
         self.scope = scope
         # By its own names: a type that the city gives up must not open the scope, nor close the feed.
         self._filter = IncidentFilter(scope, Names(types=scope.types, area_codes=scope.area_codes))
+        self.conditions = self._filter.conditions
+        """The tests that an incident must pass to be there for the reader."""
 
     def shows(self, incident: Incident) -> bool:
         """Whether this revision lies in the scope."""
@@ -42,10 +44,12 @@ class ScopedFilter(IncidentFilter):
     def __init__(self, wanted: Wanted, names: Names, scope: Wanted) -> None:
         super().__init__(wanted, names)
         self._sight = Sight(scope)
+        self.conditions += self._sight.conditions
 
-    def matches(self, incident: Incident) -> bool:
-        """Whether the revision lies in the scope and all conditions of the reader hold."""
-        return self._sight.shows(incident) and super().matches(incident)
+    @property
+    def asked(self) -> tuple[Wanted, ...]:
+        """What the reader wants, and its scope."""
+        return (self.wanted, self._sight.scope)
 
     def may_see(self, incident: Incident) -> bool:
         """Whether the revision lies in the scope."""

@@ -10,6 +10,7 @@ from city_brain.feeds.change_log import Change, ChangeLog
 from city_brain.feeds.filters import Names
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.sifting.sieve import Sieve
 from city_brain.feeds.subscription import Subscription
 from city_brain.feeds.tokens import Tokens
 from city_brain.incidents.incident import Incident
@@ -17,6 +18,8 @@ from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.servers.feed.kept import Kept
 
 _Result = TypeVar("_Result")
+_SIFTED_FROM = 8
+"""Changes of a tick from which on it costs less to sift them than to ask each reader about each."""
 
 
 class Reader:
@@ -80,7 +83,11 @@ class LiveFeed:
     def append(self, tick: int, incidents: Sequence[Incident], heartbeat: Heartbeat) -> bool:
         """`ChangeLog.append`, then wakes the readers and cuts those that are too slow."""
         taken = self.log.append(tick, incidents, heartbeat)
+        newest = self.log.changes[-len(incidents) :] if taken and len(incidents) >= _SIFTED_FROM else None
+        sieve = Sieve(newest) if newest else None
         for reader in self._readers:
+            if sieve and not reader.ended.done():  # one that has ended may be of the log before
+                reader.subscription.sift(sieve)
             reader.wake.set()
             if reader.subscription.too_slow:
                 reader.end(reader.subscription.cut())

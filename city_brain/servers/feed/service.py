@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import get_args
 
+import grpc
 import grpc.aio
 from google.protobuf import empty_pb2
 
@@ -34,6 +35,14 @@ SERVICE = "citybrain.feed.v1.FeedService"
 
 class FeedService(feed_pb2_grpc.FeedServiceServicer):
     """Serves one live feed within the limits."""
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Its calls are those of the server; the messages of a watch come serialized, each once for all readers."""
+        feed_pb2_grpc.add_FeedServiceServicer_to_server(self, server)  # type: ignore[no-untyped-call]
+        watch = grpc.stream_stream_rpc_method_handler(
+            self.WatchIncidents, request_deserializer=feed_pb2.WatchIncidentsRequest.FromString
+        )
+        server.add_registered_method_handlers(SERVICE, {"WatchIncidents": watch})
 
     def __init__(self, feed: LiveFeed, limits: Limits, doors: Doors) -> None:
         self._feed = feed

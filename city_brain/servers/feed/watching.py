@@ -18,7 +18,7 @@ from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Delivery, Subscription
 from city_brain.feeds.tokens import Binding
 from city_brain.servers.feed.live_feed import LiveFeed, Reader
-from city_brain.servers.feed.messages import Messages
+from city_brain.servers.feed.messages import Messages, with_token
 from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.feed.subscribers import Subscribers
 from city_brain.servers.settings import Limits
@@ -113,10 +113,12 @@ class Watch:
         async for message in self._told():
             await context.write(message)
 
-    async def _told(self) -> AsyncIterator[feed_pb2.WatchIncidentsResponse]:
+    async def _told(self) -> AsyncIterator[bytes]:
+        """The messages, serialized."""
         if self._snapshot is not None:
             for piece in self._messages.snapshot(self._snapshot, self._subscription.position):
-                yield self._with_token(piece) if piece.snapshot.complete else piece
+                message = piece.SerializeToString()
+                yield self._with_token(message) if piece.snapshot.complete else message
             self._snapshot = None
         now = asyncio.get_running_loop().time
         quiet_since = -math.inf
@@ -154,11 +156,8 @@ class Watch:
             self._credit -= 1
         return delivery
 
-    def _with_token(self, message: feed_pb2.WatchIncidentsResponse) -> feed_pb2.WatchIncidentsResponse:
-        token = self._feed.tokens.write(self._binding, self._subscription.position)
-        told = feed_pb2.WatchIncidentsResponse(resume_token=token)
-        told.MergeFrom(message)
-        return told
+    def _with_token(self, message: bytes) -> bytes:
+        return with_token(message, self._feed.tokens.write(self._binding, self._subscription.position))
 
 
 def _start(feed: LiveFeed, binding: Binding, opening: feed_pb2.WatchIncidentsRequest) -> tuple[int | None, str]:
