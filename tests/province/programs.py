@@ -3,7 +3,8 @@
     python -m tests.province.programs city STORE CODE PROVINCE COUNT    grows to so many changes, reports them, goes on
     python -m tests.province.programs province FOLDER ADDRESS           serves until it is killed
 
-The city's feed is the same at every start: what is there is compared, and what is missing is added.
+The city's feed is the same at every start: what is there is compared, and what is missing is added. It grows to a third
+before it is linked, and on while it reports, so several windows travel.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from tests.feeds.builders import NAMES, START_MS, TYPES, an_incident
 from tests.province.dying import DyingCity, DyingProvince
 
 CITIES = {"370100": "Jinan", "370200": "Qingdao"}
-TICK_S = 0.02
+TICK_S = 0.04
 
 
 def ticks(code: str, count: int) -> list[TickChanges]:
@@ -42,19 +43,18 @@ def ticks(code: str, count: int) -> list[TickChanges]:
 def city(store: str, code: str, province: str, count: int) -> None:
     """Never ends by itself."""
     opened = Store.open(store)
+    book = DyingCity(opened, lambda: opened.feed(code), lambda: NAMES)
+    forwarder = Forwarder(ReportSettings(address=province, city_code=code), book, CITIES[code], lambda: 0.1)
 
     def grow() -> None:
-        for tick in ticks(code, count):
+        for at, tick in enumerate(ticks(code, count)):
+            while at == count // 3 and not forwarder.now.up:
+                time.sleep(TICK_S)
             opened.feed(code).append(f"{code}-feed", [tick])
             time.sleep(TICK_S)
 
     Thread(target=grow, daemon=True).start()
-    settings = ReportSettings(address=province, city_code=code)
-    asyncio.run(
-        Forwarder(
-            settings, DyingCity(opened, lambda: opened.feed(code), lambda: NAMES), CITIES[code], lambda: 0.1
-        ).run()
-    )
+    asyncio.run(forwarder.run())
 
 
 def province(folder: str, address: str) -> None:
