@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from tests.feed_chaos.bugs import PLANT
@@ -31,6 +32,8 @@ def main(
 
 SHORT = 4_000
 """Changes of a campaign with a bug in it."""
+HISTORY_MS = 20_000
+"""Of log time in such a campaign, which is a second: whoever is away for longer comes too late."""
 SOON_S = 10.0
 """Then it has ended, whoever still waits."""
 
@@ -39,8 +42,11 @@ def play(changes: int, seed: int, url: str, bug: str = "") -> Report:
     """One campaign in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="city-brain-feed-") as name:
         folder = Path(name)
-        server = ServerPlan(url or f"sqlite:///{folder / 'feed.sqlite'}", seed, changes, bug=bug)
-        plan = Plan(server, seed=seed, patience_s=SOON_S) if bug else Plan(server, seed=seed)
+        server = ServerPlan(url or f"sqlite:///{folder / 'feed.sqlite'}", seed, changes)
+        plan = Plan(server, seed=seed)
+        if bug:
+            slow = msgspec.structs.replace(server, bug=bug, ticks_a_second=20.0, history_ms=HISTORY_MS, capacity=100)
+            plan = Plan(slow, seed=seed, patience_s=SOON_S)
         return Campaign(plan, folder, lambda text: print(f"  {text}", file=sys.stderr)).run()
 
 

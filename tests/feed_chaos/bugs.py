@@ -158,13 +158,15 @@ def drops_what_waits() -> None:
 
 @bug
 def says_it_twice() -> None:
-    """One change in a hundred is told twice."""
-    passed = Subscription.passed
+    """One change in fifty is told twice."""
+    take = Subscription.take
+    said: set[tuple[int, int]] = set()
 
-    def again(self: Subscription, changes: Any) -> Iterator[Delivery]:
-        for delivery in passed(self, changes):
-            yield delivery
-            if delivery.number % 100 == 7 and self.position == delivery.number:
-                self.position = delivery.number - 1
+    def again(self: Subscription) -> Delivery | None:
+        delivery = take(self)
+        if delivery and delivery.number % 50 == 7 and (id(self), delivery.number) not in said:
+            said.add((id(self), delivery.number))
+            self.position = delivery.number - 1
+        return delivery
 
-    Subscription.passed = again
+    Subscription.take = again

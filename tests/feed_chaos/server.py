@@ -33,7 +33,9 @@ class ServerPlan(msgspec.Struct, frozen=True):
     seed: int = 1
     changes: int = 100_000
     ticks_a_second: float = 80.0
-    history_ms: int = 400_000
+    history_ms: int = 150_000
+    capacity: int = 500
+    """Changes in memory: so few that readers often need the store."""
     kill_at: str = ""
     """One of POINTS; "" for none."""
     kill_after: int = 0
@@ -88,8 +90,10 @@ async def main() -> None:
     if plan.bug:
         PLANT[plan.bug]()
     keeper = Keeper(Store.open(plan.url), "city", plan.history_ms, compact_ms=plan.history_ms // 8)
-    feed = LiveFeed(keeper.log("story-1"), TYPES, AREAS, keeper, keeper.key)
-    limits = Limits(queue_limit=400, send_bytes=1 << 18, stop_wait_s=0.5, cut_wait_s=1.0)
+    log = keeper.log("story-1")
+    log.capacity = plan.capacity
+    feed = LiveFeed(log, TYPES, AREAS, keeper, keeper.key)
+    limits = Limits(queue_limit=400, send_bytes=1 << 16, stop_wait_s=0.5, cut_wait_s=1.0)
     async with GrpcServer(feed, ListenSettings(address=address), limits):
         task = asyncio.ensure_future(feed_all(plan, keeper, feed))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
