@@ -76,7 +76,7 @@ def last_stamp_ms(client: Consumer, topic: str, partition: int) -> int:
 def _client(settings: KafkaSettings, name: str, **keywords: Any) -> Iterator[Any]:
     try:
         import kafka
-        from kafka.errors import KafkaError
+        from kafka.errors import KafkaConnectionError, KafkaError
     except ImportError as absent:
         raise SettingsError(
             f"kafka: wanted the packages of the extra city-brain[kafka], got none ({absent})"
@@ -94,7 +94,8 @@ def _client(settings: KafkaSettings, name: str, **keywords: Any) -> Iterator[Any
     except KafkaError as wrong:
         if name == "KafkaProducer":
             client.close(timeout=0)  # what was refused once need not be waited for
-        raise BrokerError(f"{place}: wanted what was asked for, got: {_said(wrong)}") from wrong
+        wanted = "a broker that answers" if isinstance(wrong, KafkaConnectionError) else "what was asked for"
+        raise BrokerError(f"{place}: wanted {wanted}, got: {_said(wrong)}") from wrong
     finally:
         client.close()
 
