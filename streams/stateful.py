@@ -54,6 +54,8 @@ class Job:
     saving_s: float = 0.0
     """What the last snapshot took to compute."""
     unsaved: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a record is taken: in between, the state is ahead of what was said."""
 
 
 class StatefulProgram(Program):
@@ -122,12 +124,18 @@ class StatefulProgram(Program):
     async def take(self, message: Any) -> None:
         """Says what the record means, and saves from time to time."""
         job = self.jobs.get(message.partition)
-        if job is None or message.offset < job.read_to:
+        if job is not None:
+            async with job.lock:
+                await self._take(job, message)
+
+    async def _take(self, job: Job, message: Any) -> None:
+        if message.offset < job.read_to:
             return
         if message.offset > job.read_to:
             raise StateError(
                 f"{message.topic} partition {message.partition}: wanted offset {job.read_to}, got {message.offset}"
             )
+        job.unsaved = False  # what is broken off amid a record must never be saved
         ticks = iter(job.work.read(message.offset, message.value))
         begun_s = time.perf_counter()
         while (said := next(ticks, None)) is not None:
@@ -139,17 +147,23 @@ class StatefulProgram(Program):
         job.unsaved = True
         idle = job.saving is None or job.saving.done()
         if idle and time.monotonic() - job.saved_s >= self._pause_s(job):
-            job.saving = asyncio.ensure_future(self.guard(self._save(message.partition, job)))
+            saved = self._taken(job)
+            job.saving = asyncio.ensure_future(self.guard(self._save(message.partition, job, *saved)))
 
     def _pause_s(self, job: Job) -> float:
         """Between two snapshots of a partition, while the others of this worker cost about as much."""
         return max(self.workers.snapshot_every_s, len(self.jobs) * job.saving_s / SAVING_SHARE_MAX)
 
-    async def _save(self, partition: int, job: Job) -> None:
-        """Stores outputs, then the state, then the position. The state is taken before anything is waited for."""
+    @staticmethod
+    def _taken(job: Job) -> tuple[bytes, int]:
+        """State and position between two records, when all that the state has said is with the outbox."""
         job.saved_s, job.unsaved = time.monotonic(), False
         state, offset = job.work.to_bytes(), job.work.next_offset
         job.saving_s = time.monotonic() - job.saved_s
+        return state, offset
+
+    async def _save(self, partition: int, job: Job, state: bytes, offset: int) -> None:
+        """Stores outputs, then the state, then the position."""
         await job.outbox.stored()
         packing_s = time.monotonic()
         packed = await asyncio.to_thread(self.snapshots.pack, state)
@@ -165,5 +179,6 @@ class StatefulProgram(Program):
         for partition, job in list(self.jobs.items()):
             if job.saving is not None:
                 await job.saving
-            if job.unsaved:
-                await self._save(partition, job)
+            async with job.lock:
+                if job.unsaved:
+                    await self._save(partition, job, *self._taken(job))

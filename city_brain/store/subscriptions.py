@@ -47,6 +47,28 @@ class Subscriptions:
         """The subscriber has everything up to `number`; a lower number than before changes nothing."""
         return self._move(name, number, lambda one: max(one.acknowledged, number))
 
+    def keep(self, name: str, number: int, feed_id: str) -> Subscriber:
+        """The subscriber, known from now on if it was not, has everything up to `number`, which `feed_id` counted.
+
+        RefusedError where another feed is kept here now (OTHER_FEED), or the changes behind are not all held.
+        """
+        with self._scope.writing() as connection:
+            ledger = Ledger(self._database, connection, self._feed, Incident, lock=True)
+            if ledger.state.feed_id != feed_id:
+                message = f"feed {ledger.state.feed_id}: wanted a number of this feed, got one of feed {feed_id}"
+                raise RefusedError(Reason.OTHER_FEED, message, "number", feed_id=ledger.state.feed_id)
+            known = _find(self._database, connection, ledger.id, name)
+            if known is None:
+                ledger.check_resume(number)
+                known = Subscriber(name=name, acknowledged=number, sent=number)
+                insert_missing(connection, SUBSCRIPTIONS, _row(ledger.id, known))
+            if number <= known.acknowledged:
+                return known
+            moved = msgspec.structs.replace(known, acknowledged=number, sent=max(known.sent, number))
+            of_key = SUBSCRIPTIONS.c.feed == ledger.id, SUBSCRIPTIONS.c.name == name
+            connection.execute(update(SUBSCRIPTIONS).where(*of_key).values(_row(ledger.id, moved)))
+            return moved
+
     def sent(self, name: str, number: int) -> Subscriber:
         """The subscriber has been sent everything up to `number`."""
         return self._move(name, number, lambda one: one.acknowledged)

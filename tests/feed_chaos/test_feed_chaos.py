@@ -97,7 +97,7 @@ def test_a_record_that_was_cut_off_is_none(tmp_path: Path) -> None:
 def test_a_feed_under_torment_keeps_its_promises(tmp_path: Path) -> None:
     """Kills of server and subscribers, resets, cuts, stalls and compaction, over a hundred thousand changes."""
     server = ServerPlan(f"sqlite:///{tmp_path / 'feed.sqlite'}", 1, CHANGES)
-    report = Campaign(Plan(server, seed=1), tmp_path).run()
+    report = Campaign(Plan(server, seed=1, fault_every_s=(1.0, 3.0)), tmp_path).run()
     assert not report.complaints
     assert not report.violations
     assert report.resumes >= 50

@@ -3,12 +3,13 @@
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from city_brain.feeds.refusals import Reason, RefusedError
-from city_brain.incidents.incident import Incident, ProvincialIncident, incident_line
+from city_brain.incidents.incident import Incident, MultiLineString, ProvincialIncident, incident_line
 from city_brain.province.books.city_book import CityStore
 from city_brain.province.books.province_book import FEED, ProvinceStore, mirror_name
 from city_brain.province.link.city_end import CityEnd
@@ -16,7 +17,7 @@ from city_brain.province.link.province_end import ProvinceEnd
 from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
 from city_brain.wire.province.v1 import province_pb2
-from tests.feeds.builders import NAMES, START_MS, TYPES, an_incident
+from tests.feeds.builders import NAMES, START_MS, TYPES, an_incident, evidence
 from tests.store.conftest import postgres, url
 
 __all__ = ["postgres", "url"]
@@ -230,6 +231,7 @@ def test_what_is_over_for_long_is_forgotten_but_nothing_that_a_held_incident_is_
     _grow(one, [an_incident("far", 2, lat=40.0, **over)])
     for city in (one, other):
         talk(city, province)
+    province.now_ms += 40 * DAY_MS
     for city in (one, other):
         city.start_ms += 40 * DAY_MS
     _grow(one, [an_incident("0-0", 2, lat=here.lat, position_error_m=1.0, updated_ms=one.start_ms)])
@@ -338,11 +340,45 @@ def test_the_history_is_held_back_for_the_province(tmp_path: Path, province: Pro
     _grow(city, _crashes(0, 3))
     CityStore(city.store, lambda: city.feed, lambda: NAMES).hold_back()
     city.start_ms += 40 * DAY_MS
+    province.now_ms = city.start_ms
     city.append(an_incident("new", updated_ms=city.start_ms))
     assert city.feed.compact(DAY_MS).kept_for == "province"
     talk(city, province)
     assert city.feed.compact(DAY_MS).forgotten == 3
     assert len(province.lines(city)) == 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"position_error_m": 1e7},
+        {"lon": 500.0},
+        {"geometry": MultiLineString(coordinates=(((117.0, 36.0),),))},
+        {"first_seen_ms": -1},
+        {"ended_ms": 10**15},
+        {"evidence": (evidence("abrupt_stop", ("cam-1",), 1.0, rows=((2**40, 0, 0),)),)},
+    ],
+)
+def test_a_line_that_would_stop_others_is_refused(tmp_path: Path, province: Province, said: dict[str, Any]) -> None:
+    """It ends the link of the city that sends it, and nothing of it is kept; other cities go on."""
+    one, other = City(tmp_path, "370100"), City(tmp_path, "370200")
+    _grow(one, [an_incident("bad", **said)])
+    with pytest.raises(RefusedError) as refused:
+        talk(one, province)
+    assert refused.value.reason == Reason.OUT_OF_STEP
+    _grow(other, _crashes(0, 2))
+    talk(other, province)
+    assert len(province.lines(other)) == 2
+    assert province.newest()
+
+
+def test_a_city_whose_clock_is_far_ahead_is_refused(tmp_path: Path, province: Province) -> None:
+    """Else one day of the year 9999 would keep everything for ever."""
+    city = City(tmp_path, "370100")
+    city.start_ms += 3 * DAY_MS
+    _grow(city, _crashes(0, 1))
+    with pytest.raises(RefusedError, match="wanted one of 1970 to tomorrow"):
+        talk(city, province)
 
 
 def test_feeds_are_named_apart() -> None:

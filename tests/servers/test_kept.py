@@ -10,6 +10,7 @@ import pytest
 
 from city_brain.digest import verify_inclusion
 from city_brain.errors import StateError, StoreError
+from city_brain.feeds.refusals import RefusedError
 from city_brain.incidents.incident import incident_line
 from city_brain.servers.client.feed_reader import Endpoint, FeedReader, SignOfLife, Snapshot
 from city_brain.servers.feed.keeping import Keeper
@@ -244,6 +245,53 @@ def test_a_proof_shows_that_a_revision_is_in_the_log(tmp_path: Path) -> None:
                 served.stub.ProveIncident(feed_pb2.ProveIncidentRequest(name="incidents/none"))
             )
             assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "NO_SUCH_INCIDENT")
+
+    run(test)
+
+
+def test_an_acknowledgement_of_a_feed_before_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    """Its number means something else here: whoever took it for its own would skip changes."""
+    keeper = a_city(tmp_path).keeper
+    with pytest.raises(RefusedError, match="wanted a number of this feed"):
+        keeper.acknowledge("operator/night/", 2, "jinan-0")
+    assert keeper.subscribers() == []
+    keeper.acknowledge("operator/night/", 3, "jinan-1")
+    keeper.acknowledge("operator/night/", 2, "jinan-1")
+    assert [one.acknowledged for one in keeper.subscribers()] == [3]
+
+
+def test_a_reader_from_the_store_is_told_nothing_before_the_log_has_it(tmp_path: Path) -> None:
+    """A tick is stored before it is told: whoever catches up meanwhile stops where the log does."""
+
+    async def test() -> None:
+        a_city(tmp_path)
+        city = KeptCity(url_in(tmp_path))
+        life = a_heartbeat(5)
+        said = [an_incident("a", revision) for revision in range(6, 10)]
+        city.keeper.keep("jinan-1", [TickChanges(tick=5, log_time_ms=life.log_time_ms, incidents=said, heartbeat=life)])
+        async with city.served() as served:
+            call = served.stub.WatchIncidents(iter([Request(after_change_number=0)]))
+            assert [change.change_number for change in await changes(call, 5)] == [1, 2, 3, 4, 5]
+            assert (await call.read()).heartbeat.change_number == 5
+            served.feed.append(5, said, life)
+            assert [change.change_number for change in await changes(call, 4)] == [6, 7, 8, 9]
+
+    run(test)
+
+
+def test_a_store_that_fails_is_said_without_its_place(tmp_path: Path) -> None:
+    """Come back later, for a program; where the disk is, is nobody's business but the log's."""
+
+    async def test() -> None:
+        async with a_city(tmp_path).served() as served:
+
+            def fails(incident_id: str, revision: int | None) -> Any:
+                raise StoreError("store /srv/feed.sqlite: disk full", temporary=True)
+
+            served.feed.kept.proof = fails
+            request = feed_pb2.ProveIncidentRequest(name="incidents/a")
+            code, info, _ = await refusal(served.stub.ProveIncident(request))
+            assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_FAILS")
 
     run(test)
 

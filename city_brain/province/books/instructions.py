@@ -115,6 +115,10 @@ class Instructions:
         return state
 
 
+_LAST_S = 253_402_300_799
+"""Of the year 9999, the last that a Timestamp may say, epoch seconds."""
+
+
 def _due_ms(instruction: province_pb2.Instruction) -> int | None:
     if instruction.HasField("follow_up") and instruction.follow_up.HasField("due_time"):
         return to_ms(instruction.follow_up.due_time)
@@ -145,7 +149,11 @@ def _check(instruction: province_pb2.Instruction) -> None:
                 raise bad("follow_up.incident_id", "the id of an incident of the city", "")
             if len(instruction.follow_up.text) > _TEXT_MAX:
                 raise bad("follow_up.text", f"at most {_TEXT_MAX} characters", len(instruction.follow_up.text))
+            if not 0 <= instruction.follow_up.due_time.seconds <= _LAST_S:
+                raise bad("follow_up.due_time", "a time of 1970 to 9999", instruction.follow_up.due_time.seconds)
         case "readiness":
+            if not 0 <= instruction.readiness.until_time.seconds <= _LAST_S:
+                raise bad("readiness.until_time", "a time of 1970 to 9999", instruction.readiness.until_time.seconds)
             if not instruction.readiness.level:
                 raise bad("readiness.level", "a level", "none")
             if not instruction.readiness.HasField("until_time"):

@@ -17,6 +17,7 @@ from city_brain.incidents.incident import Incident, ProvincialIncident
 from city_brain.incidents.incident_type import IncidentType
 from city_brain.incidents.lifecycle import OPEN
 from city_brain.province.books.instructions import Instructions
+from city_brain.province.books.plausible import check_line, check_time
 from city_brain.province.joining.joining import Joining, withdrawn_as_replaced
 from city_brain.province.joining.uniting import Held
 from city_brain.province.link.province_end import Standing
@@ -67,7 +68,7 @@ class ProvinceStore:
         code: str,
         now_ms: Callable[[], int],
     ) -> None:
-        self._store, self._cities, self._types = store, cities, types
+        self._store, self._cities, self._types, self._now_ms = store, cities, types, now_ms
         self.feed_id = content_id("province", code)
         self.orders = Instructions(store, now_ms)
         self.told: Callable[[Sequence[ProvincialIncident]], None] = lambda revisions: None
@@ -96,6 +97,7 @@ class ProvinceStore:
 
     def accept(self, city: str, feed_id: str, first_number: int, lines: Sequence[tuple[bytes, int]]) -> Standing:
         """See ProvinceBook."""
+        self._check(lines)
         last_ms = max(log_time_ms for _, log_time_ms in lines)
         with self._renewing(), self._store.transaction() as work:
             own = work.feed(FEED, ProvincialIncident)
@@ -120,12 +122,24 @@ class ProvinceStore:
         self._done(head, revisions, joined)
         return standing
 
+    def _check(self, lines: Sequence[tuple[bytes, int]]) -> None:
+        try:
+            for line, log_time_ms in lines:
+                check_time(log_time_ms, self._now_ms())
+                check_line(line)
+        except StateError as wrong:
+            raise RefusedError(Reason.OUT_OF_STEP, str(wrong), "changes.lines") from wrong
+
     def heard(self, city: str, status: province_pb2.CityStatus) -> None:
         """See ProvinceBook; a new feed of a city that has judged as far as the one before replaces it."""
         record = _record(self._store, city)
         mirror = self._store.feed(mirror_name(city, record.feeds[-1]))
         head = mirror.head()
         compared, log_time_ms = status.compared_change_number, optional_ms(status, "log_time")
+        try:
+            check_time(log_time_ms or 0, self._now_ms())
+        except StateError as wrong:
+            raise RefusedError(Reason.BAD_REQUEST, str(wrong), "status.log_time") from wrong
         agrees = None
         if compared <= head.last_number:
             here = head.digest if compared == head.last_number else mirror.head_of(compared)

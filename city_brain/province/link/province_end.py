@@ -130,7 +130,7 @@ class ProvinceEnd:
                 f"{len(changes.log_times)}"
             )
             raise RefusedError(Reason.BAD_REQUEST, message, "changes.lines")
-        times = (moment.seconds * 1000 + moment.nanos // 1_000_000 for moment in changes.log_times)
+        times = [moment.seconds * 1000 + moment.nanos // 1_000_000 for moment in changes.log_times]
         lines = list(zip(changes.lines, times, strict=True))
         self._standing = self._book.accept(self.city, self.feed_id, changes.first_change_number, lines)
         return self._acknowledgement()

@@ -158,10 +158,9 @@ class KeptProvince:
         """Every named reader."""
         return self._feed.subscriptions.all()
 
-    def acknowledge(self, name: str, number: int) -> None:
-        """A named reader has everything up to a number; one that was not known is known from now on."""
-        self._feed.subscriptions.register(name, number)
-        self._feed.subscriptions.acknowledge(name, number)
+    def acknowledge(self, name: str, number: int, feed_id: str) -> None:
+        """See Kept."""
+        self._feed.subscriptions.keep(name, number, feed_id)
 
     def forget(self, name: str) -> None:
         """Lets a named reader go."""
@@ -176,8 +175,8 @@ def _compacted(book: ProvinceStore, history_days: float) -> int:
     """Number of the oldest change after compaction; 0 where the disk fails, which it may not do at the next look."""
     try:
         gone, first = book.compact(history_days), book.feed().head().first_number
-    except StoreError as wrong:
-        logger.error("%s; nothing is forgotten until it works", wrong)
+    except Exception as wrong:
+        logger.error("%s; nothing is forgotten until it works", wrong, exc_info=not isinstance(wrong, StoreError))
         return 0
     if gone:
         logger.warning("%d changes are older than %g days and forgotten", gone, history_days)

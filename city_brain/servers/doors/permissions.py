@@ -44,7 +44,8 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "/citybrain.province.v1.ProvinceService/ListInstructions": "province.read",
         # Orchestrators and balancers ask before they know any secret; the answer is one word.
         "/grpc.health.v1.Health/Check": OPEN,
-        "/grpc.health.v1.Health/Watch": OPEN,
+        # A stream without an end takes a place, of which there are not as many as strangers.
+        "/grpc.health.v1.Health/Watch": KNOWN,
         "/grpc.health.v1.Health/List": OPEN,
         # Says which calls exist and nothing of the city, yet strangers need not know it.
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": KNOWN,

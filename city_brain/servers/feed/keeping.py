@@ -91,11 +91,10 @@ class Keeper:
         """Every named reader."""
         return self.feed.subscriptions.all() if self.feed else []
 
-    def acknowledge(self, name: str, number: int) -> None:
-        """A named reader has everything up to a number; one that was not known is known from now on."""
+    def acknowledge(self, name: str, number: int, feed_id: str) -> None:
+        """See Kept."""
         if self.feed is not None:
-            self.feed.subscriptions.register(name, number)
-            self.feed.subscriptions.acknowledge(name, number)
+            self.feed.subscriptions.keep(name, number, feed_id)
 
     def forget(self, name: str) -> None:
         """Lets a named reader go."""

@@ -15,8 +15,11 @@ class Kept(Protocol):
     def subscribers(self) -> list[Subscriber]:
         """Every named reader."""
 
-    def acknowledge(self, name: str, number: int) -> None:
-        """A named reader has everything up to a number; one that was not known is known from now on."""
+    def acknowledge(self, name: str, number: int, feed_id: str) -> None:
+        """A named reader has everything up to a number; one that was not known is known from now on.
+
+        Raises RefusedError (OTHER_FEED) where the number was counted by another feed than this one.
+        """
 
     def forget(self, name: str) -> None:
         """Lets a named reader go."""

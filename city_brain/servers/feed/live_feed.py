@@ -94,7 +94,11 @@ class LiveFeed:
         return taken
 
     async def older(self, after: int, limit: int) -> list[Change]:
-        """The changes behind a number that the log has forgotten; raises RefusedError where the store has, too."""
+        """The changes behind a number that the log has forgotten; raises RefusedError where the store has, too.
+
+        Never any that the log does not have yet: the store has a tick before it is told.
+        """
+        limit = min(limit, self.log.last_number - after)
         found = [] if self.kept is None else await asyncio.to_thread(self.kept.changes, after, limit)
         if not found:
             self.log.check_resume(after)

@@ -1,6 +1,7 @@
 """Refusals as gRPC statuses: one table of codes, one decorator for calls."""
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -10,7 +11,10 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from city_brain.errors import StoreError
 from city_brain.feeds.refusals import Reason, RefusedError
+
+logger = logging.getLogger(__name__)
 
 ERROR_DOMAIN = "citybrain"
 
@@ -65,7 +69,9 @@ def status_of(refusal: RefusedError) -> grpc.Status:
 
 
 def refusing(call: Call[Result]) -> Call[Result]:
-    """Answers a RefusedError with its rich status; every other error is ours, and gRPC answers UNKNOWN and logs it."""
+    """Answers a RefusedError with its rich status, and a store that fails without saying where it is; every other error
+    is ours, and gRPC answers UNKNOWN and logs it.
+    """
 
     @functools.wraps(call)
     async def answer(self: Any, request: Any, context: grpc.aio.ServicerContext) -> Result:
@@ -74,5 +80,14 @@ def refusing(call: Call[Result]) -> Call[Result]:
         except RefusedError as refusal:
             await context.abort_with_status(status_of(refusal))
             raise
+        except StoreError as wrong:
+            logger.error("%s", wrong)
+            await context.abort_with_status(status_of(store_fails()))
+            raise
 
     return answer
+
+
+def store_fails() -> RefusedError:
+    """What a caller is told whom the store cannot serve just now; where it is, only the log says."""
+    return RefusedError(Reason.STORE_FAILS, "the store of the feed fails; come back later, nothing is lost")

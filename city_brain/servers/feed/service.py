@@ -1,6 +1,7 @@
 """The calls of the incident feed, over one live feed."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import get_args
@@ -21,12 +22,14 @@ from city_brain.servers.codec.feeds import account_to_proto, wanted_from_proto
 from city_brain.servers.codec.incidents import incident_id_of
 from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.doors.policy import Caller
+from city_brain.servers.feed.kept import Kept
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.messages import Messages
 from city_brain.servers.feed.refusing import refusing
 from city_brain.servers.feed.subscribers import HOLDINGS_MAX, Subscribers, statement
 from city_brain.servers.feed.watching import Watch
 from city_brain.servers.settings import Limits
+from city_brain.store.values import Proof
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 from city_brain.wire.incident.v1 import incident_pb2
 
@@ -153,8 +156,8 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         incident_id = _asked(request.name)
         if self._feed.kept is None:
             raise RefusedError(Reason.NOTHING_KEPT, "proof: wanted a feed with a store, got one in memory alone")
-        proof = await asyncio.to_thread(self._feed.kept.proof, incident_id, request.revision or None)
-        if not sight.shows(read_incident(proof.line)):
+        proof = await asyncio.to_thread(self._proof, self._feed.kept, incident_id, request.revision)
+        if proof is None or not sight.shows(read_incident(proof.line)):
             raise log.not_found(incident_id)
         return feed_pb2.ProveIncidentResponse(
             change_number=proof.number,
@@ -164,6 +167,13 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
             head=proof.head,
             feed_id=log.feed_id,
         )
+
+    @staticmethod
+    def _proof(kept: Kept, incident_id: str, revision: int) -> Proof | None:
+        """None where the store has no such line, or has it no more: which of the two, nobody is told."""
+        with contextlib.suppress(RefusedError):
+            return kept.proof(incident_id, revision or None)
+        return None
 
     async def _opening(self, requests: AsyncIterator[feed_pb2.WatchIncidentsRequest]) -> feed_pb2.WatchIncidentsRequest:
         try:

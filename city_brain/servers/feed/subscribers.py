@@ -43,14 +43,13 @@ class Subscribers:
         """Its reader has worked with everything up to `number`. One that is about something else now begins anew."""
         key = self._key(name, binding)
         mine = [one.name for one in self._kept.subscribers() if one.name.startswith(f"{self._reader}/")]
-        for old in mine:
-            if old != key and old.startswith(self._prefix(name)):
-                self._kept.forget(old)
-                mine.remove(old)
-        if key not in mine and len(mine) >= SUBSCRIPTIONS_MAX:
+        stale = [old for old in mine if old != key and old.startswith(self._prefix(name))]
+        for old in stale:
+            self._kept.forget(old)
+        if key not in mine and len(mine) - len(stale) >= SUBSCRIPTIONS_MAX:
             message = f"{_FIELD}: wanted at most {SUBSCRIPTIONS_MAX} subscriptions of one reader, got one more"
             raise RefusedError(Reason.TOO_MANY_STREAMS, message, _FIELD, limit=SUBSCRIPTIONS_MAX)
-        self._kept.acknowledge(key, number)
+        self._kept.acknowledge(key, number, binding.feed_id)
 
     def forget(self, name: str) -> None:
         """Lets it go; raises RefusedError where there is none."""

@@ -1,21 +1,24 @@
 """One open watch over gRPC: what it opens with, what its reader grants and acknowledges, and its events as messages."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from city_brain.errors import StoreError
+from city_brain.errors import CityBrainError
 from city_brain.feeds.filters import IncidentFilter
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Delivery
 from city_brain.feeds.tokens import Binding
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.messages import Messages, with_token
-from city_brain.servers.feed.refusing import status_of
+from city_brain.servers.feed.refusing import status_of, store_fails
 from city_brain.servers.feed.subscribers import Subscribers
 from city_brain.servers.feed.watches.telling import Opening, Telling, Told
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2
+
+logger = logging.getLogger(__name__)
 
 CREDIT_MAX = 1_000_000
 """Changes that a reader may have granted and not yet been sent."""
@@ -73,8 +76,9 @@ class Watch:
                     await self._acknowledge(request.acknowledge_change_number)
         except RefusedError as refusal:
             self._telling.end(refusal)
-        except StoreError as wrong:
-            self._telling.end(RefusedError(Reason.STORE_FAILS, f"{wrong}; come back with the last token"))
+        except CityBrainError as wrong:
+            logger.error("%s", wrong)
+            self._telling.end(store_fails())
 
     async def _acknowledge(self, number: int) -> None:
         field = "acknowledge_change_number"

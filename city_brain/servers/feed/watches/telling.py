@@ -6,6 +6,7 @@ from being turned away.
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeAlias
@@ -14,12 +15,15 @@ import msgspec
 
 from city_brain.errors import StoreError
 from city_brain.feeds.filters import IncidentFilter
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import RefusedError
 from city_brain.feeds.subscription import Delivery, Subscription
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.incident import Incident
 from city_brain.servers.feed.live_feed import LiveFeed, Reader
+from city_brain.servers.feed.refusing import store_fails
 from city_brain.servers.settings import Limits
+
+logger = logging.getLogger(__name__)
 
 PAGE = 500
 """Changes that are read from the store at a time."""
@@ -121,7 +125,8 @@ class Telling:
         except RefusedError as refusal:
             self._reader.end(refusal)
         except StoreError as wrong:
-            self._reader.end(RefusedError(Reason.STORE_FAILS, f"{wrong}; come back with the last token"))
+            logger.error("%s", wrong)
+            self._reader.end(store_fails())
         await asyncio.Event().wait()  # `run` says so, and cancels
 
     async def events(self) -> AsyncGenerator[Told, None]:
