@@ -29,10 +29,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_generated_code_is_up_to_date(generated: Path) -> None:
     """The committed code is byte for byte what the messages generate; `make protos` repairs it."""
     anew = {str(path.relative_to(generated)): path.read_text("utf-8") for path in generated.rglob("*_pb2*.py*")}
-    committed = {
-        str(path.relative_to(ROOT)): path.read_text("utf-8") for path in (ROOT / "city_brain/wire").rglob("*_pb2*.py*")
-    }
-    committed = {name: text for name, text in committed.items() if "__pycache__" not in name}
+    found = [path for path in (ROOT / "city_brain/wire").rglob("*_pb2*.py*") if path.suffix in (".py", ".pyi")]
+    committed = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in found}
     differing = sorted(name for name in anew.keys() | committed.keys() if anew.get(name) != committed.get(name))
     assert not differing, report(differing)
 
