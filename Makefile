@@ -68,7 +68,7 @@ mission: $(INSTALLED) $(JARS) ## Runs a city on a real Kafka up to its province,
 chaos: $(INSTALLED) $(JARS) ## Kills the programs of a city on Kafka 20 times, then plants bugs, and compares bytes with one process.
 	@$(BIN)/python -m tests.chaos --kills 20 --bugs $(ARGS)
 
-chaos-full: $(INSTALLED) $(JARS) ## The same with 200 kills; a quarter of an hour.
+chaos-full: $(INSTALLED) $(JARS) ## The same with 200 kills; half an hour.
 	@$(BIN)/python -m tests.chaos --kills 200 --bugs $(ARGS)
 
 feed-chaos: $(INSTALLED) ## Torments a feed and its readers over 100,000 changes, then plants bugs, and checks seven promises.

@@ -5,29 +5,24 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 
 import grpc.aio
 
 from city_brain.errors import StoreError
-from city_brain.feeds.change_log import CLOSED_KEPT, Change, ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat
-from city_brain.feeds.refusals import RefusedError
 from city_brain.incidents.incident import ProvincialIncident
 from city_brain.incidents.incident_type import IncidentTypes
-from city_brain.incidents.lifecycle import OPEN
 from city_brain.province.books.province_book import ProvinceStore
 from city_brain.province.serving.links import Links
 from city_brain.province.serving.service import SERVICE, ProvinceService
 from city_brain.province.settings import ProvinceSettings
 from city_brain.servers.doors.entrance import Doors
+from city_brain.servers.feed.kept import Kept
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer, Offered
 from city_brain.store.database import store_url
-from city_brain.store.feed import Feed
 from city_brain.store.store import Store
-from city_brain.store.values import Proof, Subscriber
 from city_brain.wire.province.v1 import province_pb2_grpc
 
 logger = logging.getLogger("city_brain")
@@ -65,7 +60,7 @@ class ProvinceProgram:
         with Store.open(self._store_at) as store:
             settings = self._settings
             book = self._keeps(store, settings.cities, self._types.by_name, settings.code, now_ms)
-            kept = KeptProvince(book.feed())
+            kept = Kept(book.feed())
             self._log_time_ms = book.feed().head().log_time_ms or 0
             areas, key = sorted(settings.cities), store.secret(_TOKENS)
             feed = LiveFeed(kept.log(book.feed_id), self._types, areas, kept, key)
@@ -125,50 +120,6 @@ class ProvinceProgram:
         )
         tick = 0 if feed.log.last_tick is None else feed.log.last_tick + 1
         feed.append(tick, revisions, heartbeat)
-
-
-class KeptProvince:
-    """The province's own feed in its store, as its readers need it."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-
-    def log(self, feed_id: str) -> ChangeLog:
-        """The log in memory; what was told before comes from the store."""
-        head = self._feed.head()
-        held = {one.incident.incident_id: one for one in self._feed.held()}
-        closed = [key for key, one in held.items() if one.incident.state not in OPEN]
-        for key in closed[:-CLOSED_KEPT]:
-            del held[key]
-        return ChangeLog(
-            feed_id=head.feed_id or feed_id,
-            last_number=head.last_number,
-            held=held,
-            closed=min(len(closed), CLOSED_KEPT),
-            oldest_number=head.first_number,
-        )
-
-    def changes(self, after: int, limit: int) -> list[Change]:
-        """The next changes behind a number, at most `limit`; none where the store has forgotten them."""
-        with suppress(RefusedError):
-            return self._feed.changes(after, limit)
-        return []
-
-    def subscribers(self) -> list[Subscriber]:
-        """Every named reader."""
-        return self._feed.subscriptions.all()
-
-    def acknowledge(self, name: str, number: int, feed_id: str) -> None:
-        """See Kept."""
-        self._feed.subscriptions.keep(name, number, feed_id)
-
-    def forget(self, name: str) -> None:
-        """Lets a named reader go."""
-        self._feed.subscriptions.forget(name)
-
-    def proof(self, incident_id: str, revision: int | None) -> Proof:
-        """That a revision (None: the newest) is in the log; raises RefusedError."""
-        return self._feed.proof(incident_id, revision)
 
 
 def _compacted(book: ProvinceStore, history_days: float) -> int:

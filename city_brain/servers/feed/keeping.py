@@ -8,15 +8,13 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from city_brain.errors import StoreError
-from city_brain.feeds.change_log import CLOSED_KEPT, Change, ChangeLog
-from city_brain.feeds.refusals import Reason, RefusedError
-from city_brain.incidents.lifecycle import OPEN
+from city_brain.feeds.change_log import ChangeLog
+from city_brain.servers.feed.kept import Kept
 from city_brain.store.feed import Feed
 from city_brain.store.store import Store
-from city_brain.store.values import Proof, Subscriber, TickChanges
+from city_brain.store.values import TickChanges
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +29,7 @@ COMPACT_MS = 3_600_000
 _chance = random.SystemRandom().random
 
 
-class Keeper:
+class Keeper(Kept):
     """Keeps the feed of one city in a store; its calls may block, and belong to one thread at a time."""
 
     def __init__(
@@ -45,7 +43,7 @@ class Keeper:
     ) -> None:
         """`serving` is told when the store fails, and when it is back."""
         self.store, self.city = store, city
-        self.feed = _newest(store, city)
+        super().__init__(_newest(store, city))
         self._history_ms, self._compact_ms = history_ms, compact_ms
         self.serving, self._pause = serving, pause
         self._waiting: list[TickChanges] = []
@@ -62,51 +60,10 @@ class Keeper:
         return self.store.secret("resume tokens")
 
     def log(self, feed_id: str) -> ChangeLog:
-        """The log of the feed as it is stored; an empty one under `feed_id` where nothing is."""
-        head = self.feed.head() if self.feed else None
-        if self.feed is None or head is None or not head.feed_id:
-            return ChangeLog(feed_id=feed_id, oldest_number=1)
-        held = {kept.incident.incident_id: kept for kept in self.feed.held()}
-        closed = [key for key, kept in held.items() if kept.incident.state not in OPEN]
-        for key in closed[:-CLOSED_KEPT]:
-            del held[key]
-        self.first_number = head.first_number
-        return ChangeLog(
-            feed_id=head.feed_id or feed_id,
-            last_number=head.last_number,
-            last_tick=head.last_tick,
-            heartbeat=head.heartbeat,
-            held=held,
-            closed=min(len(closed), CLOSED_KEPT),
-            oldest_number=head.first_number,
-        )
-
-    def changes(self, after: int, limit: int) -> list[Change]:
-        """The next changes behind a number, at most `limit`; none where the store has forgotten them."""
-        with suppress(RefusedError):
-            return self.feed.changes(after, limit) if self.feed else []
-        return []
-
-    def subscribers(self) -> list[Subscriber]:
-        """Every named reader."""
-        return self.feed.subscriptions.all() if self.feed else []
-
-    def acknowledge(self, name: str, number: int, feed_id: str) -> None:
         """See Kept."""
-        if self.feed is not None:
-            self.feed.subscriptions.keep(name, number, feed_id)
-
-    def forget(self, name: str) -> None:
-        """Lets a named reader go."""
-        if self.feed is not None:
-            self.feed.subscriptions.forget(name)
-
-    def proof(self, incident_id: str, revision: int | None) -> Proof:
-        """That a revision (None: the newest) is in the log; raises RefusedError."""
-        if self.feed is None:
-            message = f"incident {incident_id!r}: not found; nothing is stored yet"
-            raise RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
-        return self.feed.proof(incident_id, revision)
+        log = super().log(feed_id)
+        self.first_number = log.resumable_number if self.feed else 1
+        return log
 
     def begin(self, first_tick: int, feed_id: str) -> bool:
         """Whether the stored feed goes on with this tick; else another one begins, under `feed_id`."""
