@@ -1,33 +1,17 @@
 """Certificates for tests, made for the run that uses them."""
 
-import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-
-def make_certificate(stem: Path) -> tuple[str, str]:
-    """Files with a certificate for localhost, signed by itself, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl absent: wanted the command that makes certificates")
-    certificate, key = f"{stem}.crt", f"{stem}.key"
-    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    whose = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    made = [openssl, "req", *kind, *whose, "-keyout", key, "-out", certificate]
-    subprocess.run(made, check=True, capture_output=True)
-    return certificate, key
-
 
 DAY = timedelta(days=1)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -127,6 +111,13 @@ def issue(
     above = (under.certificate, *under.chain) if under and under.chain else ()
     intermediate = under is not None and under.certificate.issuer != under.certificate.subject
     return Pair(made, own, above or ((under.certificate,) if under and intermediate else ()))
+
+
+def make_certificate(stem: Path) -> tuple[str, str]:
+    """Files with a certificate for this machine, signed by itself and an authority for itself, and its key."""
+    here = [x509.IPAddress(ip_address("127.0.0.1"))]
+    extensions = {x509.BasicConstraints(ca=True, path_length=None): True}
+    return issue(None, "localhost", dns=["localhost"], others=here, usages=(), extensions=extensions).write(stem)
 
 
 def altered(pair: Pair, old: bytes, new: bytes) -> Pair:
