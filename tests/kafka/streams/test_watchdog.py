@@ -44,3 +44,18 @@ def test_a_worker_that_hangs_ends_within_its_limit(
         assert (last["partition"], last["offset"]) == (0, int(hang["HANG_AT"]))
         begun, ended = (datetime.fromisoformat(said["time"]) for said in (resumed, last))
         assert STALLED_AFTER_S <= (ended - begun).total_seconds() < LIMIT_S
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("slow_s", "code"), [(0.6 * STALLED_AFTER_S, 0), (PATIENCE_S, 75)], ids=["slow", "never"])
+def test_a_record_after_a_long_silence_has_the_whole_limit(
+    kafka: str, prefix: str, tmp_path: Path, slow_s: float, code: int
+) -> None:
+    """A log that was silent for longer than the limit is no reason to end the worker that its next record reaches."""
+    with replayed_city(tmp_path, kafka, prefix, partitions=1) as fleet:
+        program = [sys.executable, "-m", "tests.kafka.streams.silence", str(fleet.site)]
+        times = [str(STALLED_AFTER_S), str(1.5 * STALLED_AFTER_S), str(slow_s)]
+        done = subprocess.run(
+            [*program, *times], cwd=ROOT, capture_output=True, text=True, timeout=2.0 * PATIENCE_S, check=False
+        )
+        assert done.returncode == code, done.stderr
