@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from city_brain.errors import StateError
+from city_brain.errors import CapError, StateError
+from city_brain.feeds.heartbeat import AreaReadiness
+from city_brain.formats.cap.readiness import ReadinessBook
+from city_brain.formats.cap.reading import read_alert
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.desk.publishing import DeskSettings
@@ -20,8 +23,10 @@ from city_brain.incidents.tick_record import TickRecord
 from city_brain.observations.columns import Observations
 from city_brain.observations.counters import Counters
 from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import DeadLetter
 from city_brain.pipeline import Door, Engine, Reading
 from city_brain.pipeline.configuration import Configurations, Configured
+from city_brain.pipeline.readiness import AlertQueue, ReadinessDesk
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
 from city_brain.types import Ints
@@ -33,14 +38,18 @@ class ClosedTick:
 
     record: TickRecord
     readings: tuple[Reading, ...]
+    readiness: tuple[AreaReadiness, ...] = ()
+    """What areas must be ready for, since others warn of it."""
 
 
 class RunnerState(msgspec.Struct):
-    """All that a runner remembers: partitions, desk, and what was refused at the door."""
+    """All that a runner remembers: partitions, desk, what was refused at the door, and warnings."""
 
     engines: list[bytes]
     desk: DeskState
     refused: Counters
+    alerts: AlertQueue
+    readiness: ReadinessBook
 
 
 class Runner:
@@ -64,7 +73,9 @@ class Runner:
             for partition in range(partitions)
         ]
         self.desk = self._new_desk(None)
+        self.readiness = ReadinessDesk(city)
         self.refused = Counters()
+        self.alerts = AlertQueue()
 
     def _new_desk(self, state: DeskState | None) -> Desk:
         now = self.configured
@@ -102,6 +113,15 @@ class Runner:
         """Counts what could not be read as observations."""
         self.refused.read += rows
         self.refused.dead_letter(reason, rows)
+
+    def warn(self, raw_partition: int, cap: bytes, offset: int, stamp_ms: int) -> None:
+        """Takes a message of CAP that follows the last mark of its raw partition; counts one that cannot be read."""
+        try:
+            alert = read_alert(cap)
+        except CapError:
+            self.dead_letter(DeadLetter.WARNING)
+        else:
+            self.alerts.take(self.engines[0].ticker.state.log_time, raw_partition, offset, stamp_ms, alert)
 
     def read_rows(self, raw_partition: int, rows: Rows) -> None:
         """Takes admitted rows."""
@@ -147,7 +167,8 @@ class Runner:
     def _join(self, readings: tuple[Reading, ...]) -> ClosedTick:
         tick, due_ms = readings[0].tick, readings[0].due_ms
         record = self.desk.step(tick, due_ms, [reading.findings for reading in readings])
-        return ClosedTick(record, readings)
+        readiness = self.readiness.step(self.ground.city, due_ms, self.alerts.due(due_ms))
+        return ClosedTick(record, readings, readiness)
 
     @property
     def counters(self) -> Counters:
@@ -170,7 +191,8 @@ class Runner:
 
     def to_bytes(self) -> bytes:
         """The state; the same state gives the same bytes."""
-        return to_bytes(RunnerState([engine.to_bytes() for engine in self.engines], self.desk.state, self.refused))
+        engines = [engine.to_bytes() for engine in self.engines]
+        return to_bytes(RunnerState(engines, self.desk.state, self.refused, self.alerts, self.readiness.book))
 
     def restore(self, data: bytes) -> None:
         """Goes on from a state that the same code, map and types wrote."""
@@ -180,4 +202,5 @@ class Runner:
         for engine, memory in zip(self.engines, state.engines, strict=True):
             engine.restore(memory)
         self.desk = self._new_desk(state.desk)
-        self.refused = state.refused
+        self.readiness = ReadinessDesk(self.city, state.readiness)
+        self.refused, self.alerts = state.refused, state.alerts

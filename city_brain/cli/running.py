@@ -12,7 +12,7 @@ from city_brain.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from city_brain.feeds.heartbeat import Heartbeat
+    from city_brain.feeds.heartbeat import AreaReadiness, Heartbeat
     from city_brain.incidents.incident import Incident
     from city_brain.runner import ClosedTick
     from city_brain.servers.feed.keeping import Keeper
@@ -57,7 +57,8 @@ def run(
 ) -> None:
     """Run a city: fuse its observations and serve the incidents.
 
-    Prints a line whenever an incident is announced, ends, returns or is withdrawn.
+    Prints a line whenever an incident is announced, ends, returns or is withdrawn; on standard error, what areas must
+    be ready for, since others warn of it.
     """
     import asyncio
 
@@ -117,6 +118,7 @@ class _Teller:
         self._types, self._languages = site.types, languages
         self._instant = instants(zone or site.settings.time_zone)
         self._said: dict[str, str] = {}
+        self._ready: tuple[AreaReadiness, ...] = ()
         self.progress, self.serving = Progress("run"), False
 
     def http_started(self, address: str) -> None:
@@ -129,9 +131,16 @@ class _Teller:
         typer.echo(f"serving the incident feed on {address}; city-brain watch {address}", err=True)
 
     def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
-        """Prints the incidents that this tick announces, ends, lets return or withdraws."""
-        from city_brain.servers.client.printing import incident_text
+        """Prints the incidents that this tick announces, ends, lets return or withdraws, and what begins to be warned
+        of or ceases.
+        """
+        from city_brain.servers.client.printing import incident_text, readiness_text
 
+        for head, these, others in (("+", heartbeat.readiness, self._ready), ("-", self._ready, heartbeat.readiness)):
+            for item in (item for item in these if item not in others):
+                self.progress.done()
+                typer.echo(f"{head} {readiness_text(item, self._instant)}", err=True)
+        self._ready = heartbeat.readiness
         for incident in closed.record.incidents:
             if self._is_news(incident):
                 self.progress.done()

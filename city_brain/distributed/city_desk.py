@@ -14,9 +14,11 @@ import msgspec
 from city_brain.distributed.tick_sequence import TickSequence
 from city_brain.errors import StateError
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
+from city_brain.formats.cap.readiness import ReadinessBook
 from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.tick_record import PartitionTick, TickRecord
 from city_brain.pipeline.configuration import Configurations
+from city_brain.pipeline.readiness import ReadinessDesk, unpack_alerts
 from city_brain.snapshot import from_bytes, to_bytes
 
 WAITING_MAX: Final = 100_000
@@ -37,6 +39,7 @@ class CityDeskState(msgspec.Struct):
     next_tick: int | None
     sequences: list[TickSequence]
     desk: DeskState
+    readiness: ReadinessBook = msgspec.field(default_factory=ReadinessBook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class CityDesk:
         self._now = configurations.first
         self.partitions = partitions = self._now.partitions
         self._desk = self._new_desk(None)
+        self._readiness = ReadinessDesk(city)
         self._next_tick: int | None = None
         self._read_to = 0
         self._waiting: dict[int, dict[int, _Waiting]] = {partition: {} for partition in range(partitions)}
@@ -123,7 +127,9 @@ class CityDesk:
     def _join(self, parts: Sequence[PartitionTick]) -> CityTick:
         tick, due_ms = parts[0].tick, parts[0].due_ms
         record = self._desk.step(tick, due_ms, [part.findings for part in parts])
-        return CityTick(record, heartbeat_of(self._now.ground.city, [part.presence for part in parts], due_ms))
+        city, presences = self._now.ground.city, [part.presence for part in parts]
+        readiness = self._readiness.step(city, due_ms, unpack_alerts(parts[0].alerts))
+        return CityTick(record, heartbeat_of(city, presences, due_ms, readiness))
 
     @property
     def next_offset(self) -> int:
@@ -144,6 +150,7 @@ class CityDesk:
                 self._next_tick,
                 sequences,
                 self._desk.state,
+                self._readiness.book,
             )
         )
 
@@ -158,5 +165,6 @@ class CityDesk:
             )
         self._now = now
         self._desk = self._new_desk(state.desk)
+        self._readiness = ReadinessDesk(self.city, state.readiness)
         self._next_tick, self._read_to, self._sequences = state.next_tick, state.next_offset, state.sequences
         self._waiting = {partition: {} for partition in range(self.partitions)}

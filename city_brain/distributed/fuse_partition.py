@@ -16,6 +16,7 @@ from city_brain.incidents.tick_record import PartitionTick
 from city_brain.observations.counters import Counters
 from city_brain.pipeline import Engine, Reading
 from city_brain.pipeline.configuration import Configurations, Schedule
+from city_brain.pipeline.readiness import AlertQueue, pack_alerts
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.arrival import NEVER
 
@@ -36,6 +37,7 @@ class FuseState(msgspec.Struct):
     refused: list[tuple[int, Refusals]]
     door: Counters
     engine: bytes
+    alerts: AlertQueue = msgspec.field(default_factory=AlertQueue)
 
 
 class FusePartition:
@@ -53,6 +55,7 @@ class FusePartition:
         self._first_marks: dict[int, int] = {}
         self._refused: list[tuple[int, Refusals]] = []
         self._door = Counters()
+        self._alerts = AlertQueue()
 
     def read(self, offset: int, record: bytes) -> Iterator[PartitionTick]:
         """Takes the record of `observations` at `offset` and gives the ticks that it closes."""
@@ -85,6 +88,9 @@ class FusePartition:
                 version = self.configurations.add(change.record).configuration.version
                 self._schedule.announce(change.since_ms, version)
         self._refuse(raw, [refusals for refusals in parcel.refusals if refusals.offset > covered])
+        for item in parcel.alerts:
+            if item.offset > covered:
+                self._alerts.take(self.engine.ticker.state.log_time, raw, item.offset, item.stamp_ms, item.alert)
         if parcel.rows is not None:
             rows = parcel.rows
             self.engine.read(raw, rows if parcel.after == covered else rows.take(rows.offset > covered))
@@ -131,6 +137,7 @@ class FusePartition:
             failures=dict(sorted(self.engine.failures.items())),
             presence=self.engine.books.sensors.silent.presence(),
             findings=tuple(reading.findings),
+            alerts=pack_alerts(self._alerts.due(reading.due_ms)),
         )
 
     def _count_refused(self, due_ms: int) -> None:
@@ -168,6 +175,7 @@ class FusePartition:
                 self._refused,
                 self._door,
                 self.engine.to_bytes(),
+                self._alerts,
             )
         )
 
@@ -184,4 +192,4 @@ class FusePartition:
         self.engine.restore(state.engine)
         self._now, self._schedule = now, state.schedule
         self.next_offset, self._covered, self._first_marks = state.next_offset, state.covered, state.first_marks
-        self._refused, self._door = state.refused, state.door
+        self._refused, self._door, self._alerts = state.refused, state.door, state.alerts

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from city_brain.distributed.parcel import Announced, Parcel, Refusals
+from city_brain.distributed.parcel import Announced, Parcel, Refusals, StampedAlert
 from city_brain.distributed.raw_log import RawRecord
 from city_brain.distributed.reading import Stretch, read_stretch
 from city_brain.errors import StateError
@@ -126,27 +126,33 @@ class Ingest:
             self._batch.positions[raw_partition] = mark.offset + 1
         elif not records:
             return
+        rows, alerts, changes = Rows.empty(), tuple[StampedAlert, ...](), tuple[Announced, ...]()
         if raw_partition == self._control:
-            rows, refusals, changes = Rows.empty(), *self._announced(records)
+            refusals, changes = self._announced(records)
         else:
-            (rows, refusals), changes = self._admit(raw_partition, records), ()
+            rows, refusals, alerts = self._admit(raw_partition, records)
         upto = mark.offset if mark is not None else records[-1].offset
         for partition, part in enumerate(self._door.route(rows)):
             mine = part if part.n else None
             counted = refusals if partition == raw_partition % self.partitions else ()
-            if mark is None and mine is None and not counted and not changes:
+            told = alerts if partition == 0 else ()
+            if mark is None and mine is None and not (counted or changes or told):
                 continue
             after, self._served[raw_partition, partition] = self._served[raw_partition, partition], upto
             mark_ms = None if mark is None else mark.stamp_ms
-            self._batch.parcels.append((partition, Parcel(raw_partition, after, upto, mark_ms, mine, counted, changes)))
+            parcel = Parcel(raw_partition, after, upto, mark_ms, mine, counted, changes, told)
+            self._batch.parcels.append((partition, parcel))
 
-    def _admit(self, raw_partition: int, records: Sequence[RawRecord]) -> tuple[Rows, tuple[Refusals, ...]]:
+    def _admit(
+        self, raw_partition: int, records: Sequence[RawRecord]
+    ) -> tuple[Rows, tuple[Refusals, ...], tuple[StampedAlert, ...]]:
         if not records:
-            return Rows.empty(), ()
+            return Rows.empty(), (), ()
         stretch = read_stretch(records)
         offset = np.array([record.offset for record in records], dtype=np.int64)[stretch.at]
         rows, refused = self._door.admit(stretch.observations, raw_partition, offset, stretch.sub)
-        return rows, self._refusals(records, stretch, refused)
+        alerts = tuple(StampedAlert(record.offset, record.stamp_ms, alert) for record, alert in stretch.alerts)
+        return rows, self._refusals(records, stretch, refused), alerts
 
     def _announced(self, records: Sequence[RawRecord]) -> tuple[tuple[Refusals, ...], tuple[Announced, ...]]:
         """What records of `control` announce; those that are no configuration that can be used become dead letters."""

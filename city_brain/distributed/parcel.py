@@ -7,6 +7,7 @@ order and without gaps between them; after a crash of ingest a stretch may come 
 import msgspec
 
 from city_brain.errors import ObservationError, StateError
+from city_brain.formats.cap.alert import Alert
 from city_brain.observations.rows import SCHEMA, Rows
 from city_brain.snapshot import from_bytes, to_bytes
 
@@ -39,6 +40,14 @@ class Announced(msgspec.Struct, frozen=True, array_like=True):
     record: bytes
 
 
+class StampedAlert(msgspec.Struct, frozen=True, array_like=True):
+    """A warning of others, and offset and stamp of its raw record; for the first partition of fusion alone."""
+
+    offset: int
+    stamp_ms: int
+    alert: Alert
+
+
 class Parcel(msgspec.Struct, frozen=True, array_like=True):
     """See the module. `mark_ms`: the time of a mark at `upto`, behind all rows."""
 
@@ -49,6 +58,7 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     rows: Rows | None = None
     refusals: tuple[Refusals, ...] = ()
     changes: tuple[Announced, ...] = ()
+    alerts: tuple[StampedAlert, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The record."""

@@ -1,12 +1,17 @@
-"""Signs of life: up to when the city has been judged, who speaks, and where nobody looks."""
+"""Signs of life: up to when the city has been judged, who speaks, where nobody looks, and what others warn of."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Camera, CityMap, Source
 from city_brain.fusion.sensors.silence import Presence
+from city_brain.incidents.incident import Level
+
+MOST_READY: Final = 100
+"""Pairs of an area and a warning that a heartbeat lists."""
 
 
 class BlindArea(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +31,31 @@ class BlindArea(msgspec.Struct, frozen=True, kw_only=True):
     """When the source fell silent, epoch ms; None where it never spoke."""
 
 
+class AreaReadiness(msgspec.Struct, frozen=True, kw_only=True):
+    """What an area of the city must be ready for, since others warn of it."""
+
+    area_code: str
+    """Code of the area, as on the city map; the city's own where the map has no areas."""
+    name: str
+    """Name of the area for people."""
+    level: Level | None
+    """By the warning: I, the gravest, to IV; None where it says none."""
+    event: str
+    """What is warned of, in the sender's words."""
+    event_codes: tuple[str, ...] = ()
+    """The same as codes, such as 11B03 for a rainstorm."""
+    headline: str = ""
+    """What the warning says, in one line."""
+    sender: str
+    """Who warns, as in CAP."""
+    identifier: str
+    """Of the message, unique with its sender."""
+    from_ms: int
+    """From when on it holds, epoch ms."""
+    until_ms: int
+    """Up to when it holds, epoch ms."""
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """State of the watch at the end of a tick."""
 
@@ -37,9 +67,15 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the others: those that were never heard, and those that should speak and do not."""
     blind_areas: tuple[BlindArea, ...] = ()
     """Where nobody looks at present, the largest first."""
+    readiness: tuple[AreaReadiness, ...] = ()
+    """What areas must be ready for at present, the gravest first; at most `MOST_READY`."""
+    readiness_total: int = 0
+    """Number of them all, also of those that are not listed."""
 
 
-def heartbeat_of(city: CityMap, presences: Sequence[Presence], log_time_ms: int) -> Heartbeat:
+def heartbeat_of(
+    city: CityMap, presences: Sequence[Presence], log_time_ms: int, readiness: Sequence[AreaReadiness] = ()
+) -> Heartbeat:
     """The heartbeat of a city from what its partitions hear; a source is live where any partition hears it."""
     count = len(city.sources)
     live = np.zeros(count, dtype=np.bool_)
@@ -58,6 +94,8 @@ def heartbeat_of(city: CityMap, presences: Sequence[Presence], log_time_ms: int)
         sources_live=speaking,
         sources_silent=len(city.sources) - speaking,
         blind_areas=tuple(areas),
+        readiness=tuple(readiness[:MOST_READY]),
+        readiness_total=len(readiness),
     )
 
 

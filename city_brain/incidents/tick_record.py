@@ -28,6 +28,8 @@ class PartitionTick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """In how many ticks so far a detector has raised and was skipped, by incident type."""
     presence: Presence = Presence()
     findings: tuple[Finding, ...]
+    alerts: bytes | msgspec.UnsetType = msgspec.UNSET
+    """Warnings of others that arrived in this tick, packed for the desk; from partition 0 alone."""
 
     def to_bytes(self) -> bytes:
         """The record; the same content gives the same bytes."""

@@ -43,6 +43,8 @@ class Sent:
     records: int = 0
     marks: int = 0
     """Marks of a recording, left out: the clock of the raw topics makes its own."""
+    warnings: int = 0
+    """Warnings of others; all of them go into one partition, since one may end another."""
     unknown_keys: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
 
@@ -79,14 +81,21 @@ class Sender:
         for kind, partition, rows in self._parts(parsed.observations):
             topic = self._settings.topic(raw_topic(kind))
             for count, key, record in self._records(rows):
-                future = self._producer.send(topic, value=record, key=key, partition=partition)
-                self._underway.append((future, count, len(record)))
-                self._underway_bytes += len(record)
-                self._wait(UNDERWAY_RECORDS, UNDERWAY_BYTES)
+                self._put(topic, partition, key, record, count)
+        reports = self._settings.topic(raw_topic(Kind.REPORT))
+        for warning in parsed.warnings:
+            self._put(reports, 0, None, warning.data, 0)
+        self.sent.warnings += len(parsed.warnings)
         self.sent.marks += len(parsed.marks)
         self.sent.unknown_keys += parsed.unknown_keys
         self.sent.rejected.update(line.reason.value for line in parsed.rejected)
         return parsed.rejected
+
+    def _put(self, topic: str, partition: int, key: bytes | None, record: bytes, rows: int) -> None:
+        future = self._producer.send(topic, value=record, key=key, partition=partition)
+        self._underway.append((future, rows, len(record)))
+        self._underway_bytes += len(record)
+        self._wait(UNDERWAY_RECORDS, UNDERWAY_BYTES)
 
     def _parts(self, rows: Observations) -> Iterator[tuple[Kind, int, Observations]]:
         """The rows by kind and partition, in their order."""

@@ -216,6 +216,7 @@ class DeadLetter(StrEnum):
     EMPTY = "empty"
     MARK = "mark"
     CONFIGURATION = "configuration"
+    WARNING = "warning"
 
 
 class Quarantine(IntEnum):

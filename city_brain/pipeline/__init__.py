@@ -2,6 +2,7 @@
 
 configuration.py  what decides beside the rows, by version, and from when on
 door.py           rows are believed or refused, and go to their partitions
+readiness.py      what areas must be ready for, since others warn of it
 engine.py         a partition: all stages as one literal, from a raw row to what the desk is told
 """
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from city_brain.errors import RecordingError
-from city_brain.observations.json_twin import Parsed
+from city_brain.observations.json_twin import Parsed, ReadWarning
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.runner import ClosedTick, Runner
@@ -61,9 +61,12 @@ class StreamReader:
         for rejected in block.rejected:
             self.runner.dead_letter(rejected.reason)
         start = 0
-        for rows_before, mark_ms in block.marks.tolist():
+        for rows_before, said in _between(block):
             self._rows(block, start, rows_before)
-            self._mark(mark_ms)
+            if isinstance(said, ReadWarning):
+                self._warn(said)
+            else:
+                self._mark(said)
             start = rows_before
         self._rows(block, start, block.observations.n)
         if not self.marked and self.latest_ms is not None:
@@ -89,6 +92,14 @@ class StreamReader:
         floor_ms = np.int64(self.floor_ms) if self.marked else latest - self.disorder_ms
         self.floor_ms = int(floor_ms.max())
         return msgspec.structs.replace(rows, arrival_ms=np.maximum(rows.arrival_ms, floor_ms))
+
+    def _warn(self, warning: ReadWarning) -> None:
+        """Takes a warning; one without a stamp arrives with the line before it, one of another year is not believed."""
+        stamp_ms = self.floor_ms if warning.arrival_ms < 0 else warning.arrival_ms
+        if warning.arrival_ms < 0 or self._near_the_others(np.array([stamp_ms], dtype=np.int64)).all():
+            self.runner.warn(0, warning.cap, warning.line, stamp_ms)
+        else:
+            self.runner.dead_letter(DeadLetter.WARNING)
 
     def _mark(self, mark_ms: int) -> None:
         """Takes a mark that can be believed; without one log time waits for the next."""
@@ -120,6 +131,16 @@ class StreamReader:
         low, high = int(ordered[tenth]), int(ordered[-1 - tenth])
         limit = STRAY_MS + 2 * (high - low)
         return good & (stamp_ms >= low - limit) & (stamp_ms <= high + limit)
+
+
+def _between(block: Parsed) -> list[tuple[int, int | ReadWarning]]:
+    """What stands between the rows of a block, in the order of lines: how many rows stand before it, and the mark or
+    the warning.
+    """
+    marks = zip(block.mark_line.tolist(), block.marks.tolist(), strict=True)
+    found: list[tuple[int, int, int | ReadWarning]] = [(line, before, mark_ms) for line, (before, mark_ms) in marks]
+    found.extend((warning.line, warning.rows_before, warning) for warning in block.warnings)
+    return [(before, said) for _, before, said in sorted(found, key=lambda item: item[0])]
 
 
 def track_lines(tracks: Iterable[Table], names: dict[int, str]) -> Iterator[bytes]:

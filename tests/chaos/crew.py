@@ -1,5 +1,6 @@
 """The workers of a city as processes, and the supervisor that starts again whatever ends."""
 
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,6 @@ LEASH = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 END_S = 20.0
 PAUSE_S = 0.5
 """Before what ended by itself is started again; what was killed starts at once."""
-CRITICAL = " CRITICAL city_brain "
 ENDED_WELL: Sequence[int] = (0, -signal.SIGTERM)
 """Asked by SIGTERM: at once, where the program had not yet come to the point where it listens."""
 _LAST_OF_TRACEBACK = re.compile(r"city-brain: |[A-Za-z][\w.]*(?:Error|Exception)\b")
@@ -115,10 +115,12 @@ class Crew:
         with self._log(name).open("rb") as log:
             log.seek(worker.log_at)
             lines = log.read().decode(errors="replace").splitlines()
-        said = [line.partition(CRITICAL)[2] for line in lines if CRITICAL in line]
+        records = [_record(line) for line in lines]
+        said = [record["message"] for record in records if record.get("level") == "critical"]
         if said and "nobody expected" not in said[-1]:
             return said[-1]
-        return ([line for line in lines if _LAST_OF_TRACEBACK.match(line)] or lines or [""])[-1]
+        raised = [record["error"].rstrip().rpartition("\n")[2] for record in records if "error" in record]
+        return (raised or [line for line in lines if _LAST_OF_TRACEBACK.match(line)] or lines or [""])[-1]
 
     @property
     def complaints(self) -> list[Exit]:
@@ -193,3 +195,12 @@ class Crew:
             if how == signal.SIGTERM and code not in ENDED_WELL:
                 self.exits.append(Exit(name, code, self._why(name, worker)))
         self._running.clear()
+
+
+def _record(line: str) -> dict[str, str]:
+    """A line of a log that is JSON; nothing of any other line."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,5 +1,6 @@
 """The life of a synthetic city as raw records with stamps, marks and poison; the player replays it at a pace."""
 
+import itertools
 import re
 import threading
 import time
@@ -158,6 +159,7 @@ class Player(threading.Thread):
         """When (monotonic s) which mark (epoch ms) had been sent to all raw partitions."""
         self.error: BaseException | None = None
         self._asked = threading.Event()
+        self._keys = itertools.count()
 
     def stop(self) -> None:
         """Ends behind a mark, and waits until all is stored."""
@@ -207,8 +209,9 @@ class Player(threading.Thread):
 
     def _send(self, producer: Any, sent: Sent) -> Any:
         headers: list[tuple[str, bytes]] = [(MARK_HEADER, b"")] if sent.mark else []
-        # Kafka takes no record without key and value, and a compacted topic, which `control` is, none without a key.
-        key = MARK_KEY if sent.mark else b"%d" % sent.stamp_ms
+        # Kafka takes no record without key and value, and a compacted topic, which `control` is, none without a key;
+        # there it may leave nothing of the first of two records with one key, which the oracle then would miss.
+        key = MARK_KEY if sent.mark else b"%d" % next(self._keys)
         return producer.send(
             self._settings.topic(sent.topic), sent.value, key=key, partition=sent.partition, headers=headers,
             timestamp_ms=sent.stamp_ms,

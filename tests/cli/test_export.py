@@ -1,4 +1,4 @@
-"""`export` and `cap check` as processes: others read what they write, and what is wrong is told and changes nothing."""
+"""`export` and `cap` as processes: others read what they write, and what is wrong is told and changes nothing."""
 
 from pathlib import Path
 
@@ -8,11 +8,13 @@ import xmlschema
 
 from city_brain.city.loading import city_to_geojson
 from city_brain.formats.cap.reading import read_alert
+from city_brain.formats.times import rfc3339
 from city_brain.incidents.incident import Incident, incident_line, read_incident
 from city_brain.incidents.tick_record import TickRecord
+from city_brain.observations.json_twin import from_lines
 from tests.city.city_maps import area, built, square
 from tests.cli.processes import city_brain
-from tests.formats.samples import revision, warning
+from tests.formats.samples import OFFSETS, revision, warning
 from tests.house import ROOT
 
 BLESSED = ROOT / "tests/golden/street/incidents.jsonl"
@@ -201,3 +203,21 @@ def test_check_exits_with_1_where_a_warning_is_refused(tmp_path: Path) -> None:
     assert done.err.startswith(f"city-brain: {bad}: wanted XML without document type and entities, got DTDForbidden")
     assert "level II" in done.out
     assert city_brain("cap", "check", tmp_path / "absent.cap").code == 2
+
+
+def test_record_makes_a_line_of_each_warning(tmp_path: Path) -> None:
+    """As they came, with an arrival where one is given; what is refused gives none, and exit code 1."""
+    good, bad = tmp_path / "good.cap", tmp_path / "bad.cap"
+    good.write_bytes(b"\xef\xbb\xbf" + warning())
+    bad.write_bytes(b"<!DOCTYPE x><x/>")
+    arrival = ("--arrival", "2026-08-26T16:10:00+08:00")
+    done = city_brain("cap", "record", good, bad, "-", *arrival, given=warning())
+    assert done.code == 1
+    assert done.err.startswith(f"city-brain: {bad}: wanted XML without document type")
+    parsed = from_lines(done.out.encode().splitlines())
+    assert [found.cap for found in parsed.warnings] == [warning()] * 2
+    assert {rfc3339(found.arrival_ms, OFFSETS) for found in parsed.warnings} == {arrival[1]}
+    assert "arrival" not in city_brain("cap", "record", good).out
+    wrong = city_brain("cap", "record", good, "--arrival", "noon")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "--arrival: wanted a time such as" in wrong.err

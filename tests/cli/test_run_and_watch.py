@@ -4,6 +4,8 @@ import re
 import signal
 import time
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,6 +15,7 @@ from city_brain.cli.watching import FEED
 from city_brain.servers.settings import ListenSettings
 from tests.cli.conftest import Fused
 from tests.cli.processes import Running, city_brain, running
+from tests.formats.samples import warning
 
 SERVING = r"serving the incident feed on (\S+);"
 
@@ -168,3 +171,39 @@ def test_a_level_that_does_not_exist_is_named_with_its_option() -> None:
 
 def test_the_feed_that_is_watched_by_default_is_the_one_that_is_served_by_default() -> None:
     assert ListenSettings().address == FEED
+
+
+def test_a_warning_raises_the_readiness_of_the_city_and_whoever_watches_is_told(world: Fused, tmp_path: Path) -> None:
+    """By its record among the observations: in the heartbeat of gRPC and HTTP, on the terminal, until it is cancelled."""
+    border = ("36.6,116.9 36.6,117.1 36.7,117.1 36.7,116.9 36.6,116.9", "30,110 30,125 40,125 40,110 30,110")
+    holds = (("<effective>2026-08-26", "<effective>2020-08-26"), ("<expires>2026-08-27", "<expires>2040-08-27"))
+    name = "37010041600000_20260826160913"
+    reference = f"<references>37010041600000,{name},2026-08-26T16:09:13+08:00</references><info>"
+    ends = ((name, "cancel"), ("<msgType>Alert", "<msgType>Cancel"), ("<info>", reference))
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(world.observations.read_bytes()).splitlines()
+    third = len(lines) // 3
+    lines.insert(2 * third, city_brain("cap", "record", "-", given=warning(border, *ends)).out.strip().encode())
+    lines.insert(third, city_brain("cap", "record", "-", given=warning(border, *holds)).out.strip().encode())
+    recording = tmp_path / "observations.jsonl"
+    recording.write_bytes(b"\n".join(lines) + b"\n")
+    words = ("--from", recording, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--rate", 30)
+    with running("run", world.folder, *words) as run:
+        url = f"http://{run.wait_for(r'over HTTP on (.+:[0-9]+), at /v1/incidents:watch')}/v1/incidents:watch"
+        address = run.wait_for(SERVING)
+        with running("watch", address) as watch:
+            run.wait_for(
+                r"\+ readiness level II .*: 暴雨 until 2040-08-27T16:09:13\+08:00  济南市气象台发布暴雨橙色预警"
+            )
+            watch.wait_for(r"sources live.* warned of: 暴雨 II")
+            beat = _heartbeat(url)
+            assert [(item["event"], item["level"]) for item in beat["readiness"]] == [("暴雨", "II")]
+            run.wait_for(r"- readiness level II .*: 暴雨")
+        assert _heartbeat(url)["readiness"] == []
+        assert run.interrupted() == 130
+
+
+def _heartbeat(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=10.0) as stream:  # noqa: S310 - our own
+        while not stream.readline().startswith(b"event: heartbeat"):
+            pass
+        return msgspec.json.decode(stream.readline().removeprefix(b"data: "), type=dict[str, Any])["heartbeat"]

@@ -11,6 +11,7 @@ import numpy as np
 from city_brain.city.loading import city_to_geojson, load_city
 from city_brain.distributed import CityDesk, FusePartition, Ingest, IngestBatch, RawRecord
 from city_brain.errors import ObservationError, StateError
+from city_brain.feeds.heartbeat import AreaReadiness
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
@@ -138,6 +139,7 @@ class Street:
         self.observations: list[list[bytes]] = [[] for _ in range(partitions)]
         self.ticks: list[bytes] = []
         self.said: list[bytes] = []
+        self.readiness: dict[int, tuple[AreaReadiness, ...]] = {}
         self.dead: IngestBatch = IngestBatch()
         self.committed: list[list[int]] = [[0] for _ in range(RAW_PARTITIONS)]
         self.ingest = self.new_ingest()
@@ -188,7 +190,10 @@ class Street:
         """The desk reads at most so many records."""
         begin = self.desk_at
         for offset in range(begin, min(begin + most, len(self.ticks))):
-            self.said.extend(city.record.to_line() for city in self.desk.read(offset, self.ticks[offset]))
+            for city in self.desk.read(offset, self.ticks[offset]):
+                self.said.append(city.record.to_line())
+                known = self.readiness.setdefault(city.record.tick, city.heartbeat.readiness)
+                assert known == city.heartbeat.readiness
             self.desk_at = offset + 1
 
     desk_at = 0

@@ -17,7 +17,7 @@ from city_brain.kafka.sending import Sender, partition_of
 from city_brain.kafka.topics import raw_partitions, raw_topic
 from city_brain.observations.columns import Observations
 from city_brain.observations.envelope import from_envelope
-from city_brain.observations.json_twin import from_lines, to_lines
+from city_brain.observations.json_twin import from_lines, to_lines, warning_line
 from city_brain.observations.vocabulary import Kind
 from tests.cli.processes import COMMAND, ENVIRONMENT, city_brain
 from tests.kafka.broker import cluster
@@ -223,3 +223,17 @@ def _ended(sending: subprocess.Popen[bytes]) -> tuple[str, int]:
     """What it said and its exit code, after its input has ended."""
     said = sending.communicate(timeout=90)[1].decode()
     return said, sending.returncode
+
+
+def test_warnings_of_others_go_among_the_reports_in_one_order(tmp_path: Path, site: Path) -> None:
+    """As they came, each a record; nothing is counted as a row, and nothing as rejected."""
+    warnings = [warning_line(f"<alert>{number}</alert>") for number in range(20)]
+    lines = [*warnings[:10], orjson.dumps(line("report", "hotline", seq=1)), *warnings[10:]]
+    recording = tmp_path / "recording"
+    recording.write_bytes(b"\n".join(lines) + b"\n")
+    done = city_brain("send", site, recording, "--json")
+    assert done.code == 0, done.err
+    told = msgspec.json.decode(done.out, type=dict[str, object])
+    assert (told["rows"], told["warnings"], told["records"]) == (1, 20, 21)
+    assert "sent 1 rows and 20 warnings in 21 records; 0 lines rejected" in done.err
+    assert [value for _, value in arrived(site)["reports", 0] if value[0] != 8] == warnings

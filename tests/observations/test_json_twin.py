@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city_brain.observations.json_twin import LINE_BYTES_MAX, from_lines, mark_line, to_lines
+from city_brain.observations.json_twin import LINE_BYTES_MAX, from_lines, mark_line, to_lines, warning_line
 from city_brain.observations.vocabulary import DeadLetter
 from tests.observations.lines import NOON_MS, Line, any_lines, dumped, line
 
@@ -68,6 +68,25 @@ def test_marks_stand_between_the_rows_that_they_part() -> None:
     parsed = from_lines([mark_line(5), row, b"garbage", row, mark_line(7), b"", row, mark_line(9)])
     assert parsed.marks.tolist() == [[0, 5], [2, 7], [3, 9]]
     assert parsed.line.tolist() == [1, 3, 6]
+
+
+def test_warnings_of_others_are_brought_as_they_came() -> None:
+    """With their place among the rows and their arrival; what they say is for others to read."""
+    row, first, second = (
+        dumped([line("sensor", "s")])[0],
+        warning_line("<alert a='1'>雨\n</alert>"),
+        warning_line("x", 7),
+    )
+    parsed = from_lines([row, first, b"garbage", mark_line(5), row, second], 10)
+    assert [(found.line, found.rows_before, found.arrival_ms) for found in parsed.warnings] == [(11, 1, -1), (15, 2, 7)]
+    assert [found.cap for found in parsed.warnings] == ["<alert a='1'>雨\n</alert>".encode(), b"x"]
+    assert [found.data for found in parsed.warnings] == [first, second]
+    assert (parsed.line.tolist(), parsed.marks.tolist(), len(parsed.rejected)) == ([10, 14], [[1, 5]], 1)
+    wrong = {b'{"kind":"warning"}': DeadLetter.FIELD, b'{"kind":"warning","cap":1}': DeadLetter.FIELD}
+    wrong[b'{"kind":"warning","cap":"x","arrival_time_ms":-1}'] = DeadLetter.TIME
+    assert {bad.data: bad.reason for bad in from_lines(list(wrong)).rejected} == wrong
+    more = from_lines([b'{"kind":"warning","cap":"x","by":"us"}'])
+    assert ([found.cap for found in more.warnings], more.unknown_keys) == ([b"x"], 1)
 
 
 def changed(kind: str = "detection", **keys: object) -> bytes:

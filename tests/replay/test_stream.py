@@ -9,7 +9,7 @@ import pytest
 
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.incident_type import load_incident_types
-from city_brain.observations.json_twin import Parsed, from_lines, mark_line
+from city_brain.observations.json_twin import Parsed, from_lines, mark_line, warning_line
 from city_brain.replay.stream import StreamReader
 from city_brain.runner import Runner
 from city_brain.ticks.tick import TickSettings
@@ -106,3 +106,49 @@ def test_rows_out_of_order_are_read_the_same_in_all_blocks(marks: bool) -> None:
         records = [closed.record.to_line() for closed in StreamReader(runner).read(blocks(lines, envelope))]
         told[envelope] = (records, msgspec.json.encode(runner.counters), runner.to_bytes())
     assert all(answer == told[1] for answer in told.values())
+
+
+EVERYWHERE = "<geocode><valueName>CPEAS Geographic Code</valueName><value>000000</value></geocode>"
+
+
+def alert(name: str, kind: str = "Alert", refers: str = "") -> str:
+    """A warning for the whole country and for years, shorter than any real one."""
+    reference = f"<references>s,{refers},2020-01-01T00:00:00+08:00</references>" if refers else ""
+    return (
+        f'<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>{name}</identifier><sender>s</sender>'
+        f"<sent>2020-01-01T00:00:00+08:00</sent><status>Actual</status><msgType>{kind}</msgType>"
+        f"<scope>Public</scope>{reference}<info><category>Met</category><event>rain</event><urgency>Expected</urgency>"
+        "<severity>Minor</severity><certainty>Likely</certainty><expires>2040-01-01T00:00:00+08:00</expires>"
+        f"<area><areaDesc>all</areaDesc>{EVERYWHERE}</area></info></alert>"
+    )
+
+
+@pytest.mark.parametrize("envelope", [1, 7, 64, 4096])
+@pytest.mark.parametrize("marks", [False, True])
+def test_warnings_in_a_recording_hold_from_their_place_on(envelope: int, marks: bool) -> None:
+    """A stamp counts, else the line before does; one of another year is a dead letter, as one that is no CAP is."""
+    lines = rows()
+    if marks:
+        lines[::8] = [mark_line(START_MS + 10_000 * at) for at in range(0, ROWS, 8)]
+    for at, line in (
+        (300, warning_line(alert("c", "Cancel", "b"), START_MS + 3_000_000)),
+        (299, warning_line(alert("d", "Cancel", "a"), START_MS + YEAR_MS)),
+        (200, warning_line(alert("b", "Update", "a"))),
+        (150, warning_line("<alert/>")),
+        (100, warning_line(alert("a"), START_MS + 1_000_000)),
+    ):
+        lines.insert(at, line)
+    types = load_incident_types(only=("coverage_lost",))
+    runner = Runner(ground(), types, TickSettings(tick_ms=MINUTE_MS), city="370100")
+    held = {
+        (closed.record.due_ms - START_MS) // MINUTE_MS: [item.identifier for item in closed.readiness]
+        for closed in StreamReader(runner).read(blocks(lines, envelope))
+    }
+    runner.counters.check(runner.held)
+    assert runner.counters.dead_lettered == {"warning": 2}
+    story = [names for names, before in zip(held.values(), [None, *held.values()], strict=False) if names != before]
+    assert story == [[], ["a"], ["b"], []]
+    minutes = {name: [at for at, names in held.items() if names == [name]] for name in "ab"}
+    assert 16 <= minutes["a"][0] <= 18, "the 1,000th second, and the tick behind it"
+    assert 32 <= minutes["b"][0] <= 35, "the 200th row of ten seconds"
+    assert 49 <= minutes["b"][-1] <= 51, "until the 3,000th second"

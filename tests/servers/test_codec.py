@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from city_brain.errors import ServiceError
 from city_brain.feeds.filters import Circle, Polygon, Wanted
-from city_brain.feeds.heartbeat import BlindArea, Heartbeat
+from city_brain.feeds.heartbeat import AreaReadiness, BlindArea, Heartbeat
 from city_brain.incidents.incident import Evidence, Incident, MultiLineString, Place
 from city_brain.servers.codec.feeds import (
     heartbeat_from_proto,
@@ -148,7 +148,15 @@ def test_a_heartbeat_survives_the_way_there_and_back() -> None:
     """With and without blind areas, and before the first tick."""
     blind = BlindArea(source_id="cam-9", name="Jing 7 Rd", lon=117.0, lat=36.6, radius_m=80.0, silent_since_ms=START_MS)
     never_spoke = BlindArea(source_id="cam-8", name="", lon=117.0, lat=36.6, radius_m=80.0)
-    for heartbeat in (None, a_heartbeat(), a_heartbeat(blind_areas=(blind, never_spoke))):
+    ready = AreaReadiness(
+        area_code="370102", name="历下区", level="II", event="暴雨", event_codes=("11B03",), headline="暴雨橙色预警",
+        sender="37010041600000", identifier="37010041600000_20260826160913", from_ms=START_MS, until_ms=START_MS + 9,
+    )  # fmt: skip
+    plain = AreaReadiness(
+        area_code="jinan", name="", level=None, event="fog", sender="s", identifier="i", from_ms=0, until_ms=1
+    )
+    warned = a_heartbeat(readiness=(ready, plain), readiness_total=7)
+    for heartbeat in (None, a_heartbeat(), a_heartbeat(blind_areas=(blind, never_spoke)), warned):
         assert heartbeat_from_proto(heartbeat_to_proto(7, "jinan-1", heartbeat)) == (7, "jinan-1", heartbeat)
 
 

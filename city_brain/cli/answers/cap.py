@@ -1,13 +1,14 @@
-"""`city-brain cap check`: what a warning in CAP says, as this city understands it."""
+"""`city-brain cap`: what a warning in CAP says, as this city understands it, and its record for the logs of a city."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from city_brain.canonical import printable
-from city_brain.cli.common import FAILED, ZONE, JsonOption, ZoneOption, instants, plural, read_file
+from city_brain.cli.common import FAILED, ZONE, JsonOption, ZoneOption, epoch_ms, instants, plural, read_file
 from city_brain.errors import CapError
 
 if TYPE_CHECKING:
@@ -15,17 +16,19 @@ if TYPE_CHECKING:
     from city_brain.formats.cap.readiness import Readiness
 
 _STANDARD: Final = "-"
+FilesArgument = Annotated[list[str], typer.Argument(metavar="FILE...", help="CAP 1.1 or 1.2; - is standard input.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     cap = typer.Typer(no_args_is_help=True, help="Look into warnings of the Common Alerting Protocol.")
     cap.command("check")(check)
+    cap.command("record")(record)
     app.add_typer(cap, name="cap")
 
 
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="CAP 1.1 or 1.2; - is standard input.")],
+    files: FilesArgument,
     zone: ZoneOption = ZONE,
     as_json: JsonOption = False,
 ) -> None:
@@ -33,6 +36,29 @@ def check(
 
     Exit code 1 where one of them is refused; the others are read all the same.
     """
+    for name, _, alert in _alerts(files):
+        _tell(name, alert, zone, as_json)
+
+
+def record(
+    files: FilesArgument,
+    arrival: Annotated[
+        str, typer.Option("--arrival", help="When it came (RFC 3339), for recordings; brokers stamp it themselves.")
+    ] = "",
+) -> None:
+    """Print each warning as a line that `run`, `fuse` and `send` take among observations.
+
+    In a running city it raises the readiness of the areas that it is about. Exit code 1 where one of them is refused.
+    """
+    from city_brain.observations.json_twin import warning_line
+
+    arrival_ms = epoch_ms(arrival, "--arrival") if arrival else None
+    for _, data, _ in _alerts(files):
+        typer.echo(warning_line(data.decode("utf-8-sig"), arrival_ms))
+
+
+def _alerts(files: list[str]) -> Iterator[tuple[str, bytes, "Alert"]]:
+    """Each warning that can be read: file, content, alert; the others are told of, and end the command at last."""
     from city_brain.formats.cap.hostile import MOST_BYTES
     from city_brain.formats.cap.reading import read_alert
 
@@ -45,7 +71,7 @@ def check(
             typer.echo(printable(f"city-brain: {wrong}"), err=True)
             refused += 1
             continue
-        _tell(name, alert, zone, as_json)
+        yield name, data, alert
     if refused:
         raise typer.Exit(FAILED)
 

@@ -21,7 +21,10 @@ def as_now(
     now_s: Callable[[], float] = time.time,
     wait_s: Callable[[float], None] = time.sleep,
 ) -> Iterator[Parsed]:
-    """The blocks in slices, each when its time has come; event and arrival times are moved by the same span."""
+    """The blocks in slices, each when its time has come; event and arrival times are moved by the same span.
+
+    Warnings of others go before the rows of their block, and say what they say: their own times are not moved.
+    """
     moved_ms = due_ms = None
     for block in blocks:
         arrival_ms = _arrival_ms(block)
@@ -32,7 +35,7 @@ def as_now(
             yield block
             continue
         rest = replace(block, rejected=(), unknown_keys=0)
-        yield replace(_part(block, np.zeros(0, dtype=np.int64), 0), rejected=block.rejected)
+        yield replace(_part(block, np.zeros(0, dtype=np.int64), 0), rejected=block.rejected, warnings=block.warnings)
         for which in _slices(arrival_ms):
             due_ms = int(np.clip(arrival_ms[which].max(), due_ms, due_ms + LONGEST_WAIT_MS))
             wait_s(max((due_ms + moved_ms) / 1000.0 - now_s(), 0.0))
@@ -63,4 +66,5 @@ def _part(block: Parsed, which: Ints, moved_ms: int) -> Parsed:
         line=block.line[which],
         marks=none.reshape(0, 2),
         mark_line=none,
+        warnings=(),
     )

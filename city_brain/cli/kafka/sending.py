@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
-from city_brain.cli.common import DATA_LOST, JsonOption, Progress
+from city_brain.cli.common import DATA_LOST, JsonOption, Progress, plural
 from city_brain.cli.kafka.common import SiteArgument, site_settings
 from city_brain.errors import RecordingError
 
@@ -91,4 +91,5 @@ class _Teller:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(sent.rejected.items()))
         rejected = f"{sum(sent.rejected.values())} lines rejected" + (f" ({reasons})" if reasons else "")
         left_out = f", {sent.marks} marks left out" if sent.marks else ""
-        typer.echo(f"sent {sent.rows} rows in {sent.records} records; {rejected}{left_out}", err=True)
+        warnings = f" and {plural(sent.warnings, 'warning')}" if sent.warnings else ""
+        typer.echo(f"sent {sent.rows} rows{warnings} in {sent.records} records; {rejected}{left_out}", err=True)

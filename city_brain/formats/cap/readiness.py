@@ -7,17 +7,14 @@ replaces or ends what it refers to.
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from city_brain.errors import StateError
 from city_brain.formats.cap.alert import Alert, Area, Circle, Info, MessageType, Reference, Ring, Severity, Status
-from city_brain.formats.cap.codes import holds
 from city_brain.formats.cap.vocabulary import CPEAS_GEOCODE, GRADES, OTHER_GEOCODE
 from city_brain.formats.times import epoch_ms
-from city_brain.geo import LocalFrame
 from city_brain.incidents.incident import Level
 
 DEFAULT_VALID_MS: Final = 24 * 3_600_000
@@ -26,6 +23,8 @@ MOST_WARNINGS: Final = 5_000
 """That hold at a time; a province sees some hundreds on a stormy day."""
 MOST_POSITIONS: Final = 500_000
 """In the borders of all of them together."""
+NEVER_MS: Final = (1 << 63) - 1
+"""Later than every moment."""
 MOST_GONE: Final = 20_000
 """Messages remembered as replaced, cancelled or over, so that one which comes late does not rise again."""
 
@@ -70,16 +69,6 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     def holds_at(self, moment_ms: int) -> bool:
         """Whether it holds at a moment; its end is not part of it."""
         return self.from_ms <= moment_ms < self.until_ms
-
-    def covers(self, area_codes: Sequence[str], lon: float | None = None, lat: float | None = None) -> bool:
-        """Whether it is about a place: one of its codes holds one of these, or a shape of it holds the point."""
-        if any(holds(outer, inner) for outer in self.area_codes for inner in area_codes):
-            return True
-        if lon is None or lat is None:
-            return False
-        return any(_in_circle(circle, lon, lat) for circle in self.circles) or any(
-            _in_ring(ring, lon, lat) for ring in self.polygons
-        )
 
 
 class Warned(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,24 +123,18 @@ class ReadinessBook(msgspec.Struct):
         setattr(self.counts, outcome, getattr(self.counts, outcome) + 1)
         return outcome
 
-    def holding(
-        self,
-        log_ms: int,
-        area_codes: Sequence[str] = (),
-        lon: float | None = None,
-        lat: float | None = None,
-        status: Status = "Actual",
-    ) -> tuple[Readiness, ...]:
-        """What holds at a log time for a place, the gravest first, then in the order in which it came.
+    def in_force(self, log_ms: int, status: Status = "Actual") -> tuple[Readiness, ...]:
+        """What holds at a log time, the gravest first, then in the order in which it came.
 
         Exercises and tests are asked for by `status`, and never answer for what is actual.
         """
-        found = [
-            item
-            for item in self._all()
-            if item.status == status and item.holds_at(log_ms) and item.covers(area_codes, lon, lat)
-        ]
+        found = (item for item in self._all() if item.status == status and item.holds_at(log_ms))
         return tuple(sorted(found, key=lambda item: _rank(item.level)))
+
+    def changes_after(self, log_ms: int) -> int:
+        """When, after a log time, something begins or ceases to hold by itself; `NEVER_MS` if nothing does."""
+        moments = [moment for item in self._all() for moment in (item.from_ms, item.until_ms) if moment > log_ms]
+        return min(moments, default=NEVER_MS)
 
     def to_bytes(self) -> bytes:
         """The book; the same messages in the same order give the same bytes."""
@@ -287,18 +270,3 @@ def _key(reference: Reference) -> str:
 
 def _rank(level: Level | None) -> int:
     return next((at for at, grade in enumerate(GRADES) if grade.level == level), len(GRADES))
-
-
-def _in_circle(circle: Circle, lon: float, lat: float) -> bool:
-    x, y = LocalFrame(circle.lon, circle.lat).to_metres(lon, lat)
-    return x * x + y * y <= (1000.0 * circle.radius_km) ** 2
-
-
-def _in_ring(ring: Ring, lon: float, lat: float) -> bool:
-    """The even-odd rule, in degrees."""
-    inside = False
-    for (one_lat, one_lon), (next_lat, next_lon) in pairwise(ring):
-        if (one_lat > lat) != (next_lat > lat):
-            cut = one_lon + (lat - one_lat) * (next_lon - one_lon) / (next_lat - one_lat)
-            inside ^= lon < cut
-    return inside

@@ -1,7 +1,7 @@
 """The lines of the JSON twin as typed structs: keys, types and limits, checked while decoding."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -103,7 +103,14 @@ class Mark(Strict, tag_field="kind", tag="mark"):
     arrival_time_ms: Time
 
 
-Line: TypeAlias = DetectionRow | SignalRow | SensorRow | ReportRow | Mark
+class WarningLine(Strict, kw_only=True, tag_field="kind", tag="warning"):
+    """A warning of others: a message of CAP as it came, and its arrival where no log stamps it."""
+
+    cap: str
+    arrival_time_ms: Time | None = None
+
+
+Line: TypeAlias = DetectionRow | SignalRow | SensorRow | ReportRow | Mark | WarningLine
 """Every kind of line."""
 
 KIND_OF: Final[dict[type, int]] = {
@@ -114,12 +121,13 @@ KIND_OF: Final[dict[type, int]] = {
 }
 """The `Kind` of each type of row, as a plain number: members of enumerations are slow to look up."""
 
-LINES: Final[dict[str, type[DetectionRow] | type[SignalRow] | type[SensorRow] | type[ReportRow] | type[Mark]]] = {
+LINES: Final[dict[str, type[Any]]] = {
     "detection": DetectionRow,
     "signal": SignalRow,
     "sensor": SensorRow,
     "report": ReportRow,
     "mark": Mark,
+    "warning": WarningLine,
 }
 """The line of each `kind`."""
 
@@ -132,5 +140,6 @@ PAYLOAD_KEYS: Final = {
     "sensor": frozenset(Sensor.__struct_encode_fields__),
     "report": frozenset(Report.__struct_encode_fields__),
     "mark": frozenset[str](),
+    "warning": frozenset[str](),
 }
 """The keys of each kind of payload."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from city_brain.observations.columns import Observations
 from city_brain.observations.json_twin.filling import columns_of, epoch_ms
-from city_brain.observations.json_twin.lines import KEYS, KIND_OF, LINES, PAYLOAD_KEYS, Line, Mark
+from city_brain.observations.json_twin.lines import KEYS, KIND_OF, LINES, PAYLOAD_KEYS, Line, Mark, WarningLine
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.types import Ints
 
@@ -50,6 +50,19 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadWarning:
+    """A warning of others, unread: the number of its line, how many rows of the batch stand before it, its arrival in
+    epoch ms (-1 where the line has none), its message of CAP and the line.
+    """
+
+    line: int
+    rows_before: int
+    arrival_ms: int
+    cap: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """What lines held. `line` (n,) is the number of each row's line.
 
@@ -64,6 +77,7 @@ class Parsed:
     marks: Ints
     mark_line: Ints
     unknown_keys: int
+    warnings: tuple[ReadWarning, ...] = ()
 
 
 def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
@@ -72,6 +86,7 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
     marks: list[tuple[int, int]] = []
     mark_line: list[int] = []
     rejected: list[Rejected] = []
+    warnings: list[ReadWarning] = []
     no_rows: list[int] = []
     unknown_keys = 0
     types = list(map(type, read))
@@ -85,6 +100,10 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
         if isinstance(found, Mark):
             marks.append((number - len(no_rows), epoch_ms(found.arrival_time_ms)))
             mark_line.append(first + number)
+        elif isinstance(found, WarningLine):
+            arrival_ms = -1 if found.arrival_time_ms is None else epoch_ms(found.arrival_time_ms)
+            place = (first + number, number - len(no_rows), arrival_ms)
+            warnings.append(ReadWarning(*place, found.cap.encode(), lines[number]))
         elif isinstance(found, DeadLetter):
             rejected.append(Rejected(first + number, found, lines[number][:LINE_BYTES_MAX]))
         no_rows.append(number)
@@ -96,6 +115,7 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
         np.array(marks, dtype=np.int64).reshape(-1, 2),
         np.array(mark_line, dtype=np.int64),
         unknown_keys,
+        tuple(warnings),
     )
 
 

@@ -18,6 +18,7 @@ from city_brain.observations.json_twin.lines import (
     SensorRow,
     Signal,
     SignalRow,
+    WarningLine,
 )
 from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES
 from city_brain.types import Floats, Indices, Ints
@@ -50,6 +51,11 @@ def to_lines(observations: Observations) -> list[bytes]:
 def mark_line(time_ms: int) -> bytes:
     """The line (without its end) of a mark at `time_ms`, epoch ms."""
     return _encode(Mark(arrival_time_ms=time_ms))
+
+
+def warning_line(cap: str, arrival_ms: int | None = None) -> bytes:
+    """The line (without its end) of a message of CAP, with its arrival (epoch ms) for recordings that no log stamps."""
+    return _encode(WarningLine(cap=cap, arrival_time_ms=arrival_ms))
 
 
 def _heads(common: Common, texts: "_Texts") -> Iterator[dict[str, Any]]:

@@ -15,8 +15,11 @@ from contextlib import aclosing
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
 
+import msgspec
+
 from city_brain.canonical import printable
 from city_brain.errors import ServiceError
+from city_brain.feeds.heartbeat import AreaReadiness, Heartbeat
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.explain import Language, headline, source_name
 from city_brain.incidents.incident import Incident, incident_line
@@ -78,7 +81,7 @@ class Watch:
         self._terminal = err.isatty()
         self._status_shown = False
         self._life_at = -_LIFE_S
-        self._life_seen: tuple[object, ...] = ()
+        self._life_seen: Heartbeat | None = None
         self._lost: tuple[float, Interrupted] | None = None
 
     def run(self) -> int:
@@ -144,7 +147,7 @@ class Watch:
             self._status_shown = True
             return
         heartbeat = event.heartbeat
-        seen = (heartbeat.sources_live, heartbeat.sources_silent, heartbeat.blind_areas) if heartbeat else ()
+        seen = msgspec.structs.replace(heartbeat, log_time_ms=0) if heartbeat else None
         if seen != self._life_seen or time.monotonic() - self._life_at >= _LIFE_S:
             self._life_seen, self._life_at = seen, time.monotonic()
             self._tell(line)
@@ -204,11 +207,25 @@ def life_line(event: SignOfLife, instant: Callable[[int], str]) -> str:
     if heartbeat is None:
         return f"~ change {event.number}, nothing judged yet"
     blind = [area.name or area.source_id for area in heartbeat.blind_areas]
-    text = (
+    parts = [
         f"~ {instant(heartbeat.log_time_ms)}  change {event.number}, "
-        f"{heartbeat.sources_live} sources live, {heartbeat.sources_silent} silent"
-    )
-    return printable(f"{text}, blind: {some(blind)}") if blind else text
+        f"{heartbeat.sources_live} sources live, {heartbeat.sources_silent} silent",
+        f"blind: {some(blind)}" if blind else "",
+        f"warned of: {some([_warned(item) for item in heartbeat.readiness])}" if heartbeat.readiness else "",
+    ]
+    return printable(", ".join(part for part in parts if part))
+
+
+def readiness_text(item: AreaReadiness, instant: Callable[[int], str]) -> str:
+    """Level, area, event, until when, and what the warning says."""
+    area = " ".join(part for part in (item.name, item.area_code) if part)
+    level = f"level {item.level}" if item.level else "no level"
+    said = f"readiness {level}  {area}: {item.event} until {instant(item.until_ms)}  {item.headline}"
+    return printable(said.rstrip())
+
+
+def _warned(item: AreaReadiness) -> str:
+    return " ".join(part for part in (item.event, item.level or "", item.name or item.area_code) if part)
 
 
 def lost_line(event: Interrupted, now: str) -> str:

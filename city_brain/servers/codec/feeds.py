@@ -5,7 +5,7 @@ import msgspec
 from city_brain.feeds.change_log import Change
 from city_brain.feeds.explanation import Account, Contribution
 from city_brain.feeds.filters import Area, Circle, Polygon, Wanted
-from city_brain.feeds.heartbeat import BlindArea, Heartbeat
+from city_brain.feeds.heartbeat import AreaReadiness, BlindArea, Heartbeat
 from city_brain.servers.codec.incidents import LEVELS, STATES, optional_ms, to_ms, to_timestamp
 from city_brain.wire.feed.v1 import feed_pb2
 from city_brain.wire.incident.v1 import incident_pb2
@@ -56,6 +56,8 @@ def heartbeat_to_proto(number: int, feed_id: str, heartbeat: Heartbeat | None) -
         sources_silent=heartbeat.sources_silent,
         blind_areas=[_blind_to_proto(area) for area in heartbeat.blind_areas[:MAX_BLIND_AREAS]],
         blind_areas_total=len(heartbeat.blind_areas),
+        readiness=[_ready_to_proto(item) for item in heartbeat.readiness],
+        readiness_total=heartbeat.readiness_total,
     )
 
 
@@ -68,6 +70,8 @@ def heartbeat_from_proto(message: feed_pb2.Heartbeat) -> tuple[int, str, Heartbe
         sources_live=message.sources_live,
         sources_silent=message.sources_silent,
         blind_areas=tuple(_blind_from_proto(area) for area in message.blind_areas),
+        readiness=tuple(_ready_from_proto(item) for item in message.readiness),
+        readiness_total=message.readiness_total,
     )
     return message.change_number, message.feed_id, heartbeat
 
@@ -115,6 +119,36 @@ def _blind_from_proto(message: feed_pb2.BlindArea) -> BlindArea:
         lat=message.position.lat,
         radius_m=message.radius_m,
         silent_since_ms=optional_ms(message, "silent_since_time"),
+    )
+
+
+def _ready_to_proto(item: AreaReadiness) -> feed_pb2.AreaReadiness:
+    return feed_pb2.AreaReadiness(
+        area_code=item.area_code,
+        name=item.name,
+        level=LEVELS.number(item.level) if item.level else None,
+        event=item.event,
+        event_codes=item.event_codes,
+        headline=item.headline,
+        sender=item.sender,
+        identifier=item.identifier,
+        from_time=to_timestamp(item.from_ms),
+        until_time=to_timestamp(item.until_ms),
+    )
+
+
+def _ready_from_proto(message: feed_pb2.AreaReadiness) -> AreaReadiness:
+    return AreaReadiness(
+        area_code=message.area_code,
+        name=message.name,
+        level=LEVELS.word(message.level) if message.level else None,
+        event=message.event,
+        event_codes=tuple(message.event_codes),
+        headline=message.headline,
+        sender=message.sender,
+        identifier=message.identifier,
+        from_ms=to_ms(message.from_time),
+        until_ms=to_ms(message.until_time),
     )
 
 

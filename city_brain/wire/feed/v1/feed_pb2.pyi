@@ -116,7 +116,7 @@ class IncidentChange(_message.Message):
     def __init__(self, change_number: _Optional[int] = ..., incident: _Optional[_Union[_incident_pb2.Incident, _Mapping]] = ..., no_longer_matches: _Optional[bool] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("change_number", "feed_id", "log_time", "sources_live", "sources_silent", "blind_areas", "blind_areas_total", "first_change_number")
+    __slots__ = ("change_number", "feed_id", "log_time", "sources_live", "sources_silent", "blind_areas", "blind_areas_total", "first_change_number", "readiness", "readiness_total")
     CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     FEED_ID_FIELD_NUMBER: _ClassVar[int]
     LOG_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,8 @@ class Heartbeat(_message.Message):
     BLIND_AREAS_FIELD_NUMBER: _ClassVar[int]
     BLIND_AREAS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     FIRST_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    READINESS_FIELD_NUMBER: _ClassVar[int]
+    READINESS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     change_number: int
     feed_id: str
     log_time: _timestamp_pb2.Timestamp
@@ -133,7 +135,33 @@ class Heartbeat(_message.Message):
     blind_areas: _containers.RepeatedCompositeFieldContainer[BlindArea]
     blind_areas_total: int
     first_change_number: int
-    def __init__(self, change_number: _Optional[int] = ..., feed_id: _Optional[str] = ..., log_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sources_live: _Optional[int] = ..., sources_silent: _Optional[int] = ..., blind_areas: _Optional[_Iterable[_Union[BlindArea, _Mapping]]] = ..., blind_areas_total: _Optional[int] = ..., first_change_number: _Optional[int] = ...) -> None: ...
+    readiness: _containers.RepeatedCompositeFieldContainer[AreaReadiness]
+    readiness_total: int
+    def __init__(self, change_number: _Optional[int] = ..., feed_id: _Optional[str] = ..., log_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sources_live: _Optional[int] = ..., sources_silent: _Optional[int] = ..., blind_areas: _Optional[_Iterable[_Union[BlindArea, _Mapping]]] = ..., blind_areas_total: _Optional[int] = ..., first_change_number: _Optional[int] = ..., readiness: _Optional[_Iterable[_Union[AreaReadiness, _Mapping]]] = ..., readiness_total: _Optional[int] = ...) -> None: ...
+
+class AreaReadiness(_message.Message):
+    __slots__ = ("area_code", "name", "level", "event", "event_codes", "headline", "sender", "identifier", "from_time", "until_time")
+    AREA_CODE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    EVENT_CODES_FIELD_NUMBER: _ClassVar[int]
+    HEADLINE_FIELD_NUMBER: _ClassVar[int]
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIER_FIELD_NUMBER: _ClassVar[int]
+    FROM_TIME_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_TIME_FIELD_NUMBER: _ClassVar[int]
+    area_code: str
+    name: str
+    level: _incident_pb2.Level
+    event: str
+    event_codes: _containers.RepeatedScalarFieldContainer[str]
+    headline: str
+    sender: str
+    identifier: str
+    from_time: _timestamp_pb2.Timestamp
+    until_time: _timestamp_pb2.Timestamp
+    def __init__(self, area_code: _Optional[str] = ..., name: _Optional[str] = ..., level: _Optional[_Union[_incident_pb2.Level, str]] = ..., event: _Optional[str] = ..., event_codes: _Optional[_Iterable[str]] = ..., headline: _Optional[str] = ..., sender: _Optional[str] = ..., identifier: _Optional[str] = ..., from_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class BlindArea(_message.Message):
     __slots__ = ("source_id", "name", "position", "radius_m", "silent_since_time")
