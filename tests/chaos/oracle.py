@@ -107,7 +107,7 @@ class Oracle:
 
     def _take_rows(self, raw: int, record: Any) -> None:
         before = Counter(self._runner.refused.flat())
-        observations = self._read_record(record.value or b"")
+        observations = self._read_record(raw, record)
         stamp_ms = np.full(observations.n, record.timestamp, dtype=np.int64)
         common = dataclasses.replace(observations.common, arrival_ms=stamp_ms)
         self._runner.read(raw, dataclasses.replace(observations, common=common), record.offset)
@@ -118,8 +118,9 @@ class Oracle:
             reasons = Counter({name: rows for name, rows in refused.items() if name != "read"})
             self.wanted.refused[(*self.places[raw], record.offset)] = reasons
 
-    def _read_record(self, value: bytes) -> Observations:
+    def _read_record(self, raw: int, record: Any) -> Observations:
         """An envelope begins with its version; anything else is lines, and what cannot be read is counted."""
+        value = record.value or b""
         if value[:1] == b"\x08":
             try:
                 return from_envelope(value)
@@ -133,6 +134,8 @@ class Oracle:
             self._runner.dead_letter(bad.reason.value)
         if len(parsed.mark_line):
             self._runner.dead_letter(DeadLetter.MARK.value, len(parsed.mark_line))
+        for warning in parsed.warnings:
+            self._runner.warn(raw, warning.cap, record.offset, record.timestamp)
         return parsed.observations
 
     def _close(self, closed: ClosedTick) -> None:
@@ -140,7 +143,7 @@ class Oracle:
         engines = self._runner.engines
         presences = [engine.books.sensors.silent.presence() for engine in engines]
         self.wanted.lines[tick] = closed.record.to_line()
-        heartbeat = heartbeat_of(self._runner.ground.city, presences, due_ms)
+        heartbeat = heartbeat_of(self._runner.ground.city, presences, due_ms, closed.readiness)
         self.wanted.heartbeats[tick] = msgspec.json.encode(heartbeat)
         for partition, (reading, presence) in enumerate(zip(closed.readings, presences, strict=True)):
             self.wanted.parts[partition, tick] = Part(due_ms, tuple(reading.findings), presence)

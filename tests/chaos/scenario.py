@@ -20,16 +20,20 @@ from city_brain.incidents.incident_type import built_in_files
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import CONTROL
 from city_brain.observations.envelope import to_envelope
-from city_brain.observations.json_twin import from_lines
+from city_brain.observations.json_twin import from_lines, warning_line
 from city_brain.observations.vocabulary import Kind
 from city_brain.pipeline.configuration import Change, Configuration
 from city_brain.synth import Block, SynthCity, SynthSettings
 from tests.distributed.kit import POISON
+from tests.formats.samples import warning
 
 SLICES = 5
 """A second is written in so many slices: rows at the beginning of each; half a slice later the mark of its end."""
 POISON_SHARE = 0.01
 """Of raw records, beside as large a share of garbage among the lines."""
+WARNED_EVERY_S = 7
+REPORTS = RAW_TOPICS[3]
+"""Where warnings of others come in, one every so often."""
 LINES_PER_RECORD = 8
 MOST_MINUTES = 60.0
 
@@ -93,6 +97,7 @@ class Scenario:
                 bad = int(chance.binomial(len(records), POISON_SHARE))
                 poison = [self._poison(stamp_ms, chance) for _ in range(bad)]
                 poison += [Sent(CONTROL, 0, stamp_ms, change) for change in self._changes(block.second, number)]
+                poison += [Sent(REPORTS, 0, stamp_ms, line) for line in self._warnings(block.second, number)]
                 marks = [Sent(*place, stamp_ms + width_ms, b"", mark=True) for place in self.places]
                 yield stamp_ms, records + poison, marks
 
@@ -102,6 +107,17 @@ class Scenario:
         if number or not every_s or second % every_s != every_s - 1:
             return []
         return [self.configurations[second // every_s % len(self.configurations)]]
+
+    def _warnings(self, second: int, number: int) -> list[bytes]:
+        """Warnings of others that go out in a slice: one begins, another takes its place, that is called off; and one
+        that nobody can read.
+        """
+        at, turn = divmod(second, WARNED_EVERY_S)
+        if number or turn != WARNED_EVERY_S - 1:
+            return []
+        before = f"w{at - 1}"
+        changes = (("Alert", ""), ("Update", before), ("Cancel", before))
+        return [warning_line(_alert(f"w{at}", *changes[at % 3])), warning_line(f"<alert>{at}</alert>")]
 
     @cached_property
     def configurations(self) -> list[bytes]:
@@ -147,6 +163,15 @@ class Scenario:
         place = self.places[int(chance.integers(len(self.places)))]
         kinds: tuple[bytes | None, ...] = (*POISON, None, chance.bytes(int(chance.integers(1, 200))))
         return Sent(*place, stamp_ms, kinds[int(chance.integers(len(kinds)))])
+
+
+def _alert(name: str, kind: str, refers: str) -> str:
+    """A warning for everybody, for years."""
+    everywhere = (("36.6,116.9 36.6,117.1 36.7,117.1 36.7,116.9 36.6,116.9", "10,70 10,140 60,140 60,70 10,70"),)
+    holds = (("<effective>2026-08-26", "<effective>2020-08-26"), ("<expires>2026-08-27", "<expires>2040-08-27"))
+    reference = f"<references>37010041600000,{refers},2026-08-26T16:09:13+08:00</references><info>"
+    said = (("37010041600000_20260826160913", name), ("<msgType>Alert", f"<msgType>{kind}"))
+    return warning(*everywhere, *holds, *said, *([("<info>", reference)] if refers else [])).decode()
 
 
 class Player(threading.Thread):
