@@ -1,6 +1,6 @@
 """One feed of a store: append, read, prove, forget."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -145,17 +145,23 @@ class Feed:
         with self._scope.reading() as connection:
             return list(self._look(connection).held().values())
 
-    def compact(self, history_ms: int, keep_after: int | None = None) -> Compaction:
+    def newest(self, incident_ids: Iterable[str]) -> list[Incident]:
+        """The newest revision of each of these incidents that is open or was closed within the history."""
+        with self._scope.reading() as connection:
+            return [held.incident for held in self._look(connection).held(incident_ids).values()]
+
+    def compact(self, history_ms: int, keep_after: int | None = None, now_ms: int | None = None) -> Compaction:
         """Forgets the changes older than the history (log time), but none behind the slowest registered subscriber.
 
-        Nor any behind `keep_after`, where it is given. Leaf hashes stay, so digests and proofs do.
+        Nor any behind `keep_after`, where it is given. Leaf hashes stay, so digests and proofs do. `now_ms`: log time
+        (epoch ms) where it has gone on without this feed.
         """
         with self._scope.writing() as connection:
             ledger = self._lock(connection)
             state, before = ledger.state, ledger.state.first_number
             first = before
             if state.log_time_ms is not None:
-                first = ledger.first_since(state.log_time_ms - history_ms)
+                first = ledger.first_since(max(state.log_time_ms, now_ms or 0) - history_ms)
             if keep_after is not None:
                 first = min(first, keep_after + 1)
             readers = read_subscribers(self._database, connection, ledger.id)

@@ -18,12 +18,12 @@ import msgspec
 from tests.feed_chaos import ledger
 from tests.feed_chaos.checker import Filters, Judge, Truth, Violation
 from tests.feed_chaos.ledger import Record
-from tests.feed_chaos.proxy import Proxy
 from tests.feed_chaos.server import POINTS, ServerPlan
 from tests.feed_chaos.story import Story
 from tests.feed_chaos.subscribers import filters
 from tests.house import ROOT
 from tests.kafka.broker import free_ports
+from tests.proxy import ThreadedProxy
 
 FEW: Final = 6
 """Violations that are shown of a subscriber."""
@@ -74,7 +74,7 @@ class Campaign:
         """Plays until all is told, then judges."""
         began_s = time.monotonic()
         (self._folder / "filters.json").write_bytes(msgspec.json.encode(Filters(self._wanted)))
-        with Proxy(self._address, self._plan.seed) as proxy:
+        with ThreadedProxy(self._address, self._plan.seed) as proxy:
             self._through = proxy.address
             try:
                 self._start_server()
@@ -114,7 +114,7 @@ class Campaign:
                 env=os.environ | {"PYTHONHASHSEED": "0"},
             )
 
-    def _torment(self, proxy: Proxy) -> None:
+    def _torment(self, proxy: ThreadedProxy) -> None:
         """One fault after the other, until the story is told."""
         faults = ["kill server", "kill subscribers", "reset", "reset", "cut", "stall"]
         while not self._told() and not self.report.complaints:

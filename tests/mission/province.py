@@ -17,9 +17,9 @@ from city_brain.province.serving.client import list_cities
 from city_brain.servers.client.feed_reader import Endpoint, FeedReader, SignOfLife, Snapshot
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 from city_brain.wire.province.v1 import province_pb2
-from tests.feed_chaos.proxy import Proxy
 from tests.house import ROOT
 from tests.kafka.broker import free_ports
+from tests.proxy import ThreadedProxy
 
 CODE: Final = "370100"
 """Of the city, in its province."""
@@ -34,7 +34,7 @@ class Province:
         self._folder, self._step = folder / "province", step
         self._folder.mkdir(parents=True)
         self.address = f"127.0.0.1:{free_ports(1)[0]}"
-        self._proxy = Proxy(self.address, seed=1)
+        self._proxy = ThreadedProxy(self.address, seed=1)
         self._process: subprocess.Popen[bytes] | None = None
         self._begun_s = 0.0
         self._stage = 0

@@ -27,8 +27,8 @@ from city_brain.store.store import Store
 from city_brain.synth.files import OBSERVATIONS
 from city_brain.wire.province.v1 import province_pb2, province_pb2_grpc
 from tests.house import ROOT
-from tests.province.proxy import Proxy
 from tests.province.world import Event, cut_in_two, write_city
+from tests.proxy import Proxy
 
 CITIES = {"370100": "west", "370200": "east", "370300": "elsewhere"}
 RATE = 10.0

@@ -21,8 +21,8 @@ from city_brain.servers.client.feed_reader import Endpoint, FeedReader, Snapshot
 from city_brain.servers.settings import ListenSettings
 from city_brain.wire.province.v1 import province_pb2, province_pb2_grpc
 from tests.feeds.builders import NAMES, TYPES, an_incident, evidence
-from tests.province.proxy import Proxy
 from tests.province.test_books import CITIES, City, _crashes
+from tests.proxy import Proxy
 from tests.servers.serving import refusal, run
 
 FREE_PORT = ListenSettings(address="127.0.0.1:0")

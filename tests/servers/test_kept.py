@@ -135,6 +135,20 @@ def test_a_subscription_goes_on_where_it_was_acknowledged(tmp_path: Path) -> Non
     run(test)
 
 
+async def compared(served: Served, *holdings: tuple[str, int]) -> feed_pb2.Statement:
+    """The statement of the subscription for a reader that holds these revisions."""
+    held = [feed_pb2.Holding(incident_id=key, revision=revision) for key, revision in holdings]
+    request = feed_pb2.GetStatementRequest(subscription="night-shift", filter=CRASHES, holdings=held)
+    told: feed_pb2.Statement = await served.stub.GetStatement(request)
+    return told
+
+
+def differing(told: feed_pb2.Statement) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Missing and surplus."""
+    missing, surplus = ([(one.incident_id, one.revision) for one in kind] for kind in (told.missing, told.surplus))
+    return missing, surplus
+
+
 async def statement_once(served: Served, acknowledged: int) -> feed_pb2.Statement:
     """The statement of the subscription, once it says so."""
     request = feed_pb2.GetStatementRequest(subscription="night-shift", filter=CRASHES)
@@ -161,23 +175,40 @@ def test_a_statement_says_what_is_held_and_what_differs(tmp_path: Path) -> None:
             await call.write(Request(acknowledge_change_number=3))
             await statement_once(served, acknowledged=3)
             city.says(an_incident("b", 2), an_incident("c"), an_incident("f", 2, type="fire"))
-            holdings = [("a", 1), ("b", 1), ("f", 1)]
-            told = await served.stub.GetStatement(
-                feed_pb2.GetStatementRequest(
-                    subscription="night-shift",
-                    filter=CRASHES,
-                    holdings=[feed_pb2.Holding(incident_id=key, revision=revision) for key, revision in holdings],
-                )
-            )
+            told = await compared(served, ("a", 1), ("b", 1), ("f", 1))
             assert (told.acknowledged_change_number, told.last_change_number, told.waiting) == (3, 6, 2)
-            assert [(one.incident_id, one.revision) for one in told.missing] == [("b", 2), ("c", 1)]
-            assert [(one.incident_id, one.revision) for one in told.surplus] == [("f", 1)]
+            assert differing(told) == ([("b", 2), ("c", 1)], [("f", 1)])
             assert told.held == 3
             assert told.held_digest == hashlib.sha256(b"a/1\nb/2\nc/1\n").digest()
             await served.stub.DeleteSubscription(feed_pb2.DeleteSubscriptionRequest(subscription="night-shift"))
             again = feed_pb2.DeleteSubscriptionRequest(subscription="night-shift")
             code, info, _ = await refusal(served.stub.DeleteSubscription(again))
             assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "NO_SUCH_SUBSCRIPTION")
+
+    run(test)
+
+
+def test_what_is_over_is_no_difference_however_much_of_it_the_log_has_let_go(tmp_path: Path) -> None:
+    """Its last revision is held rightly, an older one is not; what was never there is surplus."""
+
+    async def test() -> None:
+        city = KeptCity(url_in(tmp_path))
+        city.feed.log.closed_kept = 1
+        city.says(*(an_incident(name) for name in "abcd"))
+        for name in "abc":
+            city.says(an_incident(name, 2, state="ended", ended_ms=START_MS))
+        assert list(city.feed.log.held) == ["d", "c"]
+        async with city.served() as served:
+            call = served.stub.WatchIncidents()
+            await call.write(Request(subscription="night-shift", filter=CRASHES))
+            await call.read()
+            await call.write(Request(acknowledge_change_number=7))
+            told = await statement_once(served, acknowledged=7)
+            assert (told.held, told.held_digest) == (1, hashlib.sha256(b"d/1\n").digest())
+            assert differing(await compared(served, ("d", 1))) == ([], [])
+            assert differing(await compared(served, ("a", 2), ("b", 2), ("c", 2), ("d", 1))) == ([], [])
+            told = await compared(served, ("a", 1), ("c", 1), ("x", 1))
+            assert differing(told) == ([("a", 2), ("c", 2), ("d", 1)], [("x", 1)])
 
     run(test)
 

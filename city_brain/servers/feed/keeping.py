@@ -100,6 +100,7 @@ class Keeper(Kept):
         if self._compacted_ms is None or log_time_ms - self._compacted_ms >= self._compact_ms:
             self._compacted_ms = log_time_ms
             self._until_stored(lambda: self._compact(feed))
+            self._until_stored(lambda: self._let_go(feed, log_time_ms))
 
     def _compact(self, feed: Feed) -> None:
         done = feed.compact(self._history_ms)
@@ -110,6 +111,14 @@ class Keeper(Kept):
                 "feed %s: %d changes are older than the history and forgotten; it begins with %d%s",
                 feed.name, done.forgotten, done.first_after, held_back,
             )  # fmt: skip
+
+    def _let_go(self, feed: Feed, log_time_ms: int) -> None:
+        """Feeds that this one took the place of hold nothing back any more; their history ends as that of any feed."""
+        for old in _feeds(self.store, self.city):
+            if old.name != feed.name:
+                for one in old.subscriptions.all():
+                    old.subscriptions.forget(one.name)
+                old.compact(self._history_ms, now_ms=log_time_ms)
 
     def _until_stored(self, step: Callable[[], object]) -> None:
         failures = 0
@@ -132,5 +141,9 @@ class Keeper(Kept):
 
 def _newest(store: Store, city: str) -> Feed | None:
     """The feed of a city that was fed last."""
-    feeds = [store.feed(name) for name in store.names() if name.startswith(f"{city}/")]
-    return max(feeds, key=lambda feed: feed.head().last_tick or 0, default=None)
+    return max(_feeds(store, city), key=lambda feed: feed.head().last_tick or 0, default=None)
+
+
+def _feeds(store: Store, city: str) -> list[Feed]:
+    """All feeds that a city ever had."""
+    return [store.feed(name) for name in store.names() if name.startswith(f"{city}/")]

@@ -1,9 +1,11 @@
 """A feed in its store, as a live feed and its readers need it; every call may block."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 
 from city_brain.feeds.change_log import CLOSED_KEPT, Change, ChangeLog
 from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.incidents.incident import Incident
 from city_brain.incidents.lifecycle import OPEN
 from city_brain.store.feed import Feed
 from city_brain.store.values import Proof, Subscriber
@@ -39,6 +41,10 @@ class Kept:
         with suppress(RefusedError):
             return self.feed.changes(after, limit) if self.feed else []
         return []
+
+    def newest(self, incident_ids: Iterable[str]) -> list[Incident]:
+        """The newest revisions of incidents that are open or were closed within the history."""
+        return self.feed.newest(incident_ids) if self.feed else []
 
     def subscribers(self) -> list[Subscriber]:
         """Every named reader."""

@@ -26,7 +26,7 @@ from city_brain.servers.feed.kept import Kept
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.messages import Messages
 from city_brain.servers.feed.refusing import refusing
-from city_brain.servers.feed.subscribers import HOLDINGS_MAX, Subscribers, statement
+from city_brain.servers.feed.subscribers import HOLDINGS_MAX, Subscribers
 from city_brain.servers.feed.watching import Watch
 from city_brain.servers.settings import Limits
 from city_brain.store.values import Proof
@@ -133,9 +133,10 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         known = await asyncio.to_thread(subscribers.find, request.subscription, binding)
         if known is None:
             raise subscribers.none(request.subscription)
-        waiting = await asyncio.to_thread(subscribers.waiting, known.acknowledged, wanted)
-        told = statement(self._feed.log, wanted, known, request.subscription, request.holdings)
-        told.waiting = waiting
+        log = self._feed.log
+        holdings = {holding.incident_id: holding.revision for holding in request.holdings}
+        told = await asyncio.to_thread(subscribers.statement, log, log.snapshot(), wanted, known, holdings)
+        told.subscription = request.subscription
         return told
 
     @refusing

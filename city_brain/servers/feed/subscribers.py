@@ -2,13 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.change_log import ChangeLog, Held
 from city_brain.feeds.filters import IncidentFilter
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.incident import Incident
+from city_brain.incidents.lifecycle import OPEN
 from city_brain.servers.feed.kept import Kept
 from city_brain.store.values import Subscriber
 from city_brain.wire.feed.v1 import feed_pb2
@@ -65,10 +66,38 @@ class Subscribers:
         message = f"{_FIELD}: wanted one that was acknowledged with this filter, got {name!r}"
         return RefusedError(Reason.NO_SUCH_SUBSCRIPTION, message, _FIELD)
 
-    def waiting(self, after: int, wanted: IncidentFilter) -> int:
+    def _waiting(self, after: int, wanted: IncidentFilter) -> int:
         """Changes behind a number that match; counted up to WAITING_MAX changes of any kind."""
         behind = self._kept.changes(after, WAITING_MAX)
         return sum(wanted.matches(change.incident) for change in behind)
+
+    def statement(
+        self, log: ChangeLog, held: Iterable[Held], wanted: IncidentFilter, one: Subscriber, holdings: Mapping[str, int]
+    ) -> feed_pb2.Statement:
+        """What became of a subscription; `holdings` (revisions by id) are compared with what is `held`.
+
+        What is over is no longer counted, since a log lets go of it sooner than its readers may: of such the store
+        knows the newest revision, as long as its history reaches back.
+        """
+        newest = (each.incident for each in held)
+        now = {each.incident_id: each for each in newest if each.state in OPEN and wanted.matches(each)}
+        told = feed_pb2.Statement(
+            feed_id=log.feed_id,
+            sent_change_number=one.sent,
+            acknowledged_change_number=one.acknowledged,
+            last_change_number=log.last_number,
+            waiting=self._waiting(one.acknowledged, wanted),
+            held=len(now),
+            held_digest=held_digest(now.values()),
+        )
+        if holdings:
+            others = self._kept.newest(key for key in holdings if key not in now)
+            now |= {each.incident_id: each for each in others if wanted.matches(each)}
+            missing = [key for key in sorted(now) if holdings.get(key) != now[key].revision]
+            surplus = [key for key in sorted(holdings) if key not in now]
+            told.missing.extend(_holding(key, now[key].revision) for key in missing[:LISTED_MAX])
+            told.surplus.extend(_holding(key, holdings[key]) for key in surplus[:LISTED_MAX])
+        return told
 
     def _prefix(self, name: str) -> str:
         if not _NAME.fullmatch(name):
@@ -77,29 +106,6 @@ class Subscribers:
 
     def _key(self, name: str, binding: Binding) -> str:
         return f"{self._prefix(name)}{binding.wanted.hex()}{binding.scope.hex()}"
-
-
-def statement(
-    log: ChangeLog, wanted: IncidentFilter, one: Subscriber, name: str, holdings: Iterable[feed_pb2.Holding]
-) -> feed_pb2.Statement:
-    """What became of a subscription, all but what waits; `holdings` are compared where there are any."""
-    now = {held.incident.incident_id: held.incident for held in log.snapshot() if wanted.matches(held.incident)}
-    told = feed_pb2.Statement(
-        subscription=name,
-        feed_id=log.feed_id,
-        sent_change_number=one.sent,
-        acknowledged_change_number=one.acknowledged,
-        last_change_number=log.last_number,
-        held=len(now),
-        held_digest=held_digest(now.values()),
-    )
-    theirs = {holding.incident_id: holding.revision for holding in holdings}
-    if theirs:
-        missing = [key for key in sorted(now) if theirs.get(key) != now[key].revision]
-        surplus = [key for key in sorted(theirs) if key not in now]
-        told.missing.extend(_holding(key, now[key].revision) for key in missing[:LISTED_MAX])
-        told.surplus.extend(_holding(key, theirs[key]) for key in surplus[:LISTED_MAX])
-    return told
 
 
 def held_digest(incidents: Iterable[Incident]) -> bytes:
