@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from city_brain.errors import CapError, StateError
-from city_brain.feeds.heartbeat import AreaReadiness
+from city_brain.feeds.heartbeat import Readied
 from city_brain.formats.cap.readiness import ReadinessBook
-from city_brain.formats.cap.reading import read_alert
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.desk.publishing import DeskSettings
@@ -26,7 +25,7 @@ from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.pipeline import Door, Engine, Reading
 from city_brain.pipeline.configuration import Configurations, Configured
-from city_brain.pipeline.readiness import AlertQueue, ReadinessDesk
+from city_brain.pipeline.readiness import AlertQueue, ReadinessDesk, packed_alert
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
 from city_brain.types import Ints
@@ -38,7 +37,7 @@ class ClosedTick:
 
     record: TickRecord
     readings: tuple[Reading, ...]
-    readiness: tuple[AreaReadiness, ...] = ()
+    readied: Readied
     """What areas must be ready for, since others warn of it."""
 
 
@@ -117,11 +116,11 @@ class Runner:
     def warn(self, raw_partition: int, cap: bytes, offset: int, stamp_ms: int) -> None:
         """Takes a message of CAP that follows the last mark of its raw partition; counts one that cannot be read."""
         try:
-            alert = read_alert(cap)
+            packed = packed_alert(cap)
         except CapError:
             self.dead_letter(DeadLetter.WARNING)
         else:
-            self.alerts.take(self.engines[0].ticker.state.log_time, raw_partition, offset, stamp_ms, alert)
+            self.alerts.take(self.engines[0].ticker.state.log_time, raw_partition, offset, stamp_ms, packed)
 
     def read_rows(self, raw_partition: int, rows: Rows) -> None:
         """Takes admitted rows."""
@@ -167,8 +166,10 @@ class Runner:
     def _join(self, readings: tuple[Reading, ...]) -> ClosedTick:
         tick, due_ms = readings[0].tick, readings[0].due_ms
         record = self.desk.step(tick, due_ms, [reading.findings for reading in readings])
-        readiness = self.readiness.step(self.ground.city, due_ms, self.alerts.due(due_ms))
-        return ClosedTick(record, readings, readiness)
+        alerts = self.alerts.due(due_ms)
+        if alerts.let_go:
+            self.dead_letter(DeadLetter.WARNING, alerts.let_go)
+        return ClosedTick(record, readings, self.readiness.step(self.ground.city, due_ms, alerts.packed))
 
     @property
     def counters(self) -> Counters:

@@ -18,7 +18,7 @@ from city_brain.formats.cap.readiness import ReadinessBook
 from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.tick_record import PartitionTick, TickRecord
 from city_brain.pipeline.configuration import Configurations
-from city_brain.pipeline.readiness import ReadinessDesk, unpack_alerts
+from city_brain.pipeline.readiness import ReadinessDesk
 from city_brain.snapshot import from_bytes, to_bytes
 
 WAITING_MAX: Final = 100_000
@@ -128,8 +128,8 @@ class CityDesk:
         tick, due_ms = parts[0].tick, parts[0].due_ms
         record = self._desk.step(tick, due_ms, [part.findings for part in parts])
         city, presences = self._now.ground.city, [part.presence for part in parts]
-        readiness = self._readiness.step(city, due_ms, unpack_alerts(parts[0].alerts))
-        return CityTick(record, heartbeat_of(city, presences, due_ms, readiness))
+        readied = self._readiness.step(city, due_ms, parts[0].alerts or ())
+        return CityTick(record, heartbeat_of(city, presences, due_ms, readied))
 
     @property
     def next_offset(self) -> int:

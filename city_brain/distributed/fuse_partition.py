@@ -14,9 +14,10 @@ from city_brain.distributed.parcel import Parcel, Refusals
 from city_brain.errors import StateError
 from city_brain.incidents.tick_record import PartitionTick
 from city_brain.observations.counters import Counters
+from city_brain.observations.vocabulary import DeadLetter
 from city_brain.pipeline import Engine, Reading
 from city_brain.pipeline.configuration import Configurations, Schedule
-from city_brain.pipeline.readiness import AlertQueue, pack_alerts
+from city_brain.pipeline.readiness import AlertQueue
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.arrival import NEVER
 
@@ -90,7 +91,7 @@ class FusePartition:
         self._refuse(raw, [refusals for refusals in parcel.refusals if refusals.offset > covered])
         for item in parcel.alerts:
             if item.offset > covered:
-                self._alerts.take(self.engine.ticker.state.log_time, raw, item.offset, item.stamp_ms, item.alert)
+                self._alerts.take(self.engine.ticker.state.log_time, raw, item.offset, item.stamp_ms, item.packed)
         if parcel.rows is not None:
             rows = parcel.rows
             self.engine.read(raw, rows if parcel.after == covered else rows.take(rows.offset > covered))
@@ -127,6 +128,10 @@ class FusePartition:
 
     def _record(self, reading: Reading) -> PartitionTick:
         self._count_refused(reading.due_ms)
+        alerts = self._alerts.due(reading.due_ms)
+        if alerts.let_go:
+            self._door.read += alerts.let_go
+            self._door.dead_letter(DeadLetter.WARNING, alerts.let_go)
         return PartitionTick(
             tick=reading.tick,
             due_ms=reading.due_ms,
@@ -137,7 +142,7 @@ class FusePartition:
             failures=dict(sorted(self.engine.failures.items())),
             presence=self.engine.books.sensors.silent.presence(),
             findings=tuple(reading.findings),
-            alerts=pack_alerts(self._alerts.due(reading.due_ms)),
+            alerts=alerts.packed or msgspec.UNSET,
         )
 
     def _count_refused(self, due_ms: int) -> None:

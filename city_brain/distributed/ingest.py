@@ -151,7 +151,7 @@ class Ingest:
         stretch = read_stretch(records)
         offset = np.array([record.offset for record in records], dtype=np.int64)[stretch.at]
         rows, refused = self._door.admit(stretch.observations, raw_partition, offset, stretch.sub)
-        alerts = tuple(StampedAlert(record.offset, record.stamp_ms, alert) for record, alert in stretch.alerts)
+        alerts = tuple(StampedAlert(record.offset, record.stamp_ms, packed) for record, packed in stretch.alerts)
         return rows, self._refusals(records, stretch, refused), alerts
 
     def _announced(self, records: Sequence[RawRecord]) -> tuple[tuple[Refusals, ...], tuple[Announced, ...]]:

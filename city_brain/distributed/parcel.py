@@ -7,7 +7,6 @@ order and without gaps between them; after a crash of ingest a stretch may come 
 import msgspec
 
 from city_brain.errors import ObservationError, StateError
-from city_brain.formats.cap.alert import Alert
 from city_brain.observations.rows import SCHEMA, Rows
 from city_brain.snapshot import from_bytes, to_bytes
 
@@ -41,11 +40,11 @@ class Announced(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StampedAlert(msgspec.Struct, frozen=True, array_like=True):
-    """A warning of others, and offset and stamp of its raw record; for the first partition of fusion alone."""
+    """A warning of others, packed, and offset and stamp of its raw record; for the first partition of fusion alone."""
 
     offset: int
     stamp_ms: int
-    alert: Alert
+    packed: bytes
 
 
 class Parcel(msgspec.Struct, frozen=True, array_like=True):

@@ -12,12 +12,11 @@ import numpy as np
 
 from city_brain.distributed.raw_log import RawRecord
 from city_brain.errors import CapError, ObservationError
-from city_brain.formats.cap.alert import Alert
-from city_brain.formats.cap.reading import read_alert
 from city_brain.observations.columns import Observations
 from city_brain.observations.envelope import RECORD_BYTES_MAX, from_envelope
 from city_brain.observations.json_twin import from_lines
 from city_brain.observations.vocabulary import DeadLetter
+from city_brain.pipeline.readiness import packed_alert
 from city_brain.types import Indices, Ints
 
 _ENVELOPE_BEGINS = b"\x08"
@@ -36,21 +35,21 @@ class Unread:
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """What records held: rows (n,), each with the place `at` (n,), ascending, of its record in the stretch, and its
-    number `sub` (n,) among the rows of the record. `alerts`: warnings of others, each with its record.
+    number `sub` (n,) among the rows of the record. `alerts`: warnings of others, packed, each with its record.
     """
 
     observations: Observations
     at: Ints
     sub: Indices
     unread: tuple[Unread, ...]
-    alerts: tuple[tuple[RawRecord, Alert], ...] = ()
+    alerts: tuple[tuple[RawRecord, bytes], ...] = ()
 
 
 def read_stretch(records: Sequence[RawRecord]) -> Stretch:
     """Reads records of one raw partition, marks not among them; `arrival_ms` of a row is its record's stamp."""
     parts: list[tuple[Observations, Ints]] = []
     unread: list[Unread] = []
-    alerts: list[tuple[RawRecord, Alert]] = []
+    alerts: list[tuple[RawRecord, bytes]] = []
     numbered = enumerate(records)
     for is_envelope, group in groupby(numbered, lambda item: (item[1].value or b"").startswith(_ENVELOPE_BEGINS)):
         some = list(group)
@@ -74,7 +73,7 @@ def _read_envelopes(records: list[tuple[int, RawRecord]], unread: list[Unread]) 
 
 
 def _read_lines(
-    records: list[tuple[int, RawRecord]], unread: list[Unread], alerts: list[tuple[RawRecord, Alert]]
+    records: list[tuple[int, RawRecord]], unread: list[Unread], alerts: list[tuple[RawRecord, bytes]]
 ) -> Iterator[tuple[Observations, Ints]]:
     lines: list[bytes] = []
     places: list[int] = []
@@ -92,7 +91,7 @@ def _read_lines(
     for warning in parsed.warnings:
         record = records[places[warning.line]][1]
         try:
-            alerts.append((record, read_alert(warning.cap)))
+            alerts.append((record, packed_alert(warning.cap)))
         except CapError:
             unread.append(Unread(record, DeadLetter.WARNING, warning.data))
     at = np.array([at for at, _ in records], dtype=np.int64)[places]

@@ -56,6 +56,13 @@ class AreaReadiness(msgspec.Struct, frozen=True, kw_only=True):
     """Up to when it holds, epoch ms."""
 
 
+class Readied(msgspec.Struct, frozen=True):
+    """What the areas of a city must be ready for, the gravest first, and how many pairs of area and warning in all."""
+
+    areas: tuple[AreaReadiness, ...] = ()
+    total: int = 0
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """State of the watch at the end of a tick."""
 
@@ -74,7 +81,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def heartbeat_of(
-    city: CityMap, presences: Sequence[Presence], log_time_ms: int, readiness: Sequence[AreaReadiness] = ()
+    city: CityMap, presences: Sequence[Presence], log_time_ms: int, readied: Readied | None = None
 ) -> Heartbeat:
     """The heartbeat of a city from what its partitions hear; a source is live where any partition hears it."""
     count = len(city.sources)
@@ -94,8 +101,8 @@ def heartbeat_of(
         sources_live=speaking,
         sources_silent=len(city.sources) - speaking,
         blind_areas=tuple(areas),
-        readiness=tuple(readiness[:MOST_READY]),
-        readiness_total=len(readiness),
+        readiness=readied.areas if readied else (),
+        readiness_total=readied.total if readied else 0,
     )
 
 

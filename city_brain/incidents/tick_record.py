@@ -28,8 +28,8 @@ class PartitionTick(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """In how many ticks so far a detector has raised and was skipped, by incident type."""
     presence: Presence = Presence()
     findings: tuple[Finding, ...]
-    alerts: bytes | msgspec.UnsetType = msgspec.UNSET
-    """Warnings of others that arrived in this tick, packed for the desk; from partition 0 alone."""
+    alerts: tuple[bytes, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Warnings of others that arrived by this tick, packed; from partition 0 alone, left out where there are none."""
 
     def to_bytes(self) -> bytes:
         """The record; the same content gives the same bytes."""

@@ -5,7 +5,8 @@ Output: what each area of the map must be ready for, at every tick. An alert bel
 its arrival, whoever reads it; of one tick they are taken by arrival, raw partition and offset.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, islice
 from typing import Final
 
 import msgspec
@@ -13,10 +14,11 @@ import shapely
 
 from city_brain.city.city_map import CityMap
 from city_brain.errors import StateError
-from city_brain.feeds.heartbeat import AreaReadiness
+from city_brain.feeds.heartbeat import MOST_READY, AreaReadiness, Readied
 from city_brain.formats.cap.alert import Alert
 from city_brain.formats.cap.codes import holds
 from city_brain.formats.cap.readiness import Readiness, ReadinessBook
+from city_brain.formats.cap.reading import read_alert
 from city_brain.ticks.arrival import LogTime
 
 COMMON_BORDER: Final = 0.001
@@ -27,13 +29,28 @@ HEADLINE_LENGTH: Final = 200
 MOST_EVENT_CODES: Final = 5
 
 
+TICK_BYTES: Final = 4 << 20
+"""Packed alerts that one tick takes, and at least one; the others wait for the next."""
+WAITING_BYTES: Final = 32 << 20
+"""Packed alerts that may wait beyond their tick; the last ones are let go, and counted. Weather services send some
+hundred kB in an hour.
+"""
+
+
 class ArrivedAlert(msgspec.Struct, frozen=True, array_like=True):
-    """An alert, the place of its record in the raw logs, and when (epoch ms of log time) that arrived."""
+    """An alert, packed, the place of its record in the raw logs, and when (epoch ms of log time) that arrived."""
 
     arrival_ms: int
     raw_partition: int
     offset: int
-    alert: Alert
+    packed: bytes
+
+
+class DueAlerts(msgspec.Struct, frozen=True):
+    """What a tick takes, packed, in the order in which it counts; `let_go`: how many were, since too much waits."""
+
+    packed: tuple[bytes, ...] = ()
+    let_go: int = 0
 
 
 class AlertQueue(msgspec.Struct):
@@ -41,34 +58,43 @@ class AlertQueue(msgspec.Struct):
 
     waiting: list[ArrivedAlert] = []
 
-    def take(self, log_time: LogTime, raw_partition: int, offset: int, stamp_ms: int, alert: Alert) -> None:
+    def take(self, log_time: LogTime, raw_partition: int, offset: int, stamp_ms: int, packed: bytes) -> None:
         """Takes the next alert of a raw partition, behind its last mark; its arrival is that of a row."""
         arrival_ms = max(stamp_ms, log_time.last_mark_ms[raw_partition])
-        self.waiting.append(ArrivedAlert(arrival_ms, raw_partition, offset, alert))
+        self.waiting.append(ArrivedAlert(arrival_ms, raw_partition, offset, packed))
 
-    def due(self, due_ms: int) -> tuple[Alert, ...]:
-        """Takes out those that arrived before a tick was due, in the order in which they count."""
+    def due(self, due_ms: int) -> DueAlerts:
+        """Takes out what arrived before a tick was due, as far as one tick takes it."""
         if not self.waiting:
-            return ()
+            return _NOTHING
         ready = [item for item in self.waiting if item.arrival_ms < due_ms]
-        self.waiting = [item for item in self.waiting if item.arrival_ms >= due_ms]
+        later = [item for item in self.waiting if item.arrival_ms >= due_ms]
         ready.sort(key=lambda item: (item.arrival_ms, item.raw_partition, item.offset))
-        return tuple(item.alert for item in ready)
+        now = max(_fitting(ready, TICK_BYTES), min(len(ready), 1))
+        kept = now + _fitting(ready[now:], WAITING_BYTES)
+        self.waiting = ready[now:kept] + later
+        return DueAlerts(tuple(item.packed for item in ready[:now]), len(ready) - kept)
 
 
-def pack_alerts(alerts: tuple[Alert, ...]) -> bytes | msgspec.UnsetType:
-    """Alerts as a part of a tick's record; nothing at all where there are none, as in nearly every tick."""
-    return msgspec.msgpack.encode(alerts) if alerts else msgspec.UNSET
+_NOTHING: Final = DueAlerts()
 
 
-def unpack_alerts(packed: bytes | msgspec.UnsetType) -> tuple[Alert, ...]:
-    """Reads what `pack_alerts` wrote; raises StateError."""
-    if isinstance(packed, msgspec.UnsetType):
-        return ()
+def _fitting(items: Sequence[ArrivedAlert], limit: int) -> int:
+    """How many of the first ones weigh no more than a limit together."""
+    return sum(size <= limit for size in accumulate(len(item.packed) for item in items))
+
+
+def packed_alert(cap: bytes) -> bytes:
+    """A message of CAP, read and packed; raises CapError."""
+    return msgspec.msgpack.encode(read_alert(cap))
+
+
+def unpack_alert(packed: bytes) -> Alert:
+    """Reads what `packed_alert` gave; raises StateError."""
     try:
-        return msgspec.msgpack.decode(packed, type=tuple[Alert, ...])
+        return msgspec.msgpack.decode(packed, type=Alert)
     except (msgspec.MsgspecError, UnicodeDecodeError) as wrong:
-        raise StateError(f"tick record of a partition: wanted packed alerts, got {wrong}") from wrong
+        raise StateError(f"alert: wanted a packed one, got {wrong}") from wrong
 
 
 class ReadinessDesk:
@@ -81,43 +107,32 @@ class ReadinessDesk:
         self._areas: list[_Area] = []
         self._meant: dict[int, tuple[Readiness, list[_Area]]] = {}
         self._holds_until_ms = 0
-        self._now: tuple[AreaReadiness, ...] = ()
+        self._now = Readied()
 
-    def step(self, city: CityMap, due_ms: int, alerts: Iterable[Alert] = ()) -> tuple[AreaReadiness, ...]:
+    def step(self, city: CityMap, due_ms: int, packed: Iterable[bytes] = ()) -> Readied:
         """Takes the alerts of a tick; what areas must be ready for when it was due, the gravest first, then by area."""
-        taken = [self.book.take(alert, due_ms) for alert in alerts]
+        taken = [self.book.take(unpack_alert(alert), due_ms) for alert in packed]
         if city is not self._city:
             self._city, self._areas = city, _areas(city, self._city_name)
             self._meant, self._holds_until_ms = {}, 0
         if taken or due_ms >= self._holds_until_ms:
-            self._now = tuple(self._readiness(city, due_ms))
+            self._now = self._readiness(city, due_ms)
             self._holds_until_ms = self.book.changes_after(due_ms)
         return self._now
 
-    def _readiness(self, city: CityMap, due_ms: int) -> Iterator[AreaReadiness]:
+    def _readiness(self, city: CityMap, due_ms: int) -> Readied:
         in_force = self.book.in_force(due_ms)
         before = self._meant
         # By identity: a warning stays the same object for as long as it is kept here.
         self._meant = {id(item): before.get(id(item)) or (item, self._areas_of(item, city)) for item in in_force}
-        for item, areas in self._meant.values():
-            for area in areas:
-                yield AreaReadiness(
-                    area_code=area.code,
-                    name=area.name,
-                    level=item.level,
-                    event=item.event[:EVENT_LENGTH],
-                    event_codes=tuple(code[:EVENT_LENGTH] for code in item.event_codes[:MOST_EVENT_CODES]),
-                    headline=item.headline[:HEADLINE_LENGTH],
-                    sender=item.sender,
-                    identifier=item.identifier,
-                    from_ms=item.from_ms,
-                    until_ms=item.until_ms,
-                )
+        pairs = ((item, area) for item, areas in self._meant.values() for area in areas)
+        told = tuple(_told(item, area) for item, area in islice(pairs, MOST_READY))
+        return Readied(told, sum(len(areas) for _, areas in self._meant.values()))
 
     def _areas_of(self, item: Readiness, city: CityMap) -> "list[_Area]":
         """The areas that a warning is about."""
-        shape = _shape(item, city)
-        return [area for area in self._areas if area.is_meant(item, shape)]
+        shapes = _shapes(item, city)
+        return [area for area in self._areas if area.is_meant(item, shapes)]
 
 
 class _Area(msgspec.Struct, frozen=True):
@@ -127,14 +142,32 @@ class _Area(msgspec.Struct, frozen=True):
     name: str
     shape: shapely.Geometry
 
-    def is_meant(self, item: Readiness, shape: shapely.Geometry | None) -> bool:
+    def is_meant(self, item: Readiness, shapes: Sequence[shapely.Geometry]) -> bool:
         """Whether a warning names it, what it is part of or a part of it, or has a shape that reaches into it."""
         if any(holds(code, self.code) or holds(self.code, code) for code in item.area_codes):
             return True
-        if shape is None or not shape.intersects(self.shape):
+        return any(self._is_reached(shape) for shape in shapes)
+
+    def _is_reached(self, shape: shapely.Geometry) -> bool:
+        if not shape.intersects(self.shape):
             return False
         smaller = min(shape.area, self.shape.area)
         return smaller == 0.0 or bool(shape.intersection(self.shape).area > COMMON_BORDER * smaller)
+
+
+def _told(item: Readiness, area: _Area) -> AreaReadiness:
+    return AreaReadiness(
+        area_code=area.code,
+        name=area.name,
+        level=item.level,
+        event=item.event[:EVENT_LENGTH],
+        event_codes=tuple(code[:EVENT_LENGTH] for code in item.event_codes[:MOST_EVENT_CODES]),
+        headline=item.headline[:HEADLINE_LENGTH],
+        sender=item.sender,
+        identifier=item.identifier,
+        from_ms=item.from_ms,
+        until_ms=item.until_ms,
+    )
 
 
 def _areas(city: CityMap, city_name: str) -> list[_Area]:
@@ -145,13 +178,15 @@ def _areas(city: CityMap, city_name: str) -> list[_Area]:
     return [_Area(area.code, area.name or area.name_en or "", area.shape) for area in areas]
 
 
-def _shape(item: Readiness, city: CityMap) -> shapely.Geometry | None:
-    """Where a warning holds, in metres; None where it has but codes."""
+def _shapes(item: Readiness, city: CityMap) -> list[shapely.Geometry]:
+    """Where a warning holds, in metres; of a border that crosses itself the hull, since what is meant is unknown and
+    taking it apart costs with the square of its length.
+    """
     shapes = []
     for ring in item.polygons:
-        border = [city.frame.to_metres(lon, lat) for lat, lon in ring]
-        shapes.append(shapely.make_valid(shapely.Polygon(border)))
+        border = shapely.Polygon([city.frame.to_metres(lon, lat) for lat, lon in ring])
+        shapes.append(border if border.is_valid else border.convex_hull)
     for circle in item.circles:
         centre = shapely.Point(*city.frame.to_metres(circle.lon, circle.lat))
         shapes.append(centre.buffer(1000.0 * circle.radius_km) if circle.radius_km else centre)
-    return shapely.union_all(shapes) if shapes else None
+    return shapes

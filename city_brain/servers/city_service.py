@@ -149,7 +149,7 @@ class CityService:
                 return
             record = closed.record
             silent = [engine.books.sensors.silent.presence() for engine in self.runner.engines]
-            heartbeat = heartbeat_of(self.runner.ground.city, silent, record.due_ms, closed.readiness)
+            heartbeat = heartbeat_of(self.runner.ground.city, silent, record.due_ms, closed.readied)
             self._take(feed, record.tick, record.incidents, heartbeat)
             told(closed, heartbeat)
         if self._keeper is not None:

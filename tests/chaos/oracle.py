@@ -143,7 +143,7 @@ class Oracle:
         engines = self._runner.engines
         presences = [engine.books.sensors.silent.presence() for engine in engines]
         self.wanted.lines[tick] = closed.record.to_line()
-        heartbeat = heartbeat_of(self._runner.ground.city, presences, due_ms, closed.readiness)
+        heartbeat = heartbeat_of(self._runner.ground.city, presences, due_ms, closed.readied)
         self.wanted.heartbeats[tick] = msgspec.json.encode(heartbeat)
         for partition, (reading, presence) in enumerate(zip(closed.readings, presences, strict=True)):
             self.wanted.parts[partition, tick] = Part(due_ms, tuple(reading.findings), presence)

@@ -77,7 +77,7 @@ def one_process(partitions: int) -> dict[int, list[str]]:
         elif b'"warning"' in (record.value or b""):
             for item in from_lines((record.value or b"").split(b"\n")).warnings:
                 runner.warn(record.partition, item.cap, record.offset, record.stamp_ms)
-        said |= {closed.record.tick: names(closed.readiness) for closed in runner.closed()}
+        said |= {closed.record.tick: names(closed.readied.areas) for closed in runner.closed()}
     assert runner.refused.dead_lettered == {"warning": 1}
     return said
 

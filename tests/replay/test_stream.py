@@ -141,7 +141,7 @@ def test_warnings_in_a_recording_hold_from_their_place_on(envelope: int, marks: 
     types = load_incident_types(only=("coverage_lost",))
     runner = Runner(ground(), types, TickSettings(tick_ms=MINUTE_MS), city="370100")
     held = {
-        (closed.record.due_ms - START_MS) // MINUTE_MS: [item.identifier for item in closed.readiness]
+        (closed.record.due_ms - START_MS) // MINUTE_MS: [item.identifier for item in closed.readied.areas]
         for closed in StreamReader(runner).read(blocks(lines, envelope))
     }
     runner.counters.check(runner.held)

@@ -21,8 +21,8 @@ DEFAULT_VALID_MS: Final = 24 * 3_600_000
 """A warning that does not say when it ends is believed for a day; Chinese warnings are renewed within that time."""
 MOST_WARNINGS: Final = 5_000
 """That hold at a time; a province sees some hundreds on a stormy day."""
-MOST_POSITIONS: Final = 500_000
-"""In the borders of all of them together."""
+MOST_BYTES: Final = 8 << 20
+"""Of all of them together, packed; snapshots carry them."""
 NEVER_MS: Final = (1 << 63) - 1
 """Later than every moment."""
 MOST_GONE: Final = 20_000
@@ -76,16 +76,13 @@ class Warned(msgspec.Struct, frozen=True, kw_only=True):
 
     sent: str
     readiness: tuple[Readiness, ...]
+    size: int
+    """Of what it says, packed, in bytes."""
 
     @property
     def until_ms(self) -> int:
         """When the last of it is over."""
         return max(item.until_ms for item in self.readiness)
-
-    @property
-    def positions(self) -> int:
-        """How many positions its borders have."""
-        return sum(len(ring) for item in self.readiness for ring in item.polygons)
 
 
 class Counts(msgspec.Struct):
@@ -173,17 +170,17 @@ class ReadinessBook(msgspec.Struct):
         if not readiness:
             self._remember(key)
             return "ended"
-        warned = Warned(sent=alert.sent, readiness=readiness)
+        warned = Warned(sent=alert.sent, readiness=readiness, size=len(msgspec.msgpack.encode(readiness)))
         self.warnings[key] = warned
         self._forget()
         return "taken"
 
     def _forget(self) -> None:
         """Lets go of what ends first until the rest is within its bounds."""
-        positions = sum(warned.positions for warned in self.warnings.values())
-        while len(self.warnings) > self.most_warnings or positions > MOST_POSITIONS:
+        size = sum(warned.size for warned in self.warnings.values())
+        while len(self.warnings) > self.most_warnings or size > MOST_BYTES:
             first = min(self.warnings, key=lambda name: (self.warnings[name].until_ms, name))
-            positions -= self.warnings.pop(first).positions
+            size -= self.warnings.pop(first).size
             self.counts.forgotten += 1
 
     def _end(self, reference: Reference, alert: Alert) -> None:
