@@ -57,8 +57,7 @@ def run(
 ) -> None:
     """Run a city: fuse its observations and serve the incidents.
 
-    Prints a line whenever an incident is announced, ends, returns or is withdrawn; on standard error, what areas must
-    be ready for, since others warn of it.
+    Prints a line whenever an incident is announced, ends, returns or is withdrawn, and what others warn of.
     """
     import asyncio
 

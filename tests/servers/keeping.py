@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import grpc.aio
 
@@ -13,7 +15,7 @@ from city_brain.servers.settings import Limits
 from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
 from city_brain.wire.feed.v1 import feed_pb2_grpc
-from tests.feeds.builders import AREAS, TYPES, a_heartbeat
+from tests.feeds.builders import AREAS, TYPES, a_heartbeat, an_incident
 from tests.servers.serving import FREE_PORT, Served
 
 DAY_MS = 86_400_000
@@ -50,3 +52,24 @@ class KeptCity:
             grpc.aio.insecure_channel(server.address) as channel,
         ):
             yield Served(self.feed, server, channel, feed_pb2_grpc.FeedServiceStub(channel))
+
+
+def url_in(folder: Path) -> str:
+    """A store in a folder."""
+    return f"sqlite:///{folder / 'feed.sqlite'}"
+
+
+def a_city(folder: Path, revisions: int = 5, **settings: Any) -> KeptCity:
+    """A city in which one crash changed every second."""
+    city = KeptCity(url_in(folder), **settings)
+    for revision in range(1, revisions + 1):
+        city.says(an_incident("a", revision))
+    return city
+
+
+async def to_the_end(call: Any) -> None:
+    """Reads a watch to its end, and raises what it ended with."""
+    while await call.read() is not grpc.aio.EOF:
+        pass
+    said = await call.initial_metadata(), await call.trailing_metadata(), await call.details()
+    raise grpc.aio.AioRpcError(await call.code(), *said)
