@@ -19,7 +19,7 @@ from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import DEAD_LETTERS, FUSION_TICKS, RECORD_BYTES_MAX
 from city_brain.observations.envelope import RECORD_BYTES_MAX as ENVELOPE_BYTES_MAX
 from city_brain.observations.envelope import to_envelope
-from city_brain.observations.json_twin import LINE_BYTES_MAX, from_lines
+from city_brain.observations.json_twin import LINE_BYTES_MAX, from_lines, warning_line
 from city_brain.runner import Runner
 from tests.distributed import kit
 from tests.kafka.broker import free_ports
@@ -51,6 +51,7 @@ def _poison() -> list[tuple[str, bytes]]:
         ("dead_lettered.mark", b'{"kind":"mark","arrival_time_ms":1}'),
         ("dead_lettered.not_an_object", b"[]"),
         ("dead_lettered.kind", b'{"kind":"weather"}'),
+        ("dead_lettered.warning", warning_line("<!DOCTYPE a [<!ENTITY b 'c'>]><alert>&b;</alert>")),
     ]
 
 
