@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from city_brain.errors import CalibrationError
+from city_brain.errors import CalibrationError, SettingsError
 from city_brain.types import Floats, Ints
 from city_brain.vision.ground.homography import Homography
 
@@ -27,7 +27,10 @@ _SINGULAR = 1e-4
 
 
 class FitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """1 σ of reading a point in the picture and of knowing it on the ground, of each coordinate."""
+    """1 σ of reading a point in the picture and of knowing it on the ground, of each coordinate.
+
+    Raises SettingsError.
+    """
 
     point_error_px: float = 2.0
     point_error_m: float = 0.3
@@ -36,7 +39,7 @@ class FitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         for name, low in (("point_error_px", 0.01), ("point_error_m", 0.0)):
             value = getattr(self, name)
             if not low <= value <= 1000.0:
-                raise CalibrationError(f"{name}: wanted {low:g} to 1000, got {value}")
+                raise SettingsError(f"{name}: wanted {low:g} to 1000, got {value}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

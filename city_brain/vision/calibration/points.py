@@ -100,6 +100,8 @@ def _csv_rows(text: str, place: str) -> list[tuple[str, Any]]:
                 rows.append((at, {name: cell if name == "name" else _number(cell) for name, cell in row.items()}))
     except csv.Error as wrong:
         raise CalibrationError(f"{place}: line {reader.line_num}: wanted CSV, got {wrong}") from wrong
+    if names is None:
+        raise CalibrationError(f"{place}: wanted the names {','.join(_FIELDS)} in a first line, got nothing")
     return rows
 
 

@@ -33,10 +33,13 @@ class CameraGround:
     lens: Lens | None = None
 
     @classmethod
-    def of_map(cls, camera: Camera, lens: Lens | None = None) -> "CameraGround":
-        """What the map says of a camera; a homography without an error is taken to be as wrong as 1 m."""
-        ground = cls(x=camera.x, y=camera.y, view=camera.view, range_m=camera.range_m, lens=lens)
-        if camera.homography is None:
+    def of_map(cls, camera: Camera, lens: Lens | None = None, homography: Homography | None = None) -> "CameraGround":
+        """What the map says of a camera, or the map and a `homography` that is known with its own spread, of a pose.
+
+        A homography on the map without an error is taken to be as wrong as 1 m.
+        """
+        ground = cls(x=camera.x, y=camera.y, view=camera.view, range_m=camera.range_m, homography=homography, lens=lens)
+        if homography is not None or camera.homography is None:
             return ground
         (mid_x, mid_y), _ = _moments(camera.view)
         found = Homography(camera.homography, np.zeros((9, 0))).seen_from(mid_x - camera.x, mid_y - camera.y)

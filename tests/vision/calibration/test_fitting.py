@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from city_brain.errors import CalibrationError
+from city_brain.errors import CalibrationError, SettingsError
 from city_brain.vision.calibration.fitting import FitSettings, Pairs, fit
 from city_brain.vision.calibration.suspects import one_too_many, suspicion
 from city_brain.vision.ground.homography import Homography
@@ -211,5 +211,5 @@ def test_points_near_a_line_are_refused() -> None:
 
 @pytest.mark.parametrize("wrong", [{"point_error_px": 0.0}, {"point_error_m": -1.0}, {"point_error_m": float("nan")}])
 def test_errors_out_of_range_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(CalibrationError, match=r"wanted .* to 1000, got"):
+    with pytest.raises(SettingsError, match=r"wanted .* to 1000, got"):
         FitSettings(**wrong)
