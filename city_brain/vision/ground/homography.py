@@ -72,10 +72,14 @@ class Homography:
         depth: Floats = h[2, 0] * u + h[2, 1] * v + h[2, 2]
         return depth
 
+    def _below(self, u: Floats, v: Floats) -> Floats:
+        """The depth (n,), NaN on and above the horizon."""
+        depth = self.depth(u, v)
+        return np.where(depth > 0.0, depth, np.nan)
+
     def to_ground(self, u: Floats, v: Floats) -> tuple[Floats, Floats]:
         """Metres (n,), (n,) of pixels (n,), (n,) of a straight picture; NaN on and above the horizon."""
-        h, w = self.matrix, self.depth(u, v)
-        w = np.where(w > 0.0, w, np.nan)
+        h, w = self.matrix, self._below(u, v)
         return (h[0, 0] * u + h[0, 1] * v + h[0, 2]) / w, (h[1, 0] * u + h[1, 1] * v + h[1, 2]) / w
 
     def to_pixels(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -85,35 +89,29 @@ class Homography:
         w = np.where(w > 0.0, w, np.nan)
         return (h[0, 0] * x + h[0, 1] * y + h[0, 2]) / w, (h[1, 0] * x + h[1, 1] * y + h[1, 2]) / w
 
-    def slopes(self, u: Floats, v: Floats) -> tuple[Floats, Floats, Floats]:
-        """x, y (n,) and the metres per pixel (n, 2, 2): rows x and y, columns u and v."""
-        x, y = self.to_ground(u, v)
-        h, w = self.matrix, self.depth(u, v)
-        rows = [[(h[i, j] - g * h[2, j]) / w for j in (0, 1)] for i, g in ((0, x), (1, y))]
-        return x, y, np.moveaxis(np.array(rows), 2, 0)
-
     def place(self, u: Floats, v: Floats, sigma_u: Floats, sigma_v: Floats) -> Places:
         """The places of pixels (n,), (n,) whose errors are `sigma_u` and `sigma_v` (n,) in pixels."""
-        x, y, slope = self.slopes(u, v)
-        pixel = slope * np.stack([sigma_u, sigma_v], axis=1)[:, None, :]
-        own, own_w = self._own_error(u, v, x, y)
-        h = self.matrix
-        sigma_w = np.sqrt((h[2, 0] * sigma_u) ** 2 + (h[2, 1] * sigma_v) ** 2 + (own_w**2).sum(axis=1))
-        near = ~(self.depth(u, v) > SURE_SIGMAS * sigma_w)
-        x, y = np.where(near, np.nan, x), np.where(near, np.nan, y)
-        (xx, xy, yy), (own_xx, own_xy, own_yy) = _squares(pixel, near), _squares(own, near)
+        (h11, h12, _), (h21, h22, _), (h31, h32, _) = self.matrix.tolist()
+        depth = self._below(u, v)
+        sigma_w2 = (h31 * sigma_u) ** 2 + (h32 * sigma_v) ** 2
+        x, y = self.to_ground(u, v)
+        own_xx, own_xy, own_yy, own_w2 = self._own_error(u, v, x, y)
+        near = ~(depth > SURE_SIGMAS * np.sqrt(sigma_w2 + own_w2))
+        x[near] = y[near] = np.nan
+        by_u, by_v = sigma_u / depth, sigma_v / depth
+        x_u, x_v = (h11 - x * h31) * by_u, (h12 - x * h32) * by_v
+        y_u, y_v = (h21 - y * h31) * by_u, (h22 - y * h32) * by_v
+        xx, xy, yy = x_u * x_u + x_v * x_v, x_u * y_u + x_v * y_v, y_u * y_u + y_v * y_v
         return Places(x, y, xx + own_xx, xy + own_xy, yy + own_yy, xx, xy, yy)
 
-    def _own_error(self, u: Floats, v: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """What 1 σ of each independent change of the matrix does: to places (n, 2, k), and to w (n, k)."""
+    def _own_error(self, u: Floats, v: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """What the changes of the matrix do to places, added up: xx, xy, yy and the variance of w, each (n,)."""
+        if self.spread.shape[1] == 0:
+            none = np.zeros(len(u))
+            return none, none, none, none
         spread = self.spread.reshape(3, 3, -1)
         moved = spread[:, 0, None] * u[:, None] + spread[:, 1, None] * v[:, None] + spread[:, 2, None]
-        ground = np.stack([moved[0] - x[:, None] * moved[2], moved[1] - y[:, None] * moved[2]], axis=1)
-        return ground / self.depth(u, v)[:, None, None], moved[2]
-
-
-def _squares(root: Floats, near: Bools) -> tuple[Floats, Floats, Floats]:
-    """xx, xy, yy (n,) of a root (n, 2, k) of covariances; NaN where `near`."""
-    x, y = root[:, 0], root[:, 1]
-    xx, xy, yy = (np.where(near, np.nan, (a * b).sum(axis=1)) for a, b in ((x, x), (x, y), (y, y)))
-    return xx, xy, yy
+        depth = self._below(u, v)[:, None]
+        to_x, to_y = (moved[0] - x[:, None] * moved[2]) / depth, (moved[1] - y[:, None] * moved[2]) / depth
+        xx, xy, yy, ww = ((a * b).sum(axis=1) for a, b in ((to_x, to_x), (to_x, to_y), (to_y, to_y), (moved[2],) * 2))
+        return xx, xy, yy, ww

@@ -19,8 +19,10 @@ BOX_SIGMA = 0.05
 """1 σ of a detector's centre and size, in sizes of the box: the weight 1/20 of ByteTrack."""
 LOW_SCORE_FACTOR = 2.0
 """Boxes of low score are mostly half hidden: their edges are off by more."""
-_ACCELERATION = np.array([2.0, 2.0, 0.5, 0.5])
-"""White acceleration in sizes per s^1.5 of centre x, y, width, height: a car of 2 m that brakes or starts at 3 m/s²."""
+_ACCELERATION2 = np.array([2.0, 2.0, 0.5, 0.5]) ** 2
+"""The square of white acceleration, in sizes per s^1.5, of centre x, y, width, height: a car of 2 m that brakes or
+starts at 3 m/s².
+"""
 _BIRTH_SPEED = np.array([6.0, 6.0, 1.0, 1.0])
 """1 σ of the unknown speed of a new track, in sizes per second: a car of 2 m at 45 km/h."""
 _SMALLEST_PX = 1.0
@@ -61,24 +63,26 @@ def born(place: Floats) -> dict[str, Floats]:
 
 def predict(table: Table, dt_s: float) -> None:
     """Moves every row on by `dt_s`; a box that is not seen keeps its size, as in SORT."""
-    speed = table["speed"]
+    place, speed, pp, ps, ss = (table[name] for name in STATE)
     speed[table["misses"] > 0, 2:] = 0.0
-    q = (_ACCELERATION * size_px(table["place"])) ** 2
-    table["place"] = table["place"] + speed * dt_s
-    table["place"][:, 2:] = np.maximum(table["place"][:, 2:], _SMALLEST_PX)
-    table["pp"] = table["pp"] + 2.0 * dt_s * table["ps"] + dt_s**2 * table["ss"] + q * (dt_s**3 / 3.0)
-    table["ps"] = table["ps"] + dt_s * table["ss"] + q * (dt_s**2 / 2.0)
-    table["ss"] = table["ss"] + q * dt_s
+    q = _ACCELERATION2 * (place[:, 2:3] * place[:, 3:4])
+    place += speed * dt_s
+    np.maximum(place[:, 2:], _SMALLEST_PX, out=place[:, 2:])
+    pp += (2.0 * dt_s) * ps + dt_s**2 * ss + q * (dt_s**3 / 3.0)
+    ps += dt_s * ss + q * (dt_s**2 / 2.0)
+    ss += q * dt_s
 
 
 def update(table: Table, rows: Ints, seen: Floats, factor: Floats) -> None:
-    """Gives the tracks `rows` (k,) their boxes `seen` (k, 4); `factor` (k,) multiplies the error of a box."""
+    """Gives the tracks `rows` (k,) their boxes `seen` (k, 4); `factor` (k,) multiplies the error of a box.
+
+    A size stays positive: it becomes a mean of two that are.
+    """
     noise2 = (BOX_SIGMA * factor[:, None] * size_px(seen)) ** 2
     pp, ps = table["pp"][rows], table["ps"][rows]
     gain, gain_speed = pp / (pp + noise2), ps / (pp + noise2)
     off = seen - table["place"][rows]
     table["place"][rows] += gain * off
-    table["place"][rows, 2:] = np.maximum(table["place"][rows, 2:], _SMALLEST_PX)
     table["speed"][rows] += gain_speed * off
     table["ss"][rows] -= gain_speed * ps
     table["ps"][rows] = (1.0 - gain) * ps

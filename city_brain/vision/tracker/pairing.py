@@ -24,17 +24,21 @@ FOUND_MARGIN_CHI2 = 3.0
 
 def overlaps(a: Floats, b: Floats) -> Floats:
     """IoU (n, m) of boxes (n, 4) and (m, 4), corners x0, y0, x1, y1; 0 where both are empty."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0.0), axis=2)
-    areas = np.prod(a[:, 2:] - a[:, :2], axis=1)[:, None] + np.prod(b[:, 2:] - b[:, :2], axis=1)[None, :]
-    return np.where(shared > 0.0, shared / np.maximum(areas - shared, 1e-12), 0.0)
+    (ax, ay, ax2, ay2), (bx, by, bx2, by2) = a.T[:, :, None], b.T
+    wide = np.minimum(ax2, bx2) - np.maximum(ax, bx)
+    high = np.minimum(ay2, by2) - np.maximum(ay, by)
+    shared = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
+    areas = (ax2 - ax) * (ay2 - ay) + (bx2 - bx) * (by2 - by)
+    iou: Floats = shared / np.maximum(areas - shared, 1e-12)
+    return iou
 
 
 def pair_by_overlap(
     table: Table, tracks: Ints, box: Floats, label: Ints, boxes: Ints, least: float
 ) -> tuple[Ints, Ints]:
     """Rows of `tracks` and of `boxes` that belong together, two columns (k,), by IoU of at least `least`."""
+    if len(tracks) == 0 or len(boxes) == 0:
+        return tracks[:0], boxes[:0]
     iou = overlaps(cornered(table["place"][tracks]), box[boxes])
     left, right = (iou >= least).nonzero()
     other = table["votes"][tracks].argmax(axis=1)[left] != label[boxes[right]]
@@ -47,6 +51,8 @@ def pair_by_distance(table: Table, tracks: Ints, box: Floats, label: Ints, boxes
     """The same where boxes do not overlap, after a gap or between frames far apart: within the gate, of like size and
     of the same class.
     """
+    if len(tracks) == 0 or len(boxes) == 0:
+        return tracks[:0], boxes[:0]
     left, right = (a.ravel() for a in np.indices((len(tracks), len(boxes))))
     seen = centred(box[boxes])
     ratio = (size_px(table["place"][tracks])[left] / size_px(seen)[right])[:, 0]

@@ -20,6 +20,7 @@ from city_brain.vision.tracker.pairing import apart, overlaps, pair_by_distance,
 from city_brain.vision.tracker.settings import TrackerSettings
 
 CLASSES = len(ObjectClass)
+_FARTHEST_PX = 1e6
 TWICE_OVERLAP = 0.7
 """A box that covers a paired one so far is the same thing under another class: it starts no track."""
 _MISSES_UNCONFIRMED = 1
@@ -116,10 +117,9 @@ class Tracker:
             shapes = f"{box.shape}, {score.shape}, {label.shape}"
             raise ObservationError(f"tracker: wanted boxes (n, 4), scores (n,) and classes (n,), got {shapes}")
         box, score = box.astype(np.float64), score.astype(np.float64)
-        good = np.isfinite(box).all(axis=1) & (np.abs(box) < 1e6).all(axis=1)
+        # Comparisons with what is no number are false.
+        good = (np.abs(box) < _FARTHEST_PX).all(axis=1) & (box[:, 2:] > box[:, :2]).all(axis=1)
         good &= (score >= 0.0) & (score <= 1.0) & (label >= 0) & (label < CLASSES)
-        with np.errstate(invalid="ignore"):
-            good &= (box[:, 2] - box[:, 0] > 0.0) & (box[:, 3] - box[:, 1] > 0.0)
         self.unusable += n - int(np.count_nonzero(good))
         good &= score >= self.settings.low_score
         box, score, label = box[good], score[good], label[good].astype(np.int64)
@@ -156,6 +156,8 @@ class Tracker:
 
     def _start(self, time_ms: int, box: Floats, score: Floats, label: Ints, left: Ints, paired: Ints) -> None:
         """Starts tracks from the boxes `left`, best score first, but for those that show a tracked thing once more."""
+        if len(left) == 0:
+            return
         twice = (overlaps(box[left], box[paired]) > TWICE_OVERLAP).any(axis=1)
         left = left[~twice]
         left = left[apart(box[left], TWICE_OVERLAP)]
@@ -192,5 +194,9 @@ class Tracker:
 
 
 def _without(rows: Ints, taken: Ints) -> Ints:
-    kept: Bools = ~np.isin(rows, taken)
-    return rows[kept]
+    """The `rows` (n,), small numbers, that are not among those `taken`."""
+    if len(taken) == 0:
+        return rows
+    kept: Bools = np.ones(int(rows.max()) + 1, dtype=np.bool_)
+    kept[taken] = False
+    return rows[kept[rows]]
