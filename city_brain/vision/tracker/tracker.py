@@ -21,6 +21,10 @@ from city_brain.vision.tracker.settings import TrackerSettings
 
 CLASSES = len(ObjectClass)
 _FARTHEST_PX = 1e6
+_BOXES_PER_TRACK = 2
+"""More boxes in a frame than so many for each track that may be are not looked at: pairs take 8 bytes each, so 500
+tracks and 1,000 boxes at most 8 MB at a time.
+"""
 TWICE_OVERLAP = 0.7
 """A box that covers a paired one so far is the same thing under another class: it starts no track."""
 _MISSES_UNCONFIRMED = 1
@@ -59,7 +63,7 @@ class Tracker:
     """The tracks of one camera; ids count up from 1 and are never given twice.
 
     `unusable` counts boxes without area, with numbers that are none or a class that is none; `too_many` counts boxes
-    that started no track because `most_tracks` were there.
+    that started no track because `most_tracks` were there, and those beyond the best 2 · `most_tracks` of a frame.
     """
 
     def __init__(self, settings: TrackerSettings | None = None) -> None:
@@ -124,6 +128,9 @@ class Tracker:
         good &= score >= self.settings.low_score
         box, score, label = box[good], score[good], label[good].astype(np.int64)
         order = np.lexsort((label, box[:, 3], box[:, 2], box[:, 1], box[:, 0], -score))
+        most = _BOXES_PER_TRACK * self.settings.most_tracks
+        self.too_many += max(len(order) - most, 0)
+        order = order[:most]
         return box[order], score[order], label[order]
 
     def _move_to(self, time_ms: int) -> None:

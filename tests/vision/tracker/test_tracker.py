@@ -184,6 +184,16 @@ def test_the_number_of_tracks_is_bounded_and_what_is_left_out_is_counted() -> No
     assert tracker.too_many == 3 * 7
 
 
+def test_a_flood_of_boxes_is_cut_to_the_best() -> None:
+    """Of 20,000 boxes in a frame twice as many as there may be tracks are looked at; the rest are counted."""
+    draw, tracker = np.random.default_rng(1), Tracker(TrackerSettings(most_tracks=100, confirm_boxes=1))
+    corner, score = draw.uniform(0.0, 1e5, (20_000, 2)), draw.uniform(0.5, 1.0, 20_000)
+    tracker.step(0, np.concatenate([corner, corner + 20.0], axis=1), score, np.ones(20_000, np.int64))
+    tracks = tracker.step(100, np.concatenate([corner, corner + 20.0], axis=1), score, np.ones(20_000, np.int64))
+    assert sorted(tracks.score.tolist()) == sorted(score.tolist())[-100:]
+    assert tracker.too_many == 2 * 19_900
+
+
 def test_boxes_that_are_none_are_left_out_and_counted() -> None:
     """Not a number, no area, a score or a class that does not exist; the good one among them is tracked."""
     good = [0.0, 0.0, 50.0, 50.0]
