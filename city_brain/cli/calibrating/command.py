@@ -1,5 +1,6 @@
 """`city-brain calibrate`: reads points, fits a homography, and says how well the points agree."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +35,11 @@ class Origin:
 
 def calibrate(
     points: Annotated[
-        Path, typer.Argument(metavar="POINTS", help="CSV with the names x,y,lon,lat,name, or JSON with those fields.")
+        Path,
+        typer.Argument(
+            metavar="POINTS",
+            help="CSV with the names x,y,lon,lat,name, or JSON with those fields; - reads standard input.",
+        ),
     ],
     camera: Annotated[str, typer.Option("--camera", help="Id of the camera.")],
     map_path: Annotated[
@@ -65,7 +70,6 @@ def calibrate(
 
     from city_brain.cli.calibrating.telling import Calibration, told_as_text
     from city_brain.vision.calibration.fitting import FitSettings
-    from city_brain.vision.calibration.points import read_points
     from city_brain.vision.calibration.suspects import suspicion
 
     if (image is None) != (out is None):
@@ -75,17 +79,26 @@ def calibrate(
     keep_apart([path for path in (points, map_path, image) if path is not None], (out,))
     city, known = _on_map(map_path, camera)
     limits = FitSettings(point_error_px=pixel_error, point_error_m=ground_error)
-    said = read_points(read_file(points, "a file of points"), str(points))
-    given = _datum(datum, said, city, f"{points}: datum")
-    origin, pairs = _pairs(said, given, _origin(city, known, position, given), points)
+    place = "standard input" if str(points) == "-" else str(points)
+    said = _read(points, place)
+    given = _datum(datum, said, city, f"{place}: datum")
+    origin, pairs = _pairs(said, given, _origin(city, known, position, given), place)
     picture = None if image is None else _picture(image, said)
-    fitted = _fit(pairs, str(points), limits)
+    fitted = _fit(pairs, place, limits)
     doubt = suspicion(pairs, fitted, limits)
     grid_m = None
     if out is not None:
         grid_m = _draw(out, picture, said, pairs, fitted, doubt.point)
     found = Calibration.of(camera, said, fitted, doubt, origin, out, grid_m)
     typer.echo(msgspec.json.encode(found) if as_json else told_as_text(found, limits))
+
+
+def _read(points: Path, place: str) -> "PointsFile":
+    from city_brain.vision.calibration.points import MOST_BYTES, read_points
+
+    if str(points) == "-":
+        return read_points(sys.stdin.buffer.read(MOST_BYTES + 1), place)
+    return read_points(read_file(points, "a file of points"), place)
 
 
 def _on_map(map_path: Path | None, camera: str) -> "tuple[CityMap | None, Camera | None]":
@@ -139,7 +152,7 @@ def _origin(
     return Origin(LocalFrame(float(lon[0]), float(lat[0])), 0.0, 0.0, True)
 
 
-def _pairs(said: "PointsFile", datum: "Datum", origin: Origin | None, place: Path) -> "tuple[Origin, Pairs]":
+def _pairs(said: "PointsFile", datum: "Datum", origin: Origin | None, place: str) -> "tuple[Origin, Pairs]":
     """Pixels of a straight picture, and metres from the origin."""
     import numpy as np
 

@@ -59,6 +59,15 @@ def test_people_read_it_as_lines(tmp_path: Path) -> None:
     assert '"homography_error_m":' in done.out.splitlines()[-1]
 
 
+def test_standard_input_is_read_as_a_file_is(tmp_path: Path) -> None:
+    at = ("--camera", "mast-1", "--json")
+    given = csv_of(marks(1.0))
+    assert (
+        city_brain("calibrate", "-", *at, given=given.encode()).out
+        == city_brain("calibrate", written(tmp_path, given), *at).out
+    )
+
+
 def test_the_point_that_looks_wrong_is_told(tmp_path: Path) -> None:
     """Mark 6 lies 6 m off; without it the rest agree."""
     points = written(tmp_path, marks(1.0, wrong=5))
