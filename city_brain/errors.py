@@ -6,6 +6,7 @@ CityBrainError
 ├── RuleError          an incident type file is wrong: whoever wrote the rule
 ├── SettingsError      a setting is wrong: whoever runs the site
 ├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
+├── CalibrationError   points or pose do not make a camera's picture of the ground: whoever calibrates it
 ├── CapError           a warning in CAP is malformed, or an attack: whoever sent it
 ├── StateError         a snapshot does not fit this code: whoever upgrades
 ├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
@@ -39,6 +40,10 @@ class SettingsError(CityBrainError):
 
 class RecordingError(CityBrainError):
     """A file cannot be read as a recording."""
+
+
+class CalibrationError(CityBrainError):
+    """Points, a pose or a lens cannot be, or do not settle where on the ground a picture lies."""
 
 
 class CapError(CityBrainError):

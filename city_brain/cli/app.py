@@ -29,6 +29,10 @@ COMMANDS: Final = {
     "export": ("answers.export", "Write incidents as CAP, CloudEvents or GeoJSON."),
     "cap": ("answers.cap", "Look into warnings of the Common Alerting Protocol."),
     "verify": ("verify", "Check that orders, groupings, splits, restores and machines change nothing."),
+    "calibrate": (
+        "calibrating.command",
+        "Find where on the ground a camera's picture lies, from points known in both.",
+    ),
     "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
     "score": ("answers.score", "Score an answer against the truth."),
     "store": ("storing", "Look over what a store of feeds holds: check, prove, compact."),

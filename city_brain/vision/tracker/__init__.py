@@ -1,0 +1,1 @@
+"""From the boxes of single frames to tracks: one tracker per camera."""
