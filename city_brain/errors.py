@@ -7,6 +7,7 @@ CityBrainError
 ├── SettingsError      a setting is wrong: whoever runs the site
 ├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
 ├── CapError           a warning in CAP is malformed, or an attack: whoever sent it
+├── ModelError         a model card or its weights cannot be used, or must not be: whoever gave them
 ├── StateError         a snapshot does not fit this code: whoever upgrades
 ├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
 ├── StoreError         a database cannot be used: whoever runs it
@@ -43,6 +44,10 @@ class RecordingError(CityBrainError):
 
 class CapError(CityBrainError):
     """A message is no alert of the Common Alerting Protocol, or one that must not be read."""
+
+
+class ModelError(CityBrainError):
+    """A model card is malformed, or the weights are not what it says, or such as must not be run."""
 
 
 class StateError(CityBrainError):
