@@ -107,7 +107,8 @@ def _check_origin(card: ModelCard, place: str) -> None:
     try:
         address = urlsplit(card.origin)
         fits = address.scheme == "https" and bool(address.hostname) and not address.username and not address.password
-        fits = fits and card.origin.isascii() and card.origin.isprintable() and (address.port or 443) > 0
+        plain = card.origin.isascii() and card.origin.isprintable() and " " not in card.origin
+        fits = fits and plain and (address.port or 443) > 0
     except ValueError:
         fits = False
     if card.origin and not fits:

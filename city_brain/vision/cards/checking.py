@@ -92,13 +92,16 @@ def read_weights(path: Path, card: ModelCard | None = None) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as wrong:
         raise ModelError(f"{path}: wanted a file of weights, got: {getattr(wrong, 'strerror', wrong)}") from wrong
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         known = os.fstat(descriptor)
         if not stat.S_ISREG(known.st_mode):
             raise ModelError(f"{path}: wanted a regular file, got a folder, a pipe or a device")
         if not 0 < known.st_size <= MOST_BYTES:
             raise ModelError(f"{path}: wanted 1 to {MOST_BYTES} bytes, got {known.st_size}")
-        data = file.read(known.st_size)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(known.st_size)
+    finally:
+        os.close(descriptor)
     if len(data) != known.st_size:
         raise ModelError(f"{path}: wanted {known.st_size} bytes, got {len(data)}: the file shrank while it was read")
     if card is not None and (got := hashlib.sha256(data).hexdigest()) != card.sha256:

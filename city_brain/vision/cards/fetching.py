@@ -66,7 +66,7 @@ def copy_from(folder: Path, entry: Entry) -> Path:
             continue
         return _keep(iter([data]), str(candidate), entry)
     wanted = f"a file with sha256 {entry.card.sha256}"
-    raise ModelError(f"{folder}: wanted {wanted}, got {len(candidates)} files of other content")
+    raise ModelError(f"{folder}: wanted {wanted}, got none among {len(candidates)} of its kind")
 
 
 class _OnlyHttps(request.HTTPRedirectHandler):

@@ -1,0 +1,107 @@
+"""Hostile model files are refused or contained: none harms the process that looks at it; each is cheap to refuse."""
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from city_brain.errors import ModelError
+from city_brain.vision.cards.checking import CPU_S, MEMORY_BYTES, MOST_BYTES, check_weights
+from tests.vision.cards.hostile_files import FILES
+from tests.vision.cards.hostile_graphs import REFUSED
+from tests.vision.cards.hostile_runs import BROKEN, UNFIT
+from tests.vision.cards.networks import CARD, card_of, sound
+
+NETWORKS = {**REFUSED, **UNFIT, **BROKEN}
+SPARE_S = 3.0
+"""Of processor time, for starting Python."""
+
+
+@pytest.fixture
+def bounded(tmp_path: Path) -> Iterator[Path]:
+    """A place for a file; afterwards neither this process nor its child has taken more than may be, or written."""
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    folder = set(tmp_path.iterdir())
+    before, memory = os.times(), _most_bytes()
+    yield tmp_path / "model.onnx"
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < CPU_S + SPARE_S
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 <= max(MEMORY_BYTES, memory)
+    assert _most_bytes() - memory < 3 * MOST_BYTES
+    assert set(tmp_path.iterdir()) - folder <= {tmp_path / "model.onnx"}
+
+
+def _most_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def test_there_are_enough_of_them() -> None:
+    """A hundred ways at least, each with a name of its own."""
+    assert len(NETWORKS) == len(REFUSED) + len(UNFIT) + len(BROKEN)
+    assert len(NETWORKS) + len(FILES) >= 100
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_hostile_network_is_refused(name: str, bounded: Path) -> None:
+    """With the hash on its card it is refused all the same, for the right reason, by file and place."""
+    wanted, made = NETWORKS[name]
+    data = made().SerializeToString()
+    bounded.write_bytes(data)
+    with pytest.raises(ModelError) as refused:
+        check_weights(bounded, card_of(data))
+    assert wanted in str(refused.value)
+    assert str(refused.value).startswith(str(bounded)), refused.value
+    assert ", got" in str(refused.value)
+    assert len(str(refused.value)) < 1500
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_no_network_is_refused(name: str, bounded: Path) -> None:
+    """Whatever lies there, without a card to hold it against."""
+    wanted, make = FILES[name]
+    make(bounded)
+    with pytest.raises(ModelError) as refused:
+        check_weights(bounded)
+    assert wanted in str(refused.value)
+    assert str(refused.value).startswith(str(bounded))
+
+
+def test_another_hash_is_refused_before_a_byte_is_parsed(tmp_path: Path) -> None:
+    """One bit of difference, and no child is started."""
+    data = bytearray(sound().SerializeToString())
+    card = card_of(bytes(data))
+    data[-1] ^= 1
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    before = os.times()
+    with pytest.raises(ModelError, match=f"wanted sha256 {card.sha256}, as the card of small says"):
+        check_weights(path, card)
+    after = os.times()
+    assert after.children_user == before.children_user
+
+
+def test_holes_are_not_read(tmp_path: Path) -> None:
+    """The size alone refuses 2 GiB, at once."""
+    path = tmp_path / "model.onnx"
+    path.touch()
+    os.truncate(path, 2**31)
+    began = time.monotonic()
+    with pytest.raises(ModelError, match="wanted 1 to"):
+        check_weights(path, CARD)
+    assert time.monotonic() - began < 0.5
+
+
+def test_a_sound_network_passes(tmp_path: Path) -> None:
+    """What the others were made from passes, with and without its card, and its bytes are handed on."""
+    data = sound().SerializeToString()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data)
+    for card in (None, card_of(data)):
+        checked = check_weights(path, card)
+        assert checked.data == data
+        assert checked.report.outputs == {"output": (1, 64, 6)}
+        assert (checked.report.batch, checked.report.nodes, checked.report.opset) == (None, 3, 17)
+        assert 0 < checked.report.peak_bytes <= MEMORY_BYTES
