@@ -58,6 +58,8 @@ def list_models(site: SiteOption = None, weights: WeightsOption = None, as_json:
             size = f"{card.input.width} × {card.input.height}"
             here = f"here: {entry.weights}" if entry.there else "not fetched"
             typer.echo(printable(f"{card.name}  {card.layout}, {size}, {card.licence}, {here}"))
+    if not entries and not broken:
+        typer.echo("no cards here: they lie in a checkout of city-brain, and in models/ of a site (--site)", err=True)
     for why in broken:
         typer.echo(printable(f"city-brain: {why}"), err=True)
     if broken:

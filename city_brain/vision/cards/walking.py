@@ -121,6 +121,8 @@ class _Walker:
 
         if node.domain not in DOMAINS:
             self._refuse(at, "an operator of the domain ai.onnx", f"{_shown(node.op_type)} of {_shown(node.domain)}")
+        if not isinstance(node.op_type, str):  # a protocol buffer gives what is not UTF-8 as bytes
+            self._refuse(at, "the name of an operator", _shown(node.op_type))
         if node.overload:
             self._refuse(at, "an operator without an overload", _shown(node.overload))
         if not defs.has(node.op_type, max_inclusive_version=self.opset, domain=""):
@@ -223,6 +225,6 @@ def _count(tensor: "TensorProto") -> int | None:
     return tensor.int64_data[0] if len(tensor.int64_data) == 1 else None
 
 
-def _shown(text: str) -> str:
+def _shown(text: str | bytes) -> str:
     """A name from the file, cut to what a message can bear."""
-    return repr(text if len(text) <= 80 else text[:77] + "...")
+    return repr(text) if len(text) <= 80 else f"{text[:77]!r}..."
