@@ -113,6 +113,7 @@ def try_out(
     data: bytes, card: ModelCard | None, place: str, memory_bytes: int = MEMORY_BYTES, cpu_s: int = CPU_S
 ) -> Report:
     """Walks through a network, loads it and runs it, all in a child of bounded means; raises ModelError."""
+    place = place.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     errand = Errand(place=place, size=len(data), card=card, memory_bytes=memory_bytes, cpu_s=cpu_s)
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     # Threads of linear algebra would each reserve memory of the child, and none of them is needed.
@@ -120,12 +121,12 @@ def try_out(
     with tempfile.TemporaryDirectory() as empty:
         try:
             done = subprocess.run(
-                [sys.executable, "-B", "-m", "city_brain.vision.cards.child"],
+                [sys.executable, "-s", "-B", "-m", "city_brain.vision.cards.child"],
                 input=msgspec.json.encode(errand) + b"\n" + data,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=empty,
-                env=environment,
+                env=environment | {"HOME": empty},  # without one Python looks it up among the users
                 timeout=WALL_S,
                 check=False,
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from city_brain.errors import ModelError
-from city_brain.vision.cards.checking import CPU_S, MEMORY_BYTES, MOST_BYTES, check_weights
+from city_brain.vision.cards.checking import CPU_S, MEMORY_BYTES, MOST_BYTES, check_weights, try_out
 from city_brain.vision.cards.fitting import signature
 from city_brain.vision.cards.walking import parse, walk
 from tests.vision.cards.hostile_files import FILES
@@ -70,6 +70,22 @@ def test_a_file_that_is_no_network_is_refused(name: str, bounded: Path) -> None:
         check_weights(bounded)
     assert wanted in str(refused.value)
     assert str(refused.value).startswith(str(bounded))
+
+
+def test_means_are_bounded_from_the_start() -> None:
+    """Where not even Python finds room, that too is a refusal that names the bounds."""
+    with pytest.raises(ModelError, match=r"^x: wanted a network that loads and runs within 48 MiB and 10 s of a core"):
+        try_out(sound().SerializeToString(), None, "x", memory_bytes=48 * 2**20)
+
+
+def test_any_name_of_a_file_will_do(tmp_path: Path) -> None:
+    """One that is no UTF-8 passes and is refused as others are."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.onnx")
+    path.write_bytes(sound().SerializeToString())
+    assert check_weights(path).report.nodes == 3
+    path.write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"caf\\xe9\.onnx: wanted a model in ONNX"):
+        check_weights(path)
 
 
 def test_another_hash_is_refused_before_a_byte_is_parsed(tmp_path: Path) -> None:
