@@ -144,7 +144,7 @@ def bench(
     _need_extra()
     import numpy as np
 
-    from city_brain.vision.cards.sessions import open_session
+    from city_brain.vision.cards.sessions import feed, open_session
 
     path, _, checked = _checked(name, "", _registry(site, weights))
     report = checked.report
@@ -155,11 +155,12 @@ def bench(
     for batch in batches:
         frames = np.full((batch, 3, report.height, report.width), 114.0, np.float32)
         took = []
-        session.run(None, {report.input: frames})
+        fed = feed(frames, report.input, report.sizes)
+        session.run(None, fed)
         for run in range(runs):
             progress.show(f"batch {batch}, run {run + 1} of {runs}")
             began = time.perf_counter()
-            session.run(None, {report.input: frames})
+            session.run(None, fed)
             took.append(1000 * (time.perf_counter() - began) / batch)
         measured[batch] = statistics.median(took)
     progress.done()

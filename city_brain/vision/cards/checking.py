@@ -54,6 +54,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """None: any."""
     height: int
     width: int
+    sizes: bool
+    """Whether it is told the size of the frames, too, as some of layout `detr` are."""
     outputs: dict[str, tuple[int, ...]]
     """Shapes as the first run gave them."""
     load_ms: float

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from onnxruntime import InferenceSession
 
-    from city_brain.types import Floats
+    from city_brain.types import Column, Floats
 
 _OPEN_FILES: Final = 64
 _SEED: Final = 1
@@ -67,7 +67,7 @@ def _report(errand: Errand, data: bytes) -> Report:
         started = time.perf_counter()
         answers = _run(session, signed, picture, errand.place)
         ended = time.perf_counter()
-        _check_answers(errand, answers)
+        _check_answers(errand, signed, answers)
     batch, _, height, width = signed.shape
     return Report(
         opset=walked.opset,
@@ -75,6 +75,7 @@ def _report(errand: Errand, data: bytes) -> Report:
         tensors=walked.tensors,
         tensor_bytes=walked.tensor_bytes,
         input=signed.input,
+        sizes=signed.sizes,
         batch=batch if batch > 0 else None,
         height=height,
         width=width,
@@ -114,9 +115,11 @@ def _pictures(errand: Errand, signed: Signature) -> "list[np.ndarray[tuple[int, 
     return [(picture * np.float32(spec.scale) - mean) / std for picture in pictures]
 
 
-def _run(session: "InferenceSession", signed: Signature, picture: "object", place: str) -> "list[Floats]":
+def _run(session: "InferenceSession", signed: Signature, picture: "Column", place: str) -> "list[Floats]":
+    from city_brain.vision.cards.sessions import feed
+
     try:
-        answers: list[Floats] = session.run(list(signed.outputs), {signed.input: picture})
+        answers: list[Floats] = session.run(list(signed.outputs), feed(picture, signed.input, signed.sizes))
     except MemoryError:
         raise
     except Exception as wrong:
@@ -125,11 +128,12 @@ def _run(session: "InferenceSession", signed: Signature, picture: "object", plac
     return answers
 
 
-def _check_answers(errand: Errand, answers: "list[Floats]") -> None:
+def _check_answers(errand: Errand, signed: Signature, answers: "list[Floats]") -> None:
     import numpy as np
 
     if errand.card is not None:
-        check_outputs([answer.shape for answer in answers], errand.card, errand.place)
+        shapes = {name: answer.shape for name, answer in zip(signed.outputs, answers, strict=True)}
+        check_outputs(shapes, errand.card, errand.place)
     if not all(bool(np.isfinite(answer).all()) for answer in answers):
         raise ModelError(f"{errand.place}: output: wanted finite numbers, got some that are not")
 

@@ -1,6 +1,6 @@
 """Whether inputs and outputs of a network can be what its card says: one picture in, one layout out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 """Dims of a tensor; -1 where the file leaves one open."""
 
-FLOAT32: Final = 1
+BINS: Final = 8
+"""Of the distribution over the distance to a side, in NanoDet."""
 MOST_BATCH: Final = 64
 """Of a network that takes so many frames at once and no other number."""
+SIZES: Final = "orig_target_sizes"
+"""A second input of some networks of layout `detr`: in which size they give their boxes (n, 2), width and height."""
+_FLOAT32: Final = 1
+_INTEGERS: Final = (6, 7)
 _OPEN: Final = -1
-_SIDES_OF_A_BOX: Final = 4
-_COLUMNS_AFTER_NMS: Final = 6
-"""x0, y0, x1, y1, score, label."""
-_LEAST_BINS: Final = 2
-"""Of the distribution over the distance to a side, in NanoDet."""
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,37 +31,46 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     shape: tuple[int, int, int, int]
     """Batch (-1: any), 3, height, width."""
+    sizes: bool
+    """Whether the network wants `SIZES` as well."""
     outputs: tuple[str, ...]
-    output_shapes: tuple[Shape | None, ...]
-    """None where the file says nothing of a shape."""
 
 
 def signature(model: "ModelProto", card: ModelCard | None, place: str) -> Signature:
     """Input and outputs of a walked model; with a card they must fit it. Raises ModelError."""
     given = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in given]
-    if len(inputs) != 1:
+    pictures = [value for value in inputs if not _is_sizes(value, card)]
+    if len(pictures) != 1 or len(inputs) > 2:
         names = [value.name[:80] for value in inputs[:8]]
         raise ModelError(f"{place}: input: wanted one picture, got {len(inputs)} inputs: {names}")
-    shape = _input_shape(inputs[0], card, place)
+    shape = _input_shape(pictures[0], card, place)
     outputs = model.graph.output
     if not 0 < len(outputs) <= 8:
         raise ModelError(f"{place}: output: wanted 1 to 8, got {len(outputs)}")
     for output in outputs:
-        if output.type.tensor_type.elem_type != FLOAT32:
-            got = f"elements of type {output.type.tensor_type.elem_type}"
-            raise ModelError(f"{place}: output {output.name[:80]!r}: wanted a tensor of float32, got {got}")
-    shapes = tuple(_shape(output) for output in outputs)
+        kind = output.type.tensor_type.elem_type
+        if kind != _FLOAT32 and not (kind in _INTEGERS and "label" in str(output.name).lower()):
+            at = f"{place}: output {output.name[:80]!r}"
+            raise ModelError(f"{at}: wanted a tensor of float32, got elements of type {kind}")
     if card is not None:
-        check_outputs(shapes, card, place)
+        check_outputs({str(output.name): _shape(output) for output in outputs}, card, place)
     return Signature(
-        input=inputs[0].name, shape=shape, outputs=tuple(output.name for output in outputs), output_shapes=shapes
+        input=pictures[0].name,
+        shape=shape,
+        sizes=len(inputs) > 1,
+        outputs=tuple(output.name for output in outputs),
     )
+
+
+def _is_sizes(value: "ValueInfoProto", card: ModelCard | None) -> bool:
+    fits = value.name == SIZES and value.type.tensor_type.elem_type in _INTEGERS and _is(_shape(value), (_OPEN, 2))
+    return fits and (card is None or card.layout == "detr")
 
 
 def _input_shape(value: "ValueInfoProto", card: ModelCard | None, place: str) -> tuple[int, int, int, int]:
     at = f"{place}: input {value.name[:80]!r}"
-    if value.type.tensor_type.elem_type != FLOAT32:
+    if value.type.tensor_type.elem_type != _FLOAT32:
         raise ModelError(f"{at}: wanted a tensor of float32, got type {value.type.tensor_type.elem_type}")
     shape = _shape(value)
     sides = f"{card.input.height} × {card.input.width}" if card is not None else "height × width"
@@ -82,31 +91,37 @@ def _shape(value: "ValueInfoProto") -> Shape | None:
     return tuple(dim.dim_value if dim.HasField("dim_value") else _OPEN for dim in value.type.tensor_type.shape.dim)
 
 
-def check_outputs(shapes: Sequence[Shape | None], card: ModelCard, place: str) -> None:
-    """Raises ModelError where outputs of such shapes, declared or seen, cannot be the card's layout."""
+def check_outputs(shapes: Mapping[str, Shape | None], card: ModelCard, place: str) -> None:
+    """Raises ModelError where outputs of such names and shapes, declared or seen, cannot be the card's layout."""
+    layouts = _layouts(card)
+    if not any(_fits(shapes, layout) for layout in layouts):
+        wanted = ", or ".join(" and ".join(_named(word, shape) for word, shape in each.items()) for each in layouts)
+        got = " and ".join(_named(repr(name[:80]), shape) for name, shape in list(shapes.items())[:8]) or "none"
+        raise ModelError(f"{place}: output: wanted {wanted}, for the layout {card.layout}, got {got}")
+
+
+def _layouts(card: ModelCard) -> list[dict[str, Shape]]:
+    """What the outputs may be together: a word that the name of each must hold, and its shape."""
     labels = len(card.labels)
-    if card.layout == "detr" and len(shapes) == 2:
-        boxes = [shape for shape in shapes if _is(shape, (_OPEN, _OPEN, _SIDES_OF_A_BOX))]
-        logits = [shape for shape in shapes if any(_is(shape, (_OPEN, _OPEN, labels + more)) for more in (0, 1))]
-        if boxes and logits:
-            return
-        wanted = f"batch × queries × 4 and batch × queries × {labels}"
-        raise ModelError(f"{place}: output: wanted {wanted} for the layout detr, got {_all(shapes)}")
-    wanted_shape = {
-        "yolox": (_OPEN, cells(card), 5 + labels),
-        "yolov8": (_OPEN, 4 + labels, _OPEN),
-        "yolov8_nms": (_OPEN, _OPEN, _COLUMNS_AFTER_NMS),
-        "detr": (_OPEN, _OPEN, _SIDES_OF_A_BOX + labels),
-        "nanodet": (_OPEN, cells(card), _OPEN),
-    }[card.layout]
-    fits = len(shapes) == 1 and _is(shapes[0], wanted_shape)
-    if fits and card.layout == "nanodet" and shapes[0] is not None and shapes[0][2] != _OPEN:
-        bins, rest = divmod(shapes[0][2] - labels, _SIDES_OF_A_BOX)
-        fits = rest == 0 and bins >= _LEAST_BINS
-    if not fits:
-        last = f"{labels} + 4 × bins" if card.layout == "nanodet" else ""
-        wanted = f"one of {_told(wanted_shape, last)}"
-        raise ModelError(f"{place}: output: wanted {wanted} for the layout {card.layout}, got {_all(shapes)}")
+    boxes = {"box": (_OPEN, _OPEN, 4)}
+    layouts: dict[str, list[dict[str, Shape]]] = {
+        "yolox": [{"": (_OPEN, cells(card), 5 + labels)}],
+        "yolov8": [{"": (_OPEN, 4 + labels, _OPEN)}],
+        "yolov8_nms": [{"": (_OPEN, _OPEN, 6)}],
+        "detr": [
+            {**boxes, "logit": (_OPEN, _OPEN, labels)},
+            {**boxes, "score": (_OPEN, _OPEN), "label": (_OPEN, _OPEN)},
+        ],
+        "nanodet": [{"": (_OPEN, cells(card), labels + 4 * BINS)}],
+    }
+    return layouts[card.layout]
+
+
+def _fits(shapes: Mapping[str, Shape | None], layout: Mapping[str, Shape]) -> bool:
+    named = {word: [name for name in shapes if word in name.lower()] for word in layout}
+    return len(shapes) == len(layout) and all(
+        len(names) == 1 and _is(shapes[names[0]], layout[word]) for word, names in named.items()
+    )
 
 
 def cells(card: ModelCard) -> int:
@@ -119,17 +134,15 @@ def _is(shape: Shape | None, wanted: Shape) -> bool:
     """Whether a shape can be the wanted one, where either leaves dims open."""
     if shape is None:
         return True
-    return len(shape) == len(wanted) and all(
-        got == want or (_OPEN in (got, want) and got != 0) for got, want in zip(shape, wanted, strict=True)
-    )
+    same = len(shape) == len(wanted)
+    return same and all(got == want or _OPEN in (got, want) for got, want in zip(shape, wanted, strict=True))
 
 
-def _told(shape: Shape | None, last: str = "") -> str:
+def _named(name: str, shape: Shape | None) -> str:
+    return f"{name} {_told(shape)}".lstrip()
+
+
+def _told(shape: Shape | None) -> str:
     if shape is None:
         return "no shape"
-    words = ["any" if size == _OPEN else str(size) for size in shape[:10]]
-    return " × ".join([*words[:-1], last] if last else words) or "a single number"
-
-
-def _all(shapes: Sequence[Shape | None]) -> str:
-    return " and ".join(_told(shape) for shape in shapes[:8]) or "none"
+    return " × ".join("any" if size == _OPEN else str(size) for size in shape[:10]) or "a single number"

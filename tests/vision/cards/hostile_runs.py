@@ -8,7 +8,7 @@ from onnx import ModelProto, TensorProto, helper
 from tests.vision.cards.networks import CELLS, SIDE, array, one, picture, rounds, sound, value
 
 INPUT = "wanted batch × 3 × 64 × 64"
-OUTPUT = "wanted one of any × 64 × 6"
+OUTPUT = "wanted any × 64 × 6, for the layout yolox, got"
 
 
 def _fed(*inputs: object) -> ModelProto:
@@ -117,6 +117,10 @@ def _cut_out() -> ModelProto:
 UNFIT: dict[str, tuple[str, Callable[[], ModelProto]]] = {
     "no input": ("wanted one picture, got 0 inputs", lambda: _fed()),
     "two inputs": ("wanted one picture, got 2 inputs", lambda: _fed(picture(), value("more", [1]))),
+    "sizes of frames, where none are wanted": (
+        "wanted one picture, got 2 inputs",
+        lambda: _fed(picture(), value("orig_target_sizes", ["n", 2], TensorProto.INT64)),
+    ),
     "a picture of float16": ("wanted a tensor of float32", lambda: _fed(picture(kind=TensorProto.FLOAT16))),
     "a picture of bytes": ("wanted a tensor of float32", lambda: _fed(picture(kind=TensorProto.UINT8))),
     "a sequence of pictures": ("wanted a tensor of float32", _sequence),
@@ -139,7 +143,7 @@ UNFIT: dict[str, tuple[str, Callable[[], ModelProto]]] = {
 """By name: what the refusal says, and the network that does not fit its card."""
 
 BROKEN: dict[str, tuple[str, Callable[[], ModelProto]]] = {
-    "a shape that comes out otherwise": ("got 1 × 3 × 6", _cut_out),
+    "a shape that comes out otherwise": ("got 'output' 1 × 3 × 6", _cut_out),
     "numbers that are none": ("wanted finite numbers", _not_a_number),
     "nodes in a circle": ("wanted a network that loads", _in_a_circle),
     "a tensor that nothing makes": ("that loads", lambda: sound(helper.make_node("Relu", ["nobody"], ["o"]))),
