@@ -8,6 +8,7 @@ CityBrainError
 ├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
 ├── CalibrationError   points or pose do not make a camera's picture of the ground: whoever calibrates it
 ├── CapError           a warning in CAP is malformed, or an attack: whoever sent it
+├── ModelError         a model card or its weights cannot be used, or must not be: whoever gave them
 ├── StateError         a snapshot does not fit this code: whoever upgrades
 ├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
 ├── StoreError         a database cannot be used: whoever runs it
@@ -48,6 +49,10 @@ class CalibrationError(CityBrainError):
 
 class CapError(CityBrainError):
     """A message is no alert of the Common Alerting Protocol, or one that must not be read."""
+
+
+class ModelError(CityBrainError):
+    """A model card is malformed, or the weights are not what it says, or such as must not be run."""
 
 
 class StateError(CityBrainError):

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "explain": ("answers.explain", "Explain an incident: what speaks for and against it, from whom, by which rule."),
     "export": ("answers.export", "Write incidents as CAP, CloudEvents or GeoJSON."),
     "cap": ("answers.cap", "Look into warnings of the Common Alerting Protocol."),
+    "models": ("vision.models", "Look over networks for cameras: list, fetch, check, bench."),
     "verify": ("verify", "Check that orders, groupings, splits, restores and machines change nothing."),
     "calibrate": (
         "calibrating.command",

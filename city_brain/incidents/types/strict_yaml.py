@@ -61,7 +61,7 @@ def convert(plain: Any, kind: type[Kind], file: str, under: str = "") -> Kind:
     try:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as wrong:
-        raise RuleError(f"{file}: {_explained(str(wrong), plain, kind, under)}") from wrong
+        raise RuleError(f"{file}: {explained(str(wrong), plain, kind, under)}") from wrong
 
 
 def _refuse_not_finite(value: Any, path: str, file: str) -> None:
@@ -76,8 +76,8 @@ def _refuse_not_finite(value: Any, path: str, file: str) -> None:
         _refuse_not_finite(item, inner, file)
 
 
-def _explained(message: str, plain: Any, kind: type, under: str) -> str:
-    """msgspec's message as `path: wanted …, got …; nearest: …`."""
+def explained(message: str, plain: Any, kind: type, under: str = "") -> str:
+    """msgspec's message on `plain` as `path: wanted …, got …; nearest: …`; also for what comes from TOML."""
     match = _AT.match(message)
     what, at = (match["what"], match["path"] or "$") if match else (message, "$")
     node, value, walked = _walk(msgspec.inspect.type_info(kind), plain, at)
@@ -115,10 +115,11 @@ def _walk(node: msgspec.inspect.Type, value: Any, at: str) -> tuple[msgspec.insp
 
 
 def _first_bad(node: msgspec.inspect.Type, found: dict[str, Any]) -> str:
-    """The key of a mapping of structs under which the first mistake stands: msgspec does not name it."""
+    """The key of a mapping under which the first mistake stands: msgspec does not name it."""
+    kind = str if isinstance(node, msgspec.inspect.StrType) else getattr(node, "cls", Any)
     for key, item in found.items():
         try:
-            msgspec.convert(item, getattr(node, "cls", Any))
+            msgspec.convert(item, kind)
         except msgspec.ValidationError:
             return key
     return next(iter(found))

@@ -1,0 +1,1 @@
+"""Commands about what the city sees with: models."""

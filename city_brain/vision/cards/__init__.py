@@ -1,0 +1,1 @@
+"""Networks as cards with weights: read strictly, fetched by hash, looked through before anything runs."""

@@ -1,0 +1,142 @@
+"""The child in which a network is tried out: `python -m city_brain.vision.cards.child`, told on standard input.
+
+It bounds its own memory, processor time, open files and what it may write before it parses a byte of the file.
+"""
+
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from city_brain.errors import ModelError
+from city_brain.vision.cards.checking import Errand, Report, Verdict
+from city_brain.vision.cards.fitting import Signature, check_outputs, signature
+from city_brain.vision.cards.walking import Walked, parse, walk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnxruntime import InferenceSession
+
+    from city_brain.types import Column, Floats
+
+_OPEN_FILES: Final = 64
+_SEED: Final = 1
+_MOST_ERRAND: Final = 2**20
+
+
+def main() -> None:
+    """Reads the errand and the file, and prints the verdict as a line of JSON."""
+    errand = msgspec.json.decode(sys.stdin.buffer.readline(_MOST_ERRAND), type=Errand)
+    _bound(errand)
+    try:
+        verdict = Verdict(report=_report(errand, sys.stdin.buffer.read(errand.size)))
+    except ModelError as wrong:
+        verdict = Verdict(refused=str(wrong))
+    except MemoryError:
+        wanted = f"a network that loads and runs within {errand.memory_bytes >> 20} MiB"
+        verdict = Verdict(refused=f"{errand.place}: wanted {wanted}, got one that asks for more")
+    sys.stdout.buffer.write(msgspec.json.encode(verdict))
+
+
+def _bound(errand: Errand) -> None:
+    bounds = {
+        resource.RLIMIT_AS: errand.memory_bytes,
+        resource.RLIMIT_CPU: errand.cpu_s,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+    }
+    for what, most in bounds.items():
+        _, hard = resource.getrlimit(what)
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (bound, bound))
+
+
+def _report(errand: Errand, data: bytes) -> Report:
+    walked, signed = _walked(errand, data)
+    from city_brain.vision.cards.sessions import open_session
+
+    began = time.perf_counter()
+    session = open_session(data, errand.place)
+    loaded = time.perf_counter()
+    for picture in _pictures(errand, signed):
+        started = time.perf_counter()
+        answers = _run(session, signed, picture, errand.place)
+        ended = time.perf_counter()
+        _check_answers(errand, signed, answers)
+    batch, _, height, width = signed.shape
+    return Report(
+        opset=walked.opset,
+        nodes=walked.nodes,
+        tensors=walked.tensors,
+        tensor_bytes=walked.tensor_bytes,
+        input=signed.input,
+        sizes=signed.sizes,
+        batch=batch if batch > 0 else None,
+        height=height,
+        width=width,
+        outputs={name: answer.shape for name, answer in zip(signed.outputs, answers, strict=True)},
+        load_ms=1000 * (loaded - began),
+        run_ms=1000 * (ended - started),
+        peak_bytes=_peak_bytes(),
+    )
+
+
+def _peak_bytes() -> int:
+    """Of this program: what `getrusage` tells on Linux is also that of the parent, from before this program began."""
+    status = Path("/proc/self/status")
+    if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)):
+        return 1024 * int(found[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _walked(errand: Errand, data: bytes) -> tuple[Walked, Signature]:
+    """The parsed model is gone when this returns: loading wants the memory."""
+    model = parse(data, errand.place)
+    return walk(model, errand.place), signature(model, errand.card, errand.place)
+
+
+def _pictures(errand: Errand, signed: Signature) -> "list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]":
+    """A grey picture and a noisy one, as the card would have them."""
+    import numpy as np
+
+    batch, *rest = signed.shape
+    shape = (max(batch, 1), *rest)
+    noise = np.random.default_rng(_SEED).integers(0, 256, shape).astype(np.float32)
+    pictures = [np.full(shape, 114.0, np.float32), noise]
+    if errand.card is None:
+        return pictures
+    spec = errand.card.input
+    mean, std = (np.array(said, np.float32).reshape(3, 1, 1) for said in (spec.mean, spec.std))
+    return [(picture * np.float32(spec.scale) - mean) / std for picture in pictures]
+
+
+def _run(session: "InferenceSession", signed: Signature, picture: "Column", place: str) -> "list[Floats]":
+    from city_brain.vision.cards.sessions import feed
+
+    try:
+        answers: list[Floats] = session.run(list(signed.outputs), feed(picture, signed.input, signed.sizes))
+    except MemoryError:
+        raise
+    except Exception as wrong:
+        told = str(wrong).splitlines()
+        raise ModelError(f"{place}: wanted a network that runs, got {(told or [''])[0][:300]}") from wrong
+    return answers
+
+
+def _check_answers(errand: Errand, signed: Signature, answers: "list[Floats]") -> None:
+    import numpy as np
+
+    if errand.card is not None:
+        shapes = {name: answer.shape for name, answer in zip(signed.outputs, answers, strict=True)}
+        check_outputs(shapes, errand.card, errand.place)
+    if not all(bool(np.isfinite(answer).all()) for answer in answers):
+        raise ModelError(f"{errand.place}: output: wanted finite numbers, got some that are not")
+
+
+if __name__ == "__main__":
+    main()
