@@ -6,6 +6,7 @@ CityBrainError
 ├── RuleError          an incident type file is wrong: whoever wrote the rule
 ├── SettingsError      a setting is wrong: whoever runs the site
 ├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
+├── ModelError         a network is not what its card says: whoever keeps the models
 ├── CapError           a warning in CAP is malformed, or an attack: whoever sent it
 ├── StateError         a snapshot does not fit this code: whoever upgrades
 ├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
@@ -39,6 +40,10 @@ class SettingsError(CityBrainError):
 
 class RecordingError(CityBrainError):
     """A file cannot be read as a recording."""
+
+
+class ModelError(CityBrainError):
+    """A network or its card is malformed, or what the network says is not what the card promises."""
 
 
 class CapError(CityBrainError):

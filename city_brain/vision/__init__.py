@@ -1,0 +1,5 @@
+"""Pixels to detections: frames of cameras through a network, in pixels of the frame.
+
+cards       what a network is
+letterbox   a frame as the input of a network, and boxes back
+"""

@@ -1,0 +1,4 @@
+"""What a network is: its card.
+
+card        a card as values
+"""
