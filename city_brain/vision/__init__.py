@@ -2,4 +2,8 @@
 
 cards       what a network is
 letterbox   a frame as the input of a network, and boxes back
+decode      raw output to boxes, by layout
+nms         one box per thing
+detections  the boxes of a frame
+detector    frames to boxes
 """
