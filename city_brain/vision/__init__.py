@@ -6,4 +6,5 @@ decode      raw output to boxes, by layout
 nms         one box per thing
 detections  the boxes of a frame
 detector    frames to boxes
+motion      which frames are worth a look
 """

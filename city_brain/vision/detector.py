@@ -27,7 +27,8 @@ class Detector:
 
     `weights` is a file in ONNX, or its bytes. Memory: besides the network, its input for as many frames as came at
     once, at most `MOST_FRAMES`. OpenCV keeps to `threads` too, in all of the process. Raises ModelError where the
-    runtime refuses the network or its input is not that of the card, SettingsError where it does not know a provider.
+    runtime refuses the network or its input is not that of the card, SettingsError where it does not know a provider
+    or `threads` is below one.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class Detector:
     ) -> None:
         import cv2
 
+        if threads < 1:
+            raise SettingsError(f"threads: wanted at least 1, got {threads}")
         cv2.setNumThreads(threads)
         self.card = card
         self._session = _session(card, weights, providers, threads)

@@ -66,13 +66,18 @@ def _rounded(a: int, b: int) -> int:
     return (2 * a + b) // (2 * b)
 
 
+def check_frame(frame: Frame) -> None:
+    """Raises ObservationError where an array is not a frame of at least one pixel."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        got = f"{frame.shape} of {frame.dtype}"
+        raise ObservationError(f"frame: wanted (height, width, 3) of uint8 with at least one pixel, got {got}")
+
+
 def fill(spec: InputSpec, frame: Frame, into: Planes) -> Placement:
     """Writes a frame into all of the planes (3, height, width) of an input; ObservationError where it is no frame."""
     import cv2
 
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-        got = f"{frame.shape} of {frame.dtype}"
-        raise ObservationError(f"frame: wanted (height, width, 3) of uint8 with at least one pixel, got {got}")
+    check_frame(frame)
     at = place(spec, frame.shape[1], frame.shape[0])
     picture = frame
     if (at.width, at.height) != (at.frame_width, at.frame_height):

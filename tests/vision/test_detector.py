@@ -278,6 +278,14 @@ def test_a_provider_that_is_not_there_is_a_wrong_setting() -> None:
         Detector(tiny(), samples.brightest(), providers=("Abacus",))
 
 
+def test_threads_are_counted_from_one() -> None:
+    """None would mean all there are, to the runtime and to OpenCV."""
+    with pytest.raises(SettingsError, match="threads: wanted at least 1, got 0"):
+        Detector(tiny(), samples.brightest(), threads=0)
+    Detector(tiny(), samples.brightest(), threads=1)
+    assert cv2.getNumThreads() == 1
+
+
 def test_a_frame_without_pixels_is_refused() -> None:
     """A camera that gives nothing is not one that sees nothing."""
     with pytest.raises(ObservationError, match="frame: wanted"):
