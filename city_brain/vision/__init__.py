@@ -1,1 +1,13 @@
-"""Pixels to detections: what a network is, what it says of a frame, and where on the ground that is."""
+"""Pixels to detections: what a network is, what it says of a frame, and where on the ground that is.
+
+cards        what a network is: read strictly, looked through before anything runs it
+letterbox    a frame as the input of a network, and boxes back
+decode       raw output to boxes, by layout
+nms          one box per thing
+detections   the boxes of a frame
+detector     frames to boxes
+motion       which frames are worth a look
+tracker      boxes to tracks, camera by camera
+ground       pixels to places in the city, with their errors
+calibration  points to what a map says of a camera
+"""

@@ -1,0 +1,142 @@
+"""Frames of several cameras through one network at once: boxes in pixels of each frame."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from city_brain.errors import ModelError, SettingsError
+from city_brain.types import Column
+from city_brain.vision.cards.card import ModelCard
+from city_brain.vision.decode import Outputs, decode
+from city_brain.vision.detections import Boxes, with_area
+from city_brain.vision.letterbox import Frame, Placement, Planes, fill
+from city_brain.vision.nms import best, suppress
+
+MOST_FRAMES: Final = 16
+"""Frames in one run of a network whose batch is open: 16 of 640 x 640 are 79 MB of input."""
+OVERLAPPING: Final = ("yolox", "yolov8", "nanodet")
+"""Layouts that say a thing many times; the others have one box for each."""
+SIZES: Final = "orig_target_sizes"
+"""An input of some networks of layout `detr`: in which size they give their boxes."""
+
+
+class Detector:
+    """A network with its card; frames in, boxes out. For one thread at a time.
+
+    `weights` is a file in ONNX, or its bytes. Memory: besides the network, its input for as many frames as came at
+    once, at most `MOST_FRAMES`. OpenCV keeps to `threads` too, in all of the process. Raises ModelError where the
+    runtime refuses the network or its input is not that of the card, SettingsError where it does not know a provider
+    or `threads` is below one.
+    """
+
+    def __init__(
+        self,
+        card: ModelCard,
+        weights: Path | bytes,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        threads: int = 1,
+    ) -> None:
+        import cv2
+
+        if threads < 1:
+            raise SettingsError(f"threads: wanted at least 1, got {threads}")
+        cv2.setNumThreads(threads)
+        self.card = card
+        self._session = _session(card, weights, providers, threads)
+        self._input, self._batch = _read_input(card, self._session)
+        self._wants_sizes = SIZES in [wanted.name for wanted in self._session.get_inputs()]
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._planes = np.empty((0, 3, card.input.height, card.input.width), dtype=np.float32)
+        ours = sorted(set(card.classes.values()))
+        number = {label: ours.index(name) for label, name in card.classes.items()}
+        self._group = np.array([number.get(label, -1) for label in card.labels], dtype=np.int64)
+
+    def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
+        """The boxes of each frame, by falling score; only those whose label has a class of ours."""
+        found: list[Boxes] = []
+        most = self._batch or MOST_FRAMES
+        for first in range(0, len(frames), most):
+            planes, places = self.prepare(frames[first : first + most])
+            found += self.read(self.run(planes), places)
+        return found
+
+    def prepare(self, frames: Sequence[Frame]) -> tuple[Planes, list[Placement]]:
+        """Frames as the network's input, which holds until the next call; zeros fill up a fixed batch."""
+        wanted = self._batch or len(frames)
+        if len(self._planes) < wanted:
+            self._planes = np.zeros((wanted, *self._planes.shape[1:]), dtype=np.float32)
+        places = [fill(self.card.input, frame, into) for frame, into in zip(frames, self._planes, strict=False)]
+        self._planes[len(frames) : wanted] = 0.0
+        return self._planes[:wanted], places
+
+    def run(self, planes: Planes) -> Outputs:
+        """What the network says, by name of its outputs; ModelError where the runtime fails."""
+        feed: dict[str, Column] = {self._input: planes}
+        if self._wants_sizes:
+            feed[SIZES] = np.tile(np.array([[self.card.input.width, self.card.input.height]]), (len(planes), 1))
+        try:
+            given = self._session.run(self._outputs, feed)
+        except _failures() as wrong:
+            raise ModelError(f"{self.card.name}: wanted a run of the network, got {_first_line(wrong)}") from wrong
+        return dict(zip(self._outputs, given, strict=True))
+
+    def read(self, outputs: Outputs, places: Sequence[Placement]) -> list[Boxes]:
+        """The boxes of frames that were placed so in the input; ModelError as in `decode`."""
+        decoded = decode(self.card, outputs, len(places))
+        return [self._of_frame(boxes, at) for boxes, at in zip(decoded, places, strict=True)]
+
+    def _of_frame(self, boxes: Boxes, at: Placement) -> Boxes:
+        limits = self.card.thresholds
+        boxes = boxes.take(self._group[boxes.label] >= 0)
+        if self.card.layout in OVERLAPPING:
+            group = self._group[boxes.label]
+            boxes = boxes.take(suppress(boxes.box, boxes.score, group, limits.iou, limits.most))
+        else:
+            boxes = boxes.take(best(boxes.score, limits.most))
+        inside = Boxes(at.to_frame(boxes.box), boxes.score, boxes.label)
+        return inside.take(with_area(inside.box))
+
+
+def _session(card: ModelCard, weights: Path | bytes, providers: Sequence[str], threads: int) -> Any:
+    """A session of the runtime that keeps to its threads, and lets them sleep while there is nothing to do."""
+    import onnxruntime
+
+    known = onnxruntime.get_available_providers()
+    for provider in providers:
+        if provider not in known:
+            raise SettingsError(f"providers: wanted one of {', '.join(known)}, got {provider!r}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    source = str(weights) if isinstance(weights, Path) else weights
+    try:
+        return onnxruntime.InferenceSession(source, sess_options=options, providers=list(providers))
+    except _failures() as wrong:
+        raise ModelError(f"{card.name}: wanted a network in ONNX, got {_first_line(wrong)}") from wrong
+
+
+def _read_input(card: ModelCard, session: Any) -> tuple[str, int]:
+    """Name of the picture's input, and how many it takes at once, 0 where that is open; ModelError where none fits."""
+    inputs = [wanted for wanted in session.get_inputs() if wanted.name != SIZES]
+    wanted = (3, card.input.height, card.input.width)
+    got = ", ".join(f"{given.name} {given.shape} of {given.type}" for given in inputs)
+    fits = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(inputs[0].shape) == 4
+    if not fits or any(isinstance(b, int) and a != b for a, b in zip(wanted, inputs[0].shape[1:], strict=True)):
+        raise ModelError(f"{card.name}: wanted one input (batch, 3, {wanted[1]}, {wanted[2]}) of floats, got {got}")
+    batch = inputs[0].shape[0]
+    return inputs[0].name, batch if isinstance(batch, int) else 0
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """All that the runtime raises; its errors have no class in common but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as runtime
+
+    own = [kind for kind in vars(runtime).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*own, RuntimeError, ValueError, OSError)
+
+
+def _first_line(wrong: Exception) -> str:
+    return (str(wrong).splitlines() or [type(wrong).__name__])[0][:200]

@@ -1,0 +1,99 @@
+"""A frame as the input of a network, and the boxes of the network back in the frame.
+
+A frame is resized to the input, by `letterbox` with its proportions kept and the rest padded, by `stretch` without. The
+sides of the resized picture are whole pixels, so its two scales differ a little: boxes go back by the scale of their
+axis, not by one for both.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from city_brain.errors import ObservationError
+from city_brain.types import Floats
+from city_brain.vision.cards.card import InputSpec
+
+Frame: TypeAlias = npt.NDArray[np.uint8]
+"""(height, width, 3): blue, green, red."""
+Planes: TypeAlias = npt.NDArray[np.float32]
+"""(3, height, width), or (batch, 3, height, width): what a network reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the picture of a frame lies in the input: its left upper corner and its size, in pixels of the input."""
+
+    frame_width: int
+    frame_height: int
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def to_input(self, box: Floats) -> Floats:
+        """Boxes (n, 4) of the frame in the input."""
+        return box * self._scale() + self._corner()
+
+    def to_frame(self, box: Floats) -> Floats:
+        """Boxes (n, 4) of the input in the frame, clipped to it."""
+        most = np.array([self.frame_width, self.frame_height, self.frame_width, self.frame_height], dtype=np.float64)
+        return np.clip((box - self._corner()) / self._scale(), 0.0, most)
+
+    def _scale(self) -> Floats:
+        x, y = self.width / self.frame_width, self.height / self.frame_height
+        return np.array([x, y, x, y])
+
+    def _corner(self) -> Floats:
+        return np.array([self.left, self.top, self.left, self.top], dtype=np.float64)
+
+
+def place(spec: InputSpec, frame_width: int, frame_height: int) -> Placement:
+    """Where a frame of at least one pixel comes to lie."""
+    width, height = spec.width, spec.height
+    if spec.resize == "letterbox":
+        if spec.width * frame_height <= spec.height * frame_width:
+            height = max(1, _rounded(frame_height * spec.width, frame_width))
+        else:
+            width = max(1, _rounded(frame_width * spec.height, frame_height))
+    left, top = ((spec.width - width) // 2, (spec.height - height) // 2) if spec.anchor == "centre" else (0, 0)
+    return Placement(frame_width, frame_height, left, top, width, height)
+
+
+def _rounded(a: int, b: int) -> int:
+    """a / b to the nearest integer, halves up, without a float between."""
+    return (2 * a + b) // (2 * b)
+
+
+def check_frame(frame: Frame) -> None:
+    """Raises ObservationError where an array is not a frame of at least one pixel."""
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        got = f"{frame.shape} of {frame.dtype}"
+        raise ObservationError(f"frame: wanted (height, width, 3) of uint8 with at least one pixel, got {got}")
+
+
+def fill(spec: InputSpec, frame: Frame, into: Planes) -> Placement:
+    """Writes a frame into all of the planes (3, height, width) of an input; ObservationError where it is no frame."""
+    import cv2
+
+    check_frame(frame)
+    at = place(spec, frame.shape[1], frame.shape[0])
+    picture = frame
+    if (at.width, at.height) != (at.frame_width, at.frame_height):
+        picture = cv2.resize(frame, (at.width, at.height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    right, below = at.left + at.width, at.top + at.height
+    channels = cv2.split(picture)
+    if spec.colour == "rgb":
+        channels = channels[::-1]
+    for plane, channel, mean, std in zip(into, channels, spec.mean, spec.std, strict=True):
+        factor, offset = spec.scale / std, -mean / std
+        inner, padding = plane[at.top : below, at.left : right], spec.pad * factor + offset
+        plane[: at.top], plane[below:] = padding, padding
+        plane[at.top : below, : at.left], plane[at.top : below, right:] = padding, padding
+        inner[:] = channel
+        if factor != 1.0:
+            inner *= np.float32(factor)
+        if offset != 0.0:
+            inner += np.float32(offset)
+    return at

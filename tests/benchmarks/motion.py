@@ -1,0 +1,78 @@
+"""`python -m tests.benchmarks.motion`: what the motion gate saves on the junction, and what it misses.
+
+The network looks at every frame of the shared video. Of the frames that the gate would have skipped, those count as
+missed that have a sure box where the last look had none: nothing of them would have been known until the next look.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import cv2
+import numpy as np
+
+from city_brain.types import Floats
+from city_brain.vision.detections import Boxes
+from city_brain.vision.detector import Detector
+from city_brain.vision.letterbox import Frame
+from city_brain.vision.motion import MotionGate, MotionSettings
+from tests.benchmarks.vision import shared
+from tests.vision.samples import yolox_nano
+
+SURE = 0.4
+"""Boxes of a lower score come and go from frame to frame, with or without a gate."""
+PLACE = 0.5
+"""Intersection over union with a box of the last look from which a box is at the same place."""
+FRAME_MS = 1000 / 24.0129
+HEAD = ("after_ms", "every_ms", "frames", "skipped", "sure", "skipped, sure", "missed", "longest shut ms", "gate ms")
+
+
+def main() -> int:
+    """Prints a row for each setting."""
+    argparse.ArgumentParser(prog="python -m tests.benchmarks.motion", description=__doc__).parse_args()
+    detector = Detector(yolox_nano(), shared() / "data/onnx-detector/yolox_nano.onnx")
+    boxes = [boxes for frame in _frames() for boxes in detector.detect([frame])]
+    print("| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD), sep="\n")
+    for after_ms in (1000, 500, 250, 100):
+        row = _gated(boxes, MotionSettings(after_ms=after_ms))
+        print("| " + " | ".join(f"{value:.4g}" for value in row) + " |", flush=True)
+    return 0
+
+
+def _frames() -> Iterator[Frame]:
+    video = cv2.VideoCapture(str(shared() / "data/traffic-video/suburban_junction.mp4"))
+    while (read := video.read())[0]:
+        yield cast(Frame, read[1])
+
+
+def _gated(boxes: list[Boxes], settings: MotionSettings) -> tuple[float, ...]:
+    gate, last, longest = MotionGate(settings), 0, 0
+    skipped = skipped_sure = missed = 0
+    spent_s = 0.0
+    for number, frame in enumerate(_frames()):
+        begun_s = time.thread_time()
+        opens = gate.opens(frame, round(FRAME_MS * number))
+        spent_s += time.thread_time() - begun_s
+        longest = max(longest, number - last)
+        if opens:
+            last = number
+            continue
+        sure = boxes[number].box[boxes[number].score >= SURE]
+        skipped, skipped_sure = skipped + 1, skipped_sure + bool(len(sure))
+        missed += any(not _has_place(box, boxes[last].box) for box in sure)
+    frames, sure_in_all = len(boxes), sum(bool((seen.score >= SURE).any()) for seen in boxes)
+    times_ms = (FRAME_MS * longest, 1000.0 * spent_s / frames)
+    return (settings.after_ms, settings.every_ms, frames, skipped, sure_in_all, skipped_sure, missed, *times_ms)
+
+
+def _has_place(box: Floats, others: Floats) -> bool:
+    sides = np.maximum(np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]), 0.0)
+    both = sides.prod(axis=1)
+    areas = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(axis=1)
+    return bool((both > PLACE * (areas - both)).any())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
