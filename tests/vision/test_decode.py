@@ -201,6 +201,13 @@ def _sure(card: ModelCard, layout: str) -> dict[str, Column]:
     return output
 
 
+def test_a_score_a_little_above_one_is_one() -> None:
+    """Networks of whole numbers round their probabilities, sometimes up."""
+    output = np.array([[[1, 1, 9, 9, 1.005, 0]]], dtype=np.float32)
+    (boxes,) = decode(samples.card("yolov8_nms"), {"output0": output}, 1)
+    assert boxes.score.tolist() == [1.0]
+
+
 @pytest.mark.parametrize("label", [3.0, -1.0, 0.5, 1e30])
 def test_a_label_that_the_card_does_not_have_is_an_error(label: float) -> None:
     """A label beyond the card's, or between two, says that the card is another network's."""

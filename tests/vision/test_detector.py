@@ -182,6 +182,16 @@ def test_each_frame_gets_its_own_boxes(batch: int | str) -> None:
     assert all(boxes.score.tolist() == [pytest.approx(0.8)] for boxes in found)
 
 
+def test_a_fixed_batch_is_filled_up_with_zeros() -> None:
+    """No camera's old frame goes through the network again in the place of one that did not come."""
+    detector = Detector(tiny(), samples.brightest(3))
+    detector.detect([painted(9, 9, 250)] * 3)
+    planes, places = detector.prepare([painted(1, 2, 3)])
+    assert len(places) == 1
+    assert planes.shape == (3, 3, 32, 32)
+    assert (planes[0, 0] == 1.0).all() and (planes[1:] == 0.0).all()
+
+
 def test_no_frames_have_no_boxes() -> None:
     """Nothing is asked of the network, and frames without a box have empty columns."""
     detector = Detector(tiny(), samples.brightest())
