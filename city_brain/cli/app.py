@@ -30,10 +30,7 @@ COMMANDS: Final = {
     "cap": ("answers.cap", "Look into warnings of the Common Alerting Protocol."),
     "models": ("vision.models", "Look over networks for cameras: list, fetch, check, bench."),
     "verify": ("verify", "Check that orders, groupings, splits, restores and machines change nothing."),
-    "calibrate": (
-        "calibrating.command",
-        "Find where on the ground a camera's picture lies, from points known in both.",
-    ),
+    "calibrate": ("vision.calibrate", "Find where on the ground a camera's picture lies, from points known in both."),
     "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
     "score": ("answers.score", "Score an answer against the truth."),
     "store": ("storing", "Look over what a store of feeds holds: check, prove, compact."),

@@ -1,14 +1,14 @@
 """Frames of several cameras through one network at once: boxes in pixels of each frame."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from city_brain.errors import ModelError, SettingsError
-from city_brain.types import Column
 from city_brain.vision.cards.card import ModelCard
+from city_brain.vision.cards.fitting import SIZES
+from city_brain.vision.cards.sessions import feed, open_session
 from city_brain.vision.decode import Outputs, decode
 from city_brain.vision.detections import Boxes, with_area
 from city_brain.vision.letterbox import Frame, Placement, Planes, fill
@@ -18,23 +18,21 @@ MOST_FRAMES: Final = 16
 """Frames in one run of a network whose batch is open: 16 of 640 x 640 are 79 MB of input."""
 OVERLAPPING: Final = ("yolox", "yolov8", "nanodet")
 """Layouts that say a thing many times; the others have one box for each."""
-SIZES: Final = "orig_target_sizes"
-"""An input of some networks of layout `detr`: in which size they give their boxes."""
 
 
 class Detector:
     """A network with its card; frames in, boxes out. For one thread at a time.
 
-    `weights` is a file in ONNX, or its bytes. Memory: besides the network, its input for as many frames as came at
-    once, at most `MOST_FRAMES`. OpenCV keeps to `threads` too, in all of the process. Raises ModelError where the
-    runtime refuses the network or its input is not that of the card, SettingsError where it does not know a provider
-    or `threads` is below one.
+    `weights` are the bytes of a file in ONNX, as `check_weights` gives them. Memory: besides the network, its input for
+    as many frames as came at once, at most `MOST_FRAMES`. OpenCV keeps to `threads` too, in all of the process. Raises
+    ModelError where the runtime refuses the network or its input is not that of the card, SettingsError where it does
+    not know a provider or `threads` is below one.
     """
 
     def __init__(
         self,
         card: ModelCard,
-        weights: Path | bytes,
+        weights: bytes,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 1,
     ) -> None:
@@ -44,7 +42,8 @@ class Detector:
             raise SettingsError(f"threads: wanted at least 1, got {threads}")
         cv2.setNumThreads(threads)
         self.card = card
-        self._session = _session(card, weights, providers, threads)
+        _check(providers)
+        self._session = open_session(weights, card.name, threads, providers)
         self._input, self._batch = _read_input(card, self._session)
         self._wants_sizes = SIZES in [wanted.name for wanted in self._session.get_inputs()]
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -73,11 +72,8 @@ class Detector:
 
     def run(self, planes: Planes) -> Outputs:
         """What the network says, by name of its outputs; ModelError where the runtime fails."""
-        feed: dict[str, Column] = {self._input: planes}
-        if self._wants_sizes:
-            feed[SIZES] = np.tile(np.array([[self.card.input.width, self.card.input.height]]), (len(planes), 1))
         try:
-            given = self._session.run(self._outputs, feed)
+            given = self._session.run(self._outputs, feed(planes, self._input, self._wants_sizes))
         except _failures() as wrong:
             raise ModelError(f"{self.card.name}: wanted a run of the network, got {_first_line(wrong)}") from wrong
         return dict(zip(self._outputs, given, strict=True))
@@ -99,23 +95,13 @@ class Detector:
         return inside.take(with_area(inside.box))
 
 
-def _session(card: ModelCard, weights: Path | bytes, providers: Sequence[str], threads: int) -> Any:
-    """A session of the runtime that keeps to its threads, and lets them sleep while there is nothing to do."""
+def _check(providers: Sequence[str]) -> None:
     import onnxruntime
 
     known = onnxruntime.get_available_providers()
     for provider in providers:
         if provider not in known:
             raise SettingsError(f"providers: wanted one of {', '.join(known)}, got {provider!r}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
-    source = str(weights) if isinstance(weights, Path) else weights
-    try:
-        return onnxruntime.InferenceSession(source, sess_options=options, providers=list(providers))
-    except _failures() as wrong:
-        raise ModelError(f"{card.name}: wanted a network in ONNX, got {_first_line(wrong)}") from wrong
 
 
 def _read_input(card: ModelCard, session: Any) -> tuple[str, int]:

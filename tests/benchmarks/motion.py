@@ -32,7 +32,7 @@ HEAD = ("after_ms", "every_ms", "frames", "skipped", "sure", "skipped, sure", "m
 def main() -> int:
     """Prints a row for each setting."""
     argparse.ArgumentParser(prog="python -m tests.benchmarks.motion", description=__doc__).parse_args()
-    detector = Detector(yolox_nano(), shared() / "data/onnx-detector/yolox_nano.onnx")
+    detector = Detector(yolox_nano(), (shared() / "data/onnx-detector/yolox_nano.onnx").read_bytes())
     boxes = [boxes for frame in _frames() for boxes in detector.detect([frame])]
     print("| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD), sep="\n")
     for after_ms in (1000, 500, 250, 100):

@@ -136,7 +136,7 @@ def test_what_makes_no_sense_is_refused() -> None:
 def test_what_is_skipped_on_the_junction_was_seen_before(shared: Path) -> None:
     """In frames that the gate skips, every sure box lies where the last look had a box: nothing new is missed."""
     video = cv2.VideoCapture(str(shared / "data/traffic-video/suburban_junction.mp4"))
-    detector = Detector(samples.yolox_nano(), shared / "data/onnx-detector/yolox_nano.onnx")
+    detector = Detector(samples.yolox_nano(), (shared / "data/onnx-detector/yolox_nano.onnx").read_bytes())
     gate, number, skipped, last = MotionGate(MotionSettings()), 0, 0, np.empty((0, 0, 3), dtype=np.uint8)
     while True:
         read, frame = video.read()

@@ -68,7 +68,7 @@ def calibrate(
     """
     import msgspec
 
-    from city_brain.cli.calibrating.telling import Calibration, told_as_text
+    from city_brain.cli.vision.telling import Calibration, told_as_text
     from city_brain.vision.calibration.fitting import FitSettings
     from city_brain.vision.calibration.suspects import suspicion
 

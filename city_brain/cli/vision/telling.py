@@ -14,7 +14,7 @@ from city_brain.vision.calibration.suspects import LEAST_TO_NAME, Suspicion
 from city_brain.vision.ground.lens import Lens
 
 if TYPE_CHECKING:
-    from city_brain.cli.calibrating.command import Origin
+    from city_brain.cli.vision.calibrate import Origin
 
 _DIGITS = 12
 """Of an entry of a homography: far more than its error needs, and few enough to read."""
