@@ -13,9 +13,9 @@ The street, in travelling order (each package imports only from those before it)
     distributed   the same cut into programs that talk through logs
     formats       what others read and send: CAP, CloudEvents, GeoJSON
 
-Around it: `sources` (we read), `vision` (pixels to places), `synth` (a city of our own), `scoring` (how good was it),
-`wire` (bytes between programs), `kafka` (what lies between programs), `store` (what stays on disk), `servers` (they call
-us), `province` (cities report to one), `cli` (people call us).
+Around it: `sources` (we read), `vision` (pixels to places), `synth` (a city of our own), `scoring` (how good was
+it), `wire` (bytes between programs), `kafka` (what lies between them), `store` (what stays on disk), `servers` (they
+call us), `province` (cities report to one), `cli` (people call us).
 """
 
 __version__ = "0.1.0"
