@@ -38,11 +38,12 @@ _DEGREES, _METRES, _SPEEDS, _HEADINGS, _SCORES, _PIXELS = 7, 2, 2, 1, 3, 1
 
 
 class EyesCounters(msgspec.Struct, kw_only=True):
-    """What became of the frames of a camera: `seen` is `detections` and the two kinds without a place.
+    """What became of the frames of a camera: `seen` is `detections`, `without_place` and `out_of_reach` together.
 
-    `skipped`: frames at which the gate was shut; `boxes`: of the network; `unusable` and `too_many`: of the tracker;
-    `without_place`: things whose foot is out of the picture or not below the horizon; `out_of_reach`: places farther
-    off, or known worse, than a row of this camera may be.
+    `skipped`: frames at which the gate was shut; `boxes`: of the network; `unusable`, `too_many`: of these, as the
+    tracker counts them; `tracks`: that were told of; `seen`: tracks, frame by frame. `without_place`: those whose foot
+    is out of the picture or not below the horizon; `out_of_reach`: those whose place is farther off, or known worse,
+    than the street takes from this camera.
     """
 
     frames: int = 0
@@ -93,7 +94,8 @@ class Eyes:
         self._gate = MotionGate(motion or MotionSettings())
         self._tracker = Tracker(tracker)
         self._speedometer = Speedometer(camera.x, camera.y)
-        self._last_track = 0
+        self._gap_ms = 1000.0 * self._tracker.settings.gap_s
+        self._told_ms: dict[int, int] = {}
         card = detector.card
         codes = {word: code for code, word in enumerate(_WORDS)}
         self._class = np.array([codes[card.classes.get(label, "other")] for label in card.labels], dtype=np.uint8)
@@ -116,6 +118,7 @@ class Eyes:
         counters.unusable, counters.too_many = self._tracker.unusable, self._tracker.too_many
         places = self._ground.place(tracks.box, tracks.label, timed.frame.shape[0])
         speeds = self._speeds(time_ms, tracks, places)
+        self._count_tracks(time_ms, tracks)
         told = self._counted(tracks, places)
         rows = self._rows(time_ms, tracks, places, speeds, told)
         return Seen(time_ms, boxes is not None, tracks, speeds.speed_mps, rows)
@@ -137,10 +140,15 @@ class Eyes:
         counters.detections += int(told.sum())
         counters.without_place += n - int(places.known.sum())
         counters.out_of_reach += int((places.known & ~told).sum())
-        fresh = tracks.track > self._last_track
-        counters.tracks += int(fresh.sum())
-        self._last_track = int(tracks.track[fresh].max(initial=self._last_track))
         return told
+
+    def _count_tracks(self, time_ms: int, tracks: Tracks) -> None:
+        """Counts tracks told for the first time; those that can come back no more are forgotten."""
+        now = dict.fromkeys(tracks.track.tolist(), time_ms)
+        self.counters.tracks += len(now.keys() - self._told_ms.keys())
+        self._told_ms = {
+            track: last_ms for track, last_ms in self._told_ms.items() if time_ms - last_ms <= self._gap_ms
+        } | now
 
     def _rows(self, time_ms: int, tracks: Tracks, places: Places, speeds: Speeds, told: Bools) -> Observations:
         """A row for each track that is told; a recording knows no gateway, so it arrives when it was seen."""

@@ -146,10 +146,10 @@ def _watch(
     try:
         for batch in reading.batches():
             seen = eyes.see(batch)
-            lines.write(b"".join(line + b"\n" for each in seen for line in to_lines(each.observations)))
             if video is not None:
                 for timed, each in zip(batch, seen, strict=True):
                     video.add(timed.frame, each)
+            lines.write(b"".join(line + b"\n" for each in seen for line in to_lines(each.observations)))
             if stopped:
                 return
             told = f"{plural(counters.tracks, 'track')}, {plural(counters.detections, 'detection')}"

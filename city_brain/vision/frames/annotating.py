@@ -67,6 +67,8 @@ def draw(cv2: Any, canvas: Frame, seen: Seen) -> None:
 
 
 def _write(cv2: Any, canvas: Frame, text: str, at: tuple[int, int], colour: tuple[int, int, int], thick: int) -> None:
-    """Text on a dark rim, so that it can be read on any ground."""
+    """Text on a dark rim, so that it can be read on any ground, and within the frame as far as it fits."""
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * thick, thick)
+    at = (max(0, min(at[0], canvas.shape[1] - width)), at[1])
     for rim, shade in ((3 * thick, (0, 0, 0)), (thick, colour)):
         cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4 * thick, shade, rim, cv2.LINE_AA)

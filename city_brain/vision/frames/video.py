@@ -14,7 +14,7 @@ from typing import Any, Final
 from city_brain.errors import RecordingError
 from city_brain.vision.frames.limits import MOST_PIXELS, Footage, TimedFrame, load_opencv, size_text
 
-CONTAINERS: Final = ("mov", "matroska", "avi", "mpegts", "mpeg", "mjpeg", "h264", "hevc")
+CONTAINERS: Final = ("mov", "matroska", "avi", "mpegts", "mpeg", "mjpeg", "jpeg_pipe", "h264", "hevc")
 """As FFmpeg names them: MP4 and QuickTime, Matroska and WebM, AVI, MPEG, and streams without a container."""
 USUAL_FPS: Final = 25.0
 """Of a file that does not say how many frames a second it has."""
