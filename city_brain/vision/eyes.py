@@ -21,6 +21,7 @@ from city_brain.observations.admission.checks import POSITION_ERROR_MAX_M, SPEED
 from city_brain.observations.admission.table import CAMERA_MARGIN_M, CAMERA_RANGES
 from city_brain.observations.columns import Common, Detections, Observations, Reports, Sensors, Signals
 from city_brain.observations.vocabulary import Kind, ObjectClass
+from city_brain.ticks.skew import USUAL_SHORTEST_DELAY_MS
 from city_brain.types import Bools, Floats
 from city_brain.vision.detections import Boxes
 from city_brain.vision.detector import Detector
@@ -32,6 +33,9 @@ from city_brain.vision.motion import MotionGate, MotionSettings
 from city_brain.vision.tracker.settings import TrackerSettings
 from city_brain.vision.tracker.tracker import Tracker, Tracks
 
+ARRIVES_AFTER_MS: Final = round(USUAL_SHORTEST_DELAY_MS[Kind.DETECTION])
+"""A recording knows no gateway. Rows that arrived at once would make the street think that the camera's clock is fast.
+"""
 _WORDS: Final = tuple(word.name.lower() for word in ObjectClass)
 _DEGREES, _METRES, _SPEEDS, _HEADINGS, _SCORES, _PIXELS = 7, 2, 2, 1, 3, 1
 """Decimals in rows: a centimetre, and for the rest less than what is known."""
@@ -151,7 +155,7 @@ class Eyes:
         } | now
 
     def _rows(self, time_ms: int, tracks: Tracks, places: Places, speeds: Speeds, told: Bools) -> Observations:
-        """A row for each track that is told; a recording knows no gateway, so it arrives when it was seen."""
+        """A row for each track that is told."""
         n, now = int(told.sum()), self._start_ms + time_ms
         lon, lat = self._frame.to_degrees(places.x[told], places.y[told])
         words = (self._camera.id, "camera", Datum.WGS84.label, *_WORDS)
@@ -164,7 +168,7 @@ class Eyes:
             datum=np.full(n, 2, dtype=np.int32),
             seq=np.arange(first, first + n),
             event_ms=np.full(n, now),
-            arrival_ms=np.full(n, now),
+            arrival_ms=np.full(n, now + ARRIVES_AFTER_MS),
             lon=np.round(lon, _DEGREES),
             lat=np.round(lat, _DEGREES),
             position_error_m=np.round(places.sigma_m[told], _METRES),

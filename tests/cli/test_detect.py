@@ -43,7 +43,7 @@ def detect(source: Path, *more: object) -> Done:
 
 
 def test_lines_go_to_standard_output_and_fuse_reads_them(drive: Path) -> None:
-    """None is rejected by the reader, none is lost or refused in the street: its counters add up to all of them."""
+    """None is rejected by the reader, none is late or refused in the street: its counters add up to all of them."""
     done = detect(drive)
     assert done.code == 0, done.err
     lines = done.out.encode().splitlines()
@@ -59,7 +59,7 @@ def test_lines_go_to_standard_output_and_fuse_reads_them(drive: Path) -> None:
     fused = city_brain("fuse", "-", "--map", city_map, "--incidents", incidents, "--json", given=done.out.encode())
     assert fused.code == 0, fused.err
     counters = msgspec.json.decode(fused.out)["counters"]
-    assert (counters["read"], counters["used"]) == (144, 144), counters
+    assert (counters["read"], counters["used"], counters["late"]) == (144, 144, 0), counters
     assert not counters["quarantined"] and not counters["dead_lettered"]
 
 
