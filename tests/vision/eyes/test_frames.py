@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 from pathlib import Path
 from threading import Thread
 
@@ -179,6 +180,35 @@ def test_a_video_that_is_cut_short_counts_as_far_as_it_goes(tmp_path: Path, name
         got.extend(timed.time_ms for timed in open_frames(str(path)).frames)
     assert got == list(range(0, 100 * len(got), 100))
     assert 10 <= len(got) < 20
+
+
+def test_a_video_that_says_it_is_absurdly_large_is_refused(tmp_path: Path) -> None:
+    """By what its head says, before a frame is asked for."""
+    path = video(tmp_path / "a.avi", SHOWN[:10])
+    path.write_bytes(path.read_bytes().replace(struct.pack("<II", 320, 192), struct.pack("<II", 7000, 7000)))
+    with pytest.raises(RecordingError, match=rf"wanted frames of 1 to {MOST_PIXELS} pixels, got 7000 × 7000"):
+        open_frames(str(path))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "MJPG"), ("a.mkv", LOSSLESS), ("a.mp4", "mp4v")])
+def test_a_damaged_video_gives_frames_or_an_error(tmp_path: Path, name: str, codec: str) -> None:
+    """Whichever bytes are wrong: whole frames of one size at rising times, and nothing but our error after them."""
+    whole = video(tmp_path / name, SHOWN[:10], codec).read_bytes()
+    draw, path, broken = np.random.default_rng(5), tmp_path / f"damaged-{name}", 0
+    for number in range(40):
+        data = bytearray(whole)
+        within = len(data) if number % 2 else 600
+        for at in draw.integers(0, within, draw.integers(1, 30)).tolist():
+            data[at] = int(draw.integers(0, 256))
+        path.write_bytes(data)
+        got: list[TimedFrame] = []
+        try:
+            got.extend(open_frames(str(path)).frames)
+        except RecordingError:
+            broken += 1
+        assert len({timed.frame.shape for timed in got}) <= 1
+        assert (np.diff([timed.time_ms for timed in got]) > 0).all()
+    assert 0 < broken < 40
 
 
 @pytest.mark.parametrize(
