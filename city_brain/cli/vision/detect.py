@@ -217,8 +217,11 @@ class _Stopped:
 
     @contextmanager
     def by_signal(self) -> Iterator[None]:
-        """The first Ctrl-C asks to stop, the next one does as it always does."""
+        """The first Ctrl-C asks to stop, the next one does as it always does; who is deaf to it, stays so."""
         before = signal.getsignal(signal.SIGINT)
+        if before is signal.SIG_IGN:
+            yield
+            return
 
         def ask(*_: object) -> None:
             self._is = True
