@@ -1,5 +1,6 @@
 """`city-brain detect` as people call it: lines that `fuse` reads, a result, an annotated video, and what it refuses."""
 
+import json
 import os
 import re
 import shutil
@@ -13,13 +14,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from city_brain.city.datum import Datum
+from city_brain.city.datum import Datum, from_wgs84
 from city_brain.cli.common import DATA_LOST, FAILED, INTERRUPTED, USAGE
 from city_brain.observations.json_twin import from_lines
 from city_brain.vision.ground.pose import CameraPose
 from tests.cli.processes import COMMAND, ENVIRONMENT, Done, city_brain, running
 from tests.vision.calibration.test_command import png
-from tests.vision.eyes.drives import START, START_MS, THREE, TINY, frames, images, map_of, video
+from tests.vision.eyes.drives import START, START_MS, THREE, TINY, city, frames, images, map_of, video
 from tests.vision.ground.views import exact
 
 SHOWN = frames(THREE, 5000)
@@ -61,6 +62,25 @@ def test_lines_go_to_standard_output_and_fuse_reads_them(drive: Path) -> None:
     counters = msgspec.json.decode(fused.out)["counters"]
     assert (counters["read"], counters["used"], counters["late"]) == (144, 144, 0), counters
     assert not counters["quarantined"] and not counters["dead_lettered"]
+
+
+def test_on_a_map_of_another_datum_rows_say_theirs(drive: Path) -> None:
+    """On a map in GCJ-02, which lies half a kilometre beside, places are the same, in WGS-84, and the street knows."""
+    here, moved = city(), city()
+    moved["datum"] = Datum.GCJ02.label
+    camera = moved["features"][0]
+    for at in (*camera["geometry"]["coordinates"][0], camera["properties"]["position"]):
+        lon, lat = from_wgs84(Datum.GCJ02, np.array([at[0]]), np.array([at[1]]))
+        at[:] = [float(lon[0]), float(lat[0])]
+    assert abs(camera["properties"]["position"][0] - here["features"][0]["properties"]["position"][0]) > 0.004
+    plain = from_lines(detect(drive).out.encode().splitlines()).observations.common
+    city_map = drive.parent / "city.geojson"
+    city_map.write_text(json.dumps(moved))
+    done = detect(drive)
+    said = from_lines(done.out.encode().splitlines()).observations.common
+    assert np.abs(said.lon - plain.lon).max() < 2e-7 and np.abs(said.lat - plain.lat).max() < 2e-7
+    fused = city_brain("fuse", "-", "--map", city_map, "--incidents", os.devnull, "--json", given=done.out.encode())
+    assert msgspec.json.decode(fused.out)["counters"]["used"] == said.n
 
 
 def test_the_same_recording_gives_the_same_bytes(drive: Path) -> None:
