@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "explain": ("answers.explain", "Explain an incident: what speaks for and against it, from whom, by which rule."),
     "export": ("answers.export", "Write incidents as CAP, CloudEvents or GeoJSON."),
     "cap": ("answers.cap", "Look into warnings of the Common Alerting Protocol."),
+    "detect": ("vision.detect", "Turn a camera's video into detections on the ground."),
     "models": ("vision.models", "Look over networks for cameras: list, fetch, check, bench."),
     "verify": ("verify", "Check that orders, groupings, splits, restores and machines change nothing."),
     "calibrate": ("vision.calibrate", "Find where on the ground a camera's picture lies, from points known in both."),

@@ -1,5 +1,6 @@
 """Pixels to detections: what a network is, what it says of a frame, and where on the ground that is.
 
+frames       recordings as frames with their times, and frames with what was seen drawn upon them
 cards        what a network is: read strictly, looked through before anything runs it
 letterbox    a frame as the input of a network, and boxes back
 decode       raw output to boxes, by layout
@@ -10,4 +11,5 @@ motion       which frames are worth a look
 tracker      boxes to tracks, camera by camera
 ground       pixels to places in the city, with their errors
 calibration  points to what a map says of a camera
+eyes         all of these for one camera: frames to observations
 """

@@ -111,7 +111,7 @@ def check(
 
     A FILE without --card is held against the card that has its hash, where there is one.
     """
-    _need_extra()
+    need_extra("models", "onnx", "onnxruntime")
     path, entry, checked = _checked(model, card, _registry(site, weights))
     report = checked.report
     if as_json:
@@ -141,7 +141,7 @@ def bench(
 
     A network that takes one number of frames only is measured with that.
     """
-    _need_extra()
+    need_extra("models", "onnx", "onnxruntime")
     import numpy as np
 
     from city_brain.vision.cards.sessions import feed, open_session
@@ -179,13 +179,13 @@ def _registry(site: Path | None, weights: Path | None) -> "Registry":
     return Registry.of(site, weights)
 
 
-def _need_extra() -> None:
-    """Raises SettingsError where the extra is missing that brings what looks into networks and runs them."""
+def need_extra(command: str, *packages: str) -> None:
+    """Raises SettingsError where a package is missing that the extra `vision` brings."""
     from importlib.util import find_spec
 
-    for package in ("onnx", "onnxruntime"):
+    for package in packages:
         if find_spec(package) is None:
-            raise SettingsError(f"models: wanted the package {package}, got none: install city-brain[vision]")
+            raise SettingsError(f"{command}: wanted the package {package}, got none: install city-brain[vision]")
 
 
 def _checked(model: str, card: str, registry: "Registry") -> tuple[Path, str | None, "Checked"]:

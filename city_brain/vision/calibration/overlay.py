@@ -12,6 +12,7 @@ import numpy as np
 from city_brain.errors import CalibrationError
 from city_brain.types import Floats
 from city_brain.vision.calibration.fitting import Pairs
+from city_brain.vision.frames.images import picture_size
 from city_brain.vision.ground.homography import Homography
 from city_brain.vision.ground.lens import Lens
 
@@ -39,24 +40,6 @@ def read_picture(data: bytes, place: str) -> Any:
     if picture is None:
         raise CalibrationError(f"{place}: wanted a whole picture, got one that cannot be unpacked")
     return picture
-
-
-def picture_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that a PNG or JPEG says it has, None for what is neither; nothing is unpacked."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    if data[:2] != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
 
 
 def _opencv(place: str) -> Any:

@@ -10,7 +10,8 @@ import pytest
 from city_brain.city.datum import Datum, from_wgs84
 from city_brain.city.loading import load_city
 from city_brain.observations.vocabulary import ObjectClass
-from city_brain.vision.calibration.overlay import MOST_PIXELS, picture_size, read_picture
+from city_brain.vision.calibration.overlay import MOST_PIXELS, read_picture
+from city_brain.vision.frames.images import picture_size
 from city_brain.vision.ground.lens import Lens
 from city_brain.vision.ground.placing import CameraGround
 from tests.cli.processes import city_brain
