@@ -8,7 +8,7 @@ from contextlib import suppress
 from threading import Event, Thread
 from typing import Final
 
-_PIECE: Final = 4096
+_PIECE: Final = 16 << 10
 _RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER on, zero seconds: closing sends a reset."""
 
@@ -145,6 +145,7 @@ class ThreadedProxy:
         async with Proxy(self._target, self._seed) as self._proxy:
             self._ready.set()
             await self._stop.wait()
-        for relay in asyncio.all_tasks() - {asyncio.current_task()}:
+        relays = asyncio.all_tasks() - {asyncio.current_task()}
+        for relay in relays:
             relay.cancel()
-        await asyncio.sleep(0)
+        await asyncio.gather(*relays, return_exceptions=True)

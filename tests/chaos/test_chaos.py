@@ -32,10 +32,10 @@ def test_every_bug_is_planted_somewhere() -> None:
 @pytest.mark.slow
 @pytest.mark.campaign
 def test_a_small_campaign_changes_nothing(tmp_path: Path) -> None:
-    """Six kills, and one each of what else happens, the broker's end among them."""
+    """Six kills, and one each of what else happens, the broker's end among them; nobody kills what is frozen."""
     need_java()
     menu = Menu(6, freezes=1, joins=1, brokers=1, gap_s=(0.0, 4.0))
-    plan = Plan(seed=5, menu=menu, scenario=Scenario(seed=5, cameras=24), workers={"ingest": 1, "fuse": 2, "desk": 1})
+    plan = Plan(seed=5, menu=menu, scenario=Scenario(seed=5, cameras=24), workers={"ingest": 2, "fuse": 2, "desk": 2})
     with cluster() as running:
         report = Campaign(plan, running, tmp_path, "chaos.").run()
     print("\n".join(as_lines(report)), file=sys.stderr)

@@ -149,7 +149,7 @@ def drops_what_waits() -> None:
     """A reader that is too slow is moved on to the end instead of being cut."""
 
     def moved_on(self: Subscription) -> Delivery | None:
-        if self.waiting > self.queue_limit // 4:
+        if self.waiting > self.queue_limit // 10:
             self.position = self._log.last_number
         return next(self.passed(self._log.after(self.position)), None) if not self.behind_log else None
 
