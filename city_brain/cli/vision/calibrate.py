@@ -189,9 +189,9 @@ def _fit(pairs: "Pairs", place: str, limits: "FitSettings") -> "Fit":
 
 
 def _picture(image: Path, said: "PointsFile") -> Any:
-    from city_brain.vision.calibration.overlay import read_picture
+    from city_brain.vision.frames.images import read_image
 
-    picture = read_picture(read_file(image, "a picture"), str(image))
+    picture = read_image(read_file(image, "a picture"), str(image))
     height, width = picture.shape[:2]
     for point in said.points:
         if not (0.0 <= point.x <= width and 0.0 <= point.y <= height):

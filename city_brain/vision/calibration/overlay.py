@@ -12,43 +12,15 @@ import numpy as np
 from city_brain.errors import CalibrationError
 from city_brain.types import Floats
 from city_brain.vision.calibration.fitting import Pairs
-from city_brain.vision.frames.images import picture_size
+from city_brain.vision.frames.limits import load_opencv
 from city_brain.vision.ground.homography import Homography
 from city_brain.vision.ground.lens import Lens
 
-MOST_PIXELS: Final = 50_000_000
-"""A picture that unpacks to more is refused before it is unpacked: 150 MB in memory."""
 _READ, _FITTED, _WRONG, _GRID, _NORTH = (0, 220, 255), (80, 220, 80), (40, 40, 255), (255, 200, 80), (255, 255, 255)
 _LINES: Final = 12
 """About so many lines of the grid each way."""
 _STEPS_M: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 _DOTS: Final = 60
-
-
-def read_picture(data: bytes, place: str) -> Any:
-    """A picture (height, width, 3) in PNG or JPEG; raises CalibrationError."""
-    cv2 = _opencv(place)
-    size = picture_size(data)
-    if size is None:
-        raise CalibrationError(f"{place}: wanted a picture in PNG or JPEG, got none in {len(data)} bytes")
-    if size[0] * size[1] > MOST_PIXELS:
-        raise CalibrationError(f"{place}: wanted a picture of at most {MOST_PIXELS} pixels, got {size[0]} × {size[1]}")
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as wrong:
-        raise CalibrationError(f"{place}: wanted a picture in PNG or JPEG, got {wrong}") from wrong
-    if picture is None:
-        raise CalibrationError(f"{place}: wanted a whole picture, got one that cannot be unpacked")
-    return picture
-
-
-def _opencv(place: str) -> Any:
-    try:
-        import cv2
-    except ImportError as absent:
-        wanted = "the packages of the extra city-brain[vision]"
-        raise CalibrationError(f"{place}: wanted {wanted}, got none ({absent})") from absent
-    return cv2
 
 
 def drawn(
@@ -58,7 +30,7 @@ def drawn(
 
     `seen`: where the points were read in the frame; `wrong` is the number of the point that looks wrong.
     """
-    cv2 = _opencv("overlay")
+    cv2 = load_opencv("overlay")
     canvas = picture.copy()
     thick = max(1, round(canvas.shape[1] / 960))
     step_m = _grid(cv2, canvas, pairs, found, lens, thick)

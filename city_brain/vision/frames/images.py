@@ -21,7 +21,7 @@ _KINDS: Final = (".png", ".jpg", ".jpeg")
 
 def open_images(folder: Path, place: str, every_ms: int | None) -> Footage:
     """The PNG and JPEG files of a folder, `every_ms` apart; others are no frames. Raises RecordingError."""
-    cv2 = load_opencv(place)
+    load_opencv(place)  # where it is not installed, that is told first
     try:
         names = [path.name for path in folder.iterdir() if path.suffix.lower() in _KINDS]
     except OSError as wrong:
@@ -30,7 +30,7 @@ def open_images(folder: Path, place: str, every_ms: int | None) -> Footage:
         raise RecordingError(f"{place}: wanted a folder with images ({', '.join(_KINDS)}), got none in it")
     apart_ms = every_ms or APART_MS
     paths = [folder / name for name in sorted(names, key=_counted)]
-    return Footage(place, 1000.0 / apart_ms, len(paths), _frames(cv2, paths, place, apart_ms))
+    return Footage(place, 1000.0 / apart_ms, len(paths), _frames(paths, place, apart_ms))
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:
@@ -57,10 +57,10 @@ def _counted(name: str) -> tuple[list[tuple[str, int]], str]:
     return [(word, int(number or 0)) for word, number in parts], name
 
 
-def _frames(cv2: Any, paths: list[Path], place: str, apart_ms: int) -> Iterator[TimedFrame]:
+def _frames(paths: list[Path], place: str, apart_ms: int) -> Iterator[TimedFrame]:
     first: tuple[int, ...] | None = None
     for number, path in enumerate(paths):
-        frame = _read(cv2, path, f"{place}: {path.name}")
+        frame = read_image(_bytes(path, f"{place}: {path.name}"), f"{place}: {path.name}")
         first = first or frame.shape
         if frame.shape != first:
             wanted = f"{first[1]} × {first[0]} pixels as in the first image"
@@ -68,8 +68,9 @@ def _frames(cv2: Any, paths: list[Path], place: str, apart_ms: int) -> Iterator[
         yield TimedFrame(number * apart_ms, frame)
 
 
-def _read(cv2: Any, path: Path, place: str) -> Any:
-    data = _bytes(path, place)
+def read_image(data: bytes, place: str) -> Any:
+    """A picture (height, width, 3) in PNG or JPEG; RecordingError where it is none, too large or damaged."""
+    cv2 = load_opencv(place)
     size = picture_size(data)
     if size is None:
         raise RecordingError(f"{place}: wanted an image in PNG or JPEG, got none in {len(data)} bytes")

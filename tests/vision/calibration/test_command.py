@@ -10,8 +10,8 @@ import pytest
 from city_brain.city.datum import Datum, from_wgs84
 from city_brain.city.loading import load_city
 from city_brain.observations.vocabulary import ObjectClass
-from city_brain.vision.calibration.overlay import MOST_PIXELS, read_picture
-from city_brain.vision.frames.images import picture_size
+from city_brain.vision.frames.images import picture_size, read_image
+from city_brain.vision.frames.limits import MOST_PIXELS
 from city_brain.vision.ground.lens import Lens
 from city_brain.vision.ground.placing import CameraGround
 from tests.cli.processes import city_brain
@@ -127,7 +127,7 @@ def test_the_overlay_shows_points_and_a_grid(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     said = json.loads(done.out)
     assert (said["overlay"], said["grid_m"]) == (str(out), 5.0)
-    before, after = (read_picture(path.read_bytes(), "it").astype(int) for path in (frame, out))
+    before, after = (read_image(path.read_bytes(), "it").astype(int) for path in (frame, out))
     assert before.shape == after.shape
     for east, north in MARKS_M:
         u, v = (round(float(side[0])) for side in TRUE.to_pixels(np.array([east]), np.array([north])))
@@ -171,13 +171,13 @@ REFUSED = [
     (("{points}", "--camera", "m", "--datum", "GCJ-03"), 2, "--datum: wanted one of .*nearest is 'GCJ-02'"),
     (("{points}", "--camera", "m", "--pixel-error", "0"), 2, "point_error_px: wanted 0.01 to 1000, got 0"),
     (("{points}", "--camera", "m", "--image", "{frame}", "--out", "{points}"), 2, "wanted a file of its own to write"),
-    (("{points}", "--camera", "m", "--image", "{points}", "--out", "{absent}"), 1, "wanted a picture in PNG or JPEG"),
+    (("{points}", "--camera", "m", "--image", "{points}", "--out", "{absent}"), 1, "wanted an image in PNG or JPEG"),
     (
         ("{points}", "--camera", "m", "--image", "{bomb}", "--out", "{absent}"),
         1,
-        "wanted a picture of at most 50000000",
+        "wanted an image of 1 to 40000000",
     ),
-    (("{points}", "--camera", "m", "--image", "{torn}", "--out", "{absent}"), 1, "wanted a whole picture"),
+    (("{points}", "--camera", "m", "--image", "{torn}", "--out", "{absent}"), 1, "wanted a whole image"),
     (
         ("{points}", "--camera", "m", "--image", "{small}", "--out", "{absent}"),
         1,
