@@ -63,7 +63,7 @@ def sources_by_kind(
 
 
 def chosen(incidents: Iterable[Incident], city: CityMap, camera: str) -> Incident | None:
-    """Of the active incidents with all kinds of evidence, `camera` among it, the surest; the first announced of equals."""
+    """Of the active incidents that all kinds of sources and `camera` speak for the surest, the first of equals."""
     found = [(incident, sources_by_kind(incident, city)) for incident in incidents if incident.state == "active"]
     whole = [
         incident

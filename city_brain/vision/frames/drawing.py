@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from city_brain.observations.vocabulary import ObjectClass
-from city_brain.types import Codes, Floats
+from city_brain.types import Codes, Floats, Ints
 from city_brain.vision.frames.limits import load_opencv
 from city_brain.vision.ground.foot import FOOTPRINT_M
 from city_brain.vision.ground.homography import Homography
@@ -147,7 +147,7 @@ def exact(pose: CameraPose, above_m: float = 0.0) -> Homography:
     return Homography(level.homography().matrix, np.zeros((9, 0)))
 
 
-def _corners(bodies: Bodies, at: Floats, width_m: float) -> tuple[Floats, Floats]:
+def _corners(bodies: Bodies, at: Ints, width_m: float) -> tuple[Floats, Floats]:
     """East and north (4, k) of the corners of bodies `at` (k,)."""
     half_m = bodies.length_m[at] / 2.0
     fx, fy = bodies.hx[at] * half_m, bodies.hy[at] * half_m
