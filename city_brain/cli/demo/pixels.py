@@ -113,10 +113,11 @@ def tell_pixels(teller: Teller, pixels: Pixels | str, revisions: Sequence[Incide
         return
     counters = pixels.counters
     shows = pixels.shows.replace("_", " ")
-    teller.section("PIXELS", f"{pixels.camera}, before which a {shows} happens, is drawn and looked at")
+    teller.section("PIXELS", f"{pixels.camera} is drawn as it sees its street, and looked at; before it is a {shows}")
     teller.line(
-        f"{plural(counters.frames, 'frame')} of {WIDTH} × {HEIGHT}, {1000 / EVERY_MS:g} a second; {counters.skipped} "
-        f"skipped by the gate; {counters.boxes} boxes by the network {NETWORK}, {plural(counters.tracks, 'track')}"
+        f"{plural(counters.frames, 'frame')} of {WIDTH} × {HEIGHT} pixels, {1000 / EVERY_MS:g} a second; "
+        f"{counters.skipped} skipped by the gate; {counters.boxes} boxes by the network {NETWORK}, "
+        f"{plural(counters.tracks, 'track')}"
     )
     teller.line(
         f"{plural(counters.detections, 'detection')} on the ground, in place of {pixels.dropped} lines that the city "
