@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from city_brain.city.city_map import CityMap
+from city_brain.cli.common import plural
 from city_brain.cli.demo.choosing import enough
 from city_brain.distributed import RAW_TOPICS
 from city_brain.incidents.hypothesis import LogPosition
@@ -114,7 +115,7 @@ def of_pixels(incident: Incident, city: CityMap, stored: Set[LogPosition], told:
     offsets = ", ".join(str(offset) for offset in sorted({offset for _, offset, _ in rows})) or "none"
     wanted = f"rows of {CAMERA} alone, {told} of them in {RAW_TOPICS[0]}"
     got = (
-        f"{len(rows)} rows of {', '.join(cameras) or 'no camera'}, at offsets {offsets} of {RAW_TOPICS[0]}; "
+        f"{plural(len(rows), 'row')} of {', '.join(cameras) or 'no camera'}, at offsets {offsets} of {RAW_TOPICS[0]}; "
         f"{len(stored)} lie there, seen by {film.network} in a film, {film.told}"
     )
     holds = cameras == [CAMERA] and bool(rows) and set(rows) <= stored and len(stored) == told
