@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -19,12 +19,14 @@ from city_brain.cli.common import (
     keep_apart,
     plural,
 )
+from city_brain.cli.vision.live import is_live, open_live, told
 from city_brain.cli.vision.models import SiteOption, WeightsOption, need_extra
 from city_brain.errors import RecordingError, SettingsError
 
 if TYPE_CHECKING:
     from city_brain.vision.detector import Detector
     from city_brain.vision.eyes import Eyes, EyesCounters
+    from city_brain.vision.eyes.lookout import Lookout
     from city_brain.vision.frames.annotating import AnnotatedVideo
     from city_brain.vision.frames.limits import Footage, TimedFrame
 
@@ -41,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def detect(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, or a folder of PNG or JPEG images.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, a folder of images, or an address.")],
     camera: Annotated[str, typer.Option("--camera", help="Id of the camera on the map.")],
     map_path: MapOption,
     model: Annotated[str, typer.Option("--model", help="Name of a network: `city-brain models list`.")],
@@ -58,11 +60,15 @@ def detect(
     annotate: Annotated[
         Path | None, typer.Option("--annotate", help="An MP4 to write: the frames with what was seen.")
     ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option("--allow", metavar="NETWORK", help="Where an address may lead: 10.20.0.0/16.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn the frames of one camera into detections on the ground, as JSON lines that `fuse` and `send` read.
 
-    Files are complete or not there: the lines grow as *.part and are renamed at the end.
+    Files are complete or not there: the lines grow as *.part and are renamed at the end. An address is watched until
+    Ctrl-C.
     """
     if as_json and out == STANDARD_OUTPUT:
         raise SettingsError("--json: wanted --out FILE with it, got lines and result both on standard output")
@@ -73,6 +79,9 @@ def detect(
     if start_ms < 0:
         raise SettingsError(f"--start: wanted 1970 or later, got {start!r}")
     need_extra("detect", "cv2", "onnx", "onnxruntime")
+    if is_live(source):
+        _recording_only(start, annotate, as_json)
+        _watch_live(open_live(source, camera, map_path, model, site, weights, allow or (), every_ms), camera, out)
     footage, eyes = _opened(source, every_ms, camera, map_path, model, site, weights, start_ms)
     if start is None:
         typer.echo("no --start: times count from 1970-01-01T00:00:00Z", err=True)
@@ -156,6 +165,22 @@ def _watch(
             progress.show(f"{seen[-1].time_ms / 1000:.1f} s, frame {counters.frames}{of}, {told}")
     finally:
         progress.done()
+
+
+def _recording_only(start: str | None, annotate: Path | None, as_json: bool) -> None:
+    for option, given in (("--start", start), ("--annotate", annotate), ("--json", as_json)):
+        if given:
+            raise SettingsError(f"{option}: wanted a recording with it, got an address")
+
+
+def _watch_live(lookout: "Lookout", camera: str, out: str) -> NoReturn:
+    """Tells what a live camera sees, until somebody stops it."""
+    stopped = _Stopped()
+    with _Lines(out) as lines, stopped.by_signal():
+        for told_of in told(lookout, camera, lambda: not stopped):
+            lines.write(told_of)
+        lines.complete = True
+    raise typer.Exit(INTERRUPTED)
 
 
 def _video(annotate: Path | None, footage: "Footage") -> Any:

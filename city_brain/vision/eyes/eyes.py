@@ -156,7 +156,7 @@ class Eyes:
 
 
 def see_together(detector: Detector, given: Sequence[tuple[Eyes, Sequence[TimedFrame]]]) -> list[list[Seen]]:
-    """What the next frames of each of several cameras show, all that the gates let through in one run of the network."""
+    """What the next frames of several cameras show: all that the gates let through go to the network in one run."""
     looks = [eyes.choose(frames) for eyes, frames in given]
     chosen = [
         timed.frame
