@@ -84,7 +84,7 @@ def run_all(
     ] = True,
     log: LogOption = LogForm.TEXT,
 ) -> None:
-    """Makes the topics, then runs clock, ingest, fuse, desk, serve, and for cameras and departments, if any, until stopped."""
+    """Makes the topics, then runs clock, ingest, fuse, desk, serve, detect and departments if any, until stopped."""
     settings = read_settings(site / "site.toml")
     apply(settings.kafka, settings.partitions)
     programs = [("clock", "0")] if clock else []

@@ -165,6 +165,8 @@ class Detect(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc]
         began_s = time.monotonic()
         rows = await self._in_thread(self._lookout.look, epoch_ms())
         self._looks.observe(time.monotonic() - began_s)
+        for sentence in self._lookout.news():
+            logger.warning("%s", sentence)
         if rows and not await self._outlet.send(rows, began_s):
             await self._in_thread(self._lookout.tell_again)
         if not self._outlet.loses:

@@ -1,11 +1,14 @@
 """The cameras of a site as an input of `run`, beside standard input: rows that arrive when they are told, and marks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
+import typer
+
+from city_brain.canonical import printable
 from city_brain.cli.common import plural
 from city_brain.cli.vision.models import need_extra
 
@@ -24,8 +27,6 @@ STOP_WAIT_S: Final = 5.0
 @contextmanager
 def observed(site: "Site", folder: Path, observations: str) -> "Iterator[Iterable[Parsed]]":
     """What is to be read: a recording; or standard input as it comes, and with it the cameras of the site, if any."""
-    import typer
-
     from city_brain.sources.merging import merged
     from city_brain.sources.recording import STANDARD_INPUT, read_blocks
 
@@ -35,26 +36,30 @@ def observed(site: "Site", folder: Path, observations: str) -> "Iterator[Iterabl
         yield blocks
         return
     need_extra("run with cameras", "cv2", "onnx", "onnxruntime")
-    from city_brain.vision.eyes.lookout import epoch_ms, open_lookout
+    from city_brain.vision.eyes.lookout import open_lookout
 
     lookout = open_lookout(site.ground.city, video, folder)
-    lookout.keep(video.cameras, epoch_ms())
     typer.echo(f"watching {plural(len(video.cameras), 'camera')}", err=True)
     over, let_go = Event(), Event()
+    let_go.set()
     try:
-        yield merged([blocks, seen(lookout, over, let_go)], over)
+        yield merged([blocks, seen(lookout, video.cameras, over, let_go)], over)
     finally:
         over.set()
         let_go.wait(STOP_WAIT_S)
 
 
-def seen(lookout: "Lookout", over: Event, let_go: Event) -> "Iterator[Parsed]":
-    """What a lookout tells until it is `over`, a mark at least each `MARK_EVERY_MS`; then its cameras are let go."""
+def seen(lookout: "Lookout", cameras: Collection[str], over: Event, let_go: Event) -> "Iterator[Parsed]":
+    """What cameras tell until it is `over`, a mark at least each `MARK_EVERY_MS`; then they are `let_go`."""
     from city_brain.vision.eyes.lookout import epoch_ms
 
     marked_ms = 0
+    let_go.clear()
     try:
+        lookout.keep(cameras, epoch_ms())
         for rows in lookout.watch(lambda: not over.is_set()):
+            for sentence in lookout.news():
+                typer.echo(printable(sentence), err=True)
             now_ms = epoch_ms()
             marks = now_ms - marked_ms >= MARK_EVERY_MS
             if rows or marks:

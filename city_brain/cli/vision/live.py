@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import typer
+
+from city_brain.canonical import printable
 from city_brain.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -89,6 +92,8 @@ def told(lookout: "Lookout", camera: str, goes_on: Callable[[], bool]) -> Iterat
     try:
         lookout.keep((camera,), epoch_ms())
         for rows in lookout.watch(goes_on):
+            for sentence in lookout.news():
+                typer.echo(printable(sentence), err=True)
             if rows:
                 yield b"".join(line + b"\n" for line in to_lines(arrived(Observations.concat(rows), epoch_ms())))
     finally:

@@ -79,6 +79,8 @@ class _Post:
     health: CameraHealth = field(default_factory=CameraHealth)
     picture: dict[Quantity, bool] = field(default_factory=dict)
     unbelieved: int = 0
+    said: tuple[Quantity, ...] = ()
+    """The words that held when people were told last."""
 
     def believes(self, frame: LiveFrame) -> bool:
         """Whether what a frame shows can be told."""
@@ -91,7 +93,8 @@ class _Post:
         """What is to be told of the camera itself, after a look at its newest frame, if there was one."""
         state, known = self.stream.state(), dict[Quantity, bool]()
         down = now_ms - max(state.last_arrived_ms or 0, self.since_ms) > self.down_after_ms
-        if not state.ended and (down or state.last_arrived_ms is not None):
+        over = state.ended and not state.failure
+        if not over and (down or state.last_arrived_ms is not None):
             known[Quantity.CAMERA_DOWN] = down
         if frame is not None:
             known |= self.picture
@@ -150,6 +153,17 @@ class Lookout:
         """Rows may have been lost: all that is known of the cameras themselves is told again."""
         for post in self._posts.values():
             post.health.tell_again()
+
+    def news(self) -> list[str]:
+        """A sentence for people about each camera of which other words hold than when this was asked last."""
+        told = []
+        for camera, post in self._posts.items():
+            if post.health.holding != post.said:
+                post.said = post.health.holding
+                failure = post.stream.state().failure if Quantity.CAMERA_DOWN in post.said else ""
+                words = ", ".join(word.name.lower() for word in post.said) or "is well again"
+                told.append(f"camera {camera}: {words}" + (f" ({failure})" if failure else ""))
+        return told
 
     def watching(self) -> dict[str, Watching]:
         """How each camera is doing, by id; for any thread."""

@@ -1,0 +1,206 @@
+"""`streams.detect` on a real broker: cameras are shared and move, nothing comes late, and what they see is admitted."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from city_brain.distributed import Parcel
+from city_brain.kafka.topics import OBSERVATIONS
+from city_brain.numerics import hash63
+from city_brain.observations.rows import Rows
+from city_brain.observations.vocabulary import CAMERA_HEALTH, Kind, Quantity
+from streams.raw_outlet import GIVEN_UP_AFTER_S
+from tests.kafka.broker import cluster, free_ports
+from tests.kafka.sites import a_site, applied, kafka_settings
+from tests.kafka.streams.fleet import PATIENCE_S, Fleet, read_all
+from tests.kafka.streams.replayed import http
+from tests.kafka.streams.watched import Tap, a_city, one_in_each, sources, words
+
+DETECTIONS, READINGS = "video.detections", "sensor.readings"
+SEEN_MS = 1500
+"""From the arrival of a frame to its record, on a machine with other work."""
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """Programs of a site that a test makes in the folder `city`."""
+    started = Fleet(tmp_path / "city")
+    try:
+        yield started
+    finally:
+        started.end()
+
+
+def soon(holds: Callable[[], bool], fleet: Fleet) -> bool:
+    """Whether something holds in the end."""
+    until_s = time.monotonic() + PATIENCE_S
+    while not (held := holds()) and time.monotonic() < until_s:
+        fleet.check()
+    return held
+
+
+def shares(fleet: Fleet, *slots: str) -> list[set[str]]:
+    """The cameras that each worker said last that it watches."""
+    said = [re.findall(r"watches \d+ cameras: ([^\"]*)\"", fleet.log(f"detect-{slot}")) for slot in slots]
+    return [set(found[-1].split(", ")) - {"none"} if found else set() for found in said]
+
+
+@pytest.mark.slow
+def test_what_cameras_see_is_admitted(kafka: str, prefix: str, tmp_path: Path, fleet: Fleet) -> None:
+    """From frames to parcels of ingest: detections of every camera on the ground, the state of each, none refused; a
+    camera that never comes is told to be down in time. Figures and health are there, and SIGTERM ends it with 0.
+    """
+    a_city(fleet.site, kafka, prefix, seconds=30, absent=("mast-99",))
+    settings, names = kafka_settings(fleet.site), one_in_each()
+    (port,) = free_ports(1)
+    begun_s = time.monotonic()
+    with closing(Tap(settings, READINGS)) as readings, closing(Tap(settings, DETECTIONS)) as seen:
+        fleet.start("detect", "0", "--metrics", f"127.0.0.1:{port}")
+        fleet.start("clock")
+        fleet.start("ingest")
+        told: list[tuple[str, str, float]] = []
+        assert soon(
+            lambda: bool(told.extend(word for _, rows in readings.take() for word in words(rows)))
+            or ("mast-99", "camera_down", 1.0) in told,
+            fleet,
+        )
+        assert time.monotonic() - begun_s < 30.0, "it starts, and waits for the camera for three seconds"
+        records = [(record, rows) for record, rows in seen.take(1000) if rows.n]
+    assert {(name, word.name.lower(), 0.0) for name in names for word in CAMERA_HEALTH} <= set(told)
+    for record, rows in records:
+        assert sources(rows) == {names[record.partition]}, "each camera stays in its partition"
+        assert record.timestamp - rows.common.event_ms.min() < SEEN_MS
+
+    def admitted(found: list[object]) -> bool:
+        return {hash63(name) for name in names} <= set(rows_in(found).source[rows_in(found).kind == Kind.DETECTION])
+
+    rows = rows_in(read_all(settings, OBSERVATIONS, admitted, fleet))
+    down = (rows.kind == Kind.SENSOR) & (rows.code == Quantity.CAMERA_DOWN)
+    assert {hash63(name) for name in (*names, "mast-99")} == set(rows.source[down].tolist())
+    assert http(port, "/readyz")[0] == http(port, "/healthz")[0] == 200
+    figures = http(port, "/metrics")[1]
+    for name in names:
+        (detections,) = re.findall(rf'camera_detections_total\{{camera="{name}",program="detect"\}} (\S+)', figures)
+        assert float(detections) > 0
+    assert 'camera_word{camera="mast-99",program="detect",word="camera_down"} 1.0' in figures
+    assert 'rows_given_up_total{program="detect"} 0.0' in figures
+    refused = http_of(fleet, "ingest")
+    assert "rows_refused_total{" not in refused
+    assert fleet.stop("detect-0") == 0
+
+
+def rows_in(records: list[object]) -> Rows:
+    """The admitted rows of parcels."""
+    parcels = [Parcel.from_bytes(record.value) for record in records]  # type: ignore[attr-defined]
+    return Rows.concat([parcel.rows for parcel in parcels if parcel.rows is not None])
+
+
+def http_of(fleet: Fleet, program: str) -> str:
+    """What a program logged, which tells of every row that was refused."""
+    return fleet.log(f"{program}-0")
+
+
+@pytest.mark.slow
+def test_cameras_are_shared_and_move_when_a_worker_is_killed(
+    kafka: str, prefix: str, tmp_path: Path, fleet: Fleet
+) -> None:
+    """Two workers have two cameras each; those that stayed were not connected to again. After a SIGKILL all are seen by
+    the other within the session, under tracks and numbers that are new.
+    """
+    a_city(fleet.site, kafka, prefix, "[workers]", "session_timeout_s = 6.0", seconds=60)
+    settings, names = kafka_settings(fleet.site), one_in_each()
+    (port,) = free_ports(1)
+    fleet.start("detect", "a", "--metrics", f"127.0.0.1:{port}")
+    assert soon(lambda: shares(fleet, "a") == [set(names)], fleet)
+    fleet.start("detect", "b")
+    assert soon(lambda: [len(share) for share in shares(fleet, "a", "b")] == [2, 2], fleet)
+    mine, others = shares(fleet, "a", "b")
+    assert mine | others == set(names)
+    with closing(Tap(settings, DETECTIONS)) as seen:
+        before = take_all(seen, set(names), fleet)
+        figures = http(port, "/metrics")[1]
+        assert {
+            name: float(times)
+            for name, times in re.findall(r'camera_connections_total\{camera="([^"]+)",program="detect"\} (\S+)', figures)
+        } == dict.fromkeys(mine, 1.0)
+        fleet.kill("detect-b")
+        killed_s = time.monotonic()
+        assert soon(lambda: shares(fleet, "a") == [set(names)], fleet)
+        seen.take(0)
+        after = take_all(seen, set(names), fleet)
+    assert time.monotonic() - killed_s < 6.0 + 12.0
+    for name in others:
+        (seq, track), (seq_then, track_then) = after[name], before[name]
+        assert seq.min() > seq_then.max()
+        assert track.min() > track_then.max()
+
+
+def take_all(seen: Tap, names: set[str], fleet: Fleet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Numbers and tracks of each camera, once every one has been seen."""
+    found: dict[str, tuple[list[int], list[int]]] = {}
+
+    def all_seen() -> bool:
+        for _, rows in seen.take():
+            (name,) = sources(rows)
+            numbers, tracks = found.setdefault(name, ([], []))
+            numbers += rows.common.seq.tolist()
+            tracks += rows.detections.track.tolist()
+        return set(found) == names
+
+    assert soon(all_seen, fleet)
+    return {name: (np.array(numbers), np.array(tracks)) for name, (numbers, tracks) in found.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.campaign
+def test_brokers_that_are_away_make_nothing_late(java: None, tmp_path: Path, fleet: Fleet) -> None:
+    """Frames are skipped and rows given up, both are counted; what comes afterwards is new, and states are told again."""
+    with cluster() as brokers:
+        a_city(fleet.site, brokers.bootstrap_servers, "away.", seconds=60)
+        settings, names = kafka_settings(fleet.site), one_in_each()
+        (port,) = free_ports(1)
+        with closing(Tap(settings, DETECTIONS)) as seen:
+            fleet.start("detect", "0", "--metrics", f"127.0.0.1:{port}")
+            take_all(seen, set(names), fleet)
+            brokers.brokers[0].kill()
+            time.sleep(2.0 * GIVEN_UP_AFTER_S)
+            brokers.start()
+        with closing(Tap(settings, DETECTIONS)) as seen, closing(Tap(settings, READINGS)) as readings:
+            late: list[int] = []
+
+            def back() -> bool:
+                late.extend(int(record.timestamp - rows.common.event_ms.min()) for record, rows in seen.take())
+                return len(late) > 100
+
+            assert soon(back, fleet)
+            assert max(late) < 1000.0 * GIVEN_UP_AFTER_S + SEEN_MS
+            assert soon(lambda: any(word[1] == "camera_down" for _, rows in readings.take() for word in words(rows)), fleet)
+        figures = http(port, "/metrics")[1]
+        (given_up,) = re.findall(r'rows_given_up_total\{program="detect"\} (\S+)', figures)
+        skipped = re.findall(r'camera_frames_skipped_total\{camera="[^"]+",program="detect"\} (\S+)', figures)
+        assert float(given_up) > 0 and all(float(count) > 20 for count in skipped)
+        assert "rows are given up" in fleet.log("detect-0") and "rows are stored again" in fleet.log("detect-0")
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        ((), r"wanted cameras to watch, \[video.cameras.ID\], got none"),
+        (("replayed = true", "[video.cameras.m]", 'address = "a.avi"'), "wanted live topics for cameras"),
+    ],
+)
+def test_what_cannot_be_watched_is_told_at_the_start(
+    kafka: str, prefix: str, fleet: Fleet, lines: tuple[str, ...], wrong: str
+) -> None:
+    a_city(fleet.site, kafka, prefix, seconds=1)
+    a_site(fleet.site, kafka, prefix, *lines)
+    if "replayed = true" in lines:
+        applied(fleet.site)
+    fleet.start("detect")
+    assert fleet.processes.pop("detect-0").wait(60) == 1
+    assert re.search(wrong, fleet.log("detect-0"))
