@@ -24,6 +24,8 @@ class CameraHealth:
 
     def __init__(self) -> None:
         self._told: dict[Quantity, tuple[bool, int]] = {}
+        self._doubtful: set[Quantity] = set()
+        """Told, but perhaps in vain."""
 
     @property
     def holding(self) -> tuple[Quantity, ...]:
@@ -33,16 +35,18 @@ class CameraHealth:
     def due(self, now_ms: int, known: Mapping[Quantity, bool]) -> dict[Quantity, bool]:
         """What of the `known` words is to be told at `now_ms`; it counts as told."""
         due = {word: holds for word, holds in known.items() if self._is_due(now_ms, word, holds)}
-        self._told |= {word: (holds, now_ms) for word, holds in due.items()}
+        self._told = self._told | {word: (holds, now_ms) for word, holds in due.items()}  # for whoever reads it meanwhile
+        self._doubtful -= due.keys()
         return due
 
     def _is_due(self, now_ms: int, word: Quantity, holds: bool) -> bool:
         before, told_ms = self._told.get(word, (None, 0))
-        return holds != before or (holds and now_ms - told_ms >= AGAIN_AFTER_MS)
+        again = word in self._doubtful or (holds and now_ms - told_ms >= AGAIN_AFTER_MS)
+        return again or holds != before
 
     def tell_again(self) -> None:
         """What was told may not have come through: all is told again as soon as it is known."""
-        self._told.clear()
+        self._doubtful.update(self._told)
 
 
 def picture_words(said: Collection[str]) -> dict[Quantity, bool]:

@@ -199,7 +199,7 @@ def open_lookout(city: CityMap, settings: VideoSettings, folder: Path | None, we
     """
     known_cameras(city, settings)
     if not settings.model:
-        raise SettingsError(f"site.toml, [video] model: wanted the name of a network, got none")
+        raise SettingsError("site.toml, [video] model: wanted the name of a network, got none")
     entry = Registry.of(folder, weights).entry(settings.model)
     if not entry.there:
         raise SettingsError(f"{entry.weights}: wanted weights, got none: `city-brain models fetch {settings.model}`")

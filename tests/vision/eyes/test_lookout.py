@@ -167,6 +167,7 @@ def test_what_may_have_been_lost_is_told_again() -> None:
     watched.see(0)
     assert words(watched.see(100)) == {}
     watched.lookout.tell_again()
+    assert watched.lookout.news() == []
     assert set(words(watched.see(200))["mast-1"]) == {word.name.lower() for word in CAMERA_HEALTH}
 
 
