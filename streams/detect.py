@@ -143,10 +143,10 @@ class Detect(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc]
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
 
     async def _watch(self, maps: MapInForce) -> None:
-        passed_s, version = time.monotonic(), maps.version(epoch_ms())
+        began_s, version = time.monotonic(), maps.version(epoch_ms())
         while True:
-            began_s = time.monotonic()
-            if began_s - passed_s > self.workers.session_timeout_s / 2.0:
+            before_s, began_s = began_s, time.monotonic()
+            if began_s - before_s > self.workers.session_timeout_s / 2.0:
                 await asyncio.sleep(2.0 * self.workers.heartbeat_s)  # it stood still: others may have its cameras
             await self._consumer.getmany(timeout_ms=0)  # a member that asks for nothing would be sent away
             if self._failed is not None:
@@ -159,7 +159,6 @@ class Detect(aiokafka.ConsumerRebalanceListener):  # type: ignore[misc]
                 if not self._holds:
                     await self._look()
             await asyncio.sleep(max(0.0, began_s + LOOK_EVERY_S - time.monotonic()))
-            passed_s = time.monotonic()
 
     async def _look(self) -> None:
         began_s = time.monotonic()

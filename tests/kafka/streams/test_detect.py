@@ -1,19 +1,25 @@
 """`streams.detect` on a real broker: cameras are shared and move, nothing comes late, and what they see is admitted."""
 
+import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from city_brain.distributed import Parcel
+from city_brain.kafka.control import announce
 from city_brain.kafka.topics import OBSERVATIONS
 from city_brain.numerics import hash63
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import CAMERA_HEALTH, Kind, Quantity
+from city_brain.pipeline.configuration import Change
+from city_brain.site import written
 from streams.raw_outlet import GIVEN_UP_AFTER_S
 from tests.kafka.broker import cluster, free_ports
 from tests.kafka.sites import a_site, applied, kafka_settings
@@ -53,7 +59,7 @@ def shares(fleet: Fleet, *slots: str) -> list[set[str]]:
 @pytest.mark.slow
 def test_what_cameras_see_is_admitted(kafka: str, prefix: str, tmp_path: Path, fleet: Fleet) -> None:
     """From frames to parcels of ingest: detections of every camera on the ground, the state of each, none refused; a
-    camera that never comes is told to be down in time. Figures and health are there, and SIGTERM ends it with 0.
+    camera that never comes is told to be down in time. Figures and health are there, and another map ends it with 0.
     """
     a_city(fleet.site, kafka, prefix, seconds=30, absent=("mast-99",))
     settings, names = kafka_settings(fleet.site), one_in_each()
@@ -91,7 +97,11 @@ def test_what_cameras_see_is_admitted(kafka: str, prefix: str, tmp_path: Path, f
     assert 'rows_given_up_total{program="detect"} 0.0' in figures
     refused = http_of(fleet, "ingest")
     assert "rows_refused_total{" not in refused
-    assert fleet.stop("detect-0") == 0
+    turned = json.loads((fleet.site / "city.geojson").read_text(encoding="utf-8"))
+    turned["features"][0]["properties"]["homography_error_m"] = 0.5
+    (fleet.site / "city.geojson").write_text(json.dumps(turned), encoding="utf-8")
+    announce(settings, Change(since_ms=1, configuration=written(fleet.site)))
+    assert fleet.processes.pop("detect-0").wait(30) == 0, "another map holds"
 
 
 def rows_in(records: list[object]) -> Rows:
@@ -110,7 +120,7 @@ def test_cameras_are_shared_and_move_when_a_worker_is_killed(
     kafka: str, prefix: str, tmp_path: Path, fleet: Fleet
 ) -> None:
     """Two workers have two cameras each; those that stayed were not connected to again. After a SIGKILL all are seen by
-    the other within the session, under tracks and numbers that are new.
+    the other within the session, under tracks and numbers that are new; SIGTERM ends that one with 0.
     """
     a_city(fleet.site, kafka, prefix, "[workers]", "session_timeout_s = 6.0", seconds=60)
     settings, names = kafka_settings(fleet.site), one_in_each()
@@ -138,6 +148,7 @@ def test_cameras_are_shared_and_move_when_a_worker_is_killed(
         (seq, track), (seq_then, track_then) = after[name], before[name]
         assert seq.min() > seq_then.max()
         assert track.min() > track_then.max()
+    assert fleet.stop("detect-a") == 0
 
 
 def take_all(seen: Tap, names: set[str], fleet: Fleet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -185,6 +196,44 @@ def test_brokers_that_are_away_make_nothing_late(java: None, tmp_path: Path, fle
         skipped = re.findall(r'camera_frames_skipped_total\{camera="[^"]+",program="detect"\} (\S+)', figures)
         assert float(given_up) > 0 and all(float(count) > 20 for count in skipped)
         assert "rows are given up" in fleet.log("detect-0") and "rows are stored again" in fleet.log("detect-0")
+
+
+@pytest.mark.slow
+@pytest.mark.campaign
+def test_a_worker_that_was_frozen_tells_nothing_old(kafka: str, prefix: str, tmp_path: Path, fleet: Fleet) -> None:
+    """The other takes its cameras, and gives some back when it wakes up; no record of either is late, and nobody tells of
+    a camera beside the other for more than a heartbeat or two.
+    """
+    a_city(fleet.site, kafka, prefix, "[workers]", "session_timeout_s = 6.0", seconds=90)
+    settings, names = kafka_settings(fleet.site), set(one_in_each())
+    for slot in ("a", "b"):
+        fleet.start("detect", slot)
+    assert soon(lambda: [len(share) for share in shares(fleet, "a", "b")] == [2, 2], fleet)
+    late: list[int] = []
+    told: dict[tuple[str, int], list[int]] = {}
+
+    def until(holds: Callable[[], bool]) -> None:
+        def take() -> bool:
+            for record, rows in seen.take():
+                late.append(int(record.timestamp - rows.common.event_ms.min()))
+                begun = int(rows.common.seq.min()) // 1_000_000
+                told.setdefault((rows.strings[rows.common.source[0]], begun), []).append(record.timestamp)
+            return holds()
+
+        assert soon(take, fleet)
+
+    with closing(Tap(settings, DETECTIONS)) as seen:
+        fleet.signal("detect-b", signal.SIGSTOP)
+        until(lambda: shares(fleet, "a") == [names])
+        until(lambda: {name for name, _ in told} == names)
+        fleet.signal("detect-b", signal.SIGCONT)
+        until(lambda: [len(share) for share in shares(fleet, "a", "b")] == [2, 2])
+        woken = len(late)
+        until(lambda: len(late) > woken + 50)
+    assert max(late) < SEEN_MS + 1000
+    for name in names:
+        spans = sorted((min(stamps), max(stamps)) for (camera, _), stamps in told.items() if camera == name)
+        assert all(after[0] > before[1] - 1500 for before, after in pairwise(spans))
 
 
 @pytest.mark.parametrize(
