@@ -76,7 +76,7 @@ def test_an_address_is_watched_until_ctrl_c(tmp_path: Path) -> None:
     common = parsed.observations.common
     assert set(common.kind.tolist()) == {Kind.DETECTION, Kind.SENSOR}
     delay_ms = common.arrival_ms - common.event_ms
-    assert -100 <= delay_ms.min() and delay_ms.max() < 2000
+    assert delay_ms.min() >= -100 and delay_ms.max() < 2000
     assert len(set(common.seq.tolist())) == len(common.seq)
 
 
@@ -120,7 +120,7 @@ def test_what_is_not_allowed_is_not_dialled(said: tuple[str, ...], why: str, tmp
 
 
 def test_a_run_watches_the_cameras_of_its_site(tmp_path: Path) -> None:
-    """Beside lines on standard input: rows of both are used, none is late or refused, and it ends when all have ended."""
+    """Beside lines on standard input: rows of both are used, none is late or refused; it ends when all have ended."""
     names = ("mast-1", "mast-2")
     (tmp_path / "city.geojson").write_text(json.dumps(several(*names)), encoding="utf-8")
     sources = "".join(f'[video.cameras.{name}]\naddress = "drive.avi"\n' for name in names)

@@ -35,7 +35,9 @@ class CameraHealth:
     def due(self, now_ms: int, known: Mapping[Quantity, bool]) -> dict[Quantity, bool]:
         """What of the `known` words is to be told at `now_ms`; it counts as told."""
         due = {word: holds for word, holds in known.items() if self._is_due(now_ms, word, holds)}
-        self._told = self._told | {word: (holds, now_ms) for word, holds in due.items()}  # for whoever reads it meanwhile
+        self._told = self._told | {
+            word: (holds, now_ms) for word, holds in due.items()
+        }  # for whoever reads it meanwhile
         self._doubtful -= due.keys()
         return due
 

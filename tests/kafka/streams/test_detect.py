@@ -71,8 +71,10 @@ def test_what_cameras_see_is_admitted(kafka: str, prefix: str, tmp_path: Path, f
         fleet.start("ingest")
         told: list[tuple[str, str, float]] = []
         assert soon(
-            lambda: bool(told.extend(word for _, rows in readings.take() for word in words(rows)))
-            or ("mast-99", "camera_down", 1.0) in told,
+            lambda: (
+                bool(told.extend(word for _, rows in readings.take() for word in words(rows)))
+                or ("mast-99", "camera_down", 1.0) in told
+            ),
             fleet,
         )
         assert time.monotonic() - begun_s < 30.0, "it starts, and waits for the camera for three seconds"
@@ -136,7 +138,9 @@ def test_cameras_are_shared_and_move_when_a_worker_is_killed(
         figures = http(port, "/metrics")[1]
         assert {
             name: float(times)
-            for name, times in re.findall(r'camera_connections_total\{camera="([^"]+)",program="detect"\} (\S+)', figures)
+            for name, times in re.findall(
+                r'camera_connections_total\{camera="([^"]+)",program="detect"\} (\S+)', figures
+            )
         } == dict.fromkeys(mine, 1.0)
         fleet.kill("detect-b")
         killed_s = time.monotonic()
@@ -170,7 +174,7 @@ def take_all(seen: Tap, names: set[str], fleet: Fleet) -> dict[str, tuple[np.nda
 @pytest.mark.slow
 @pytest.mark.campaign
 def test_brokers_that_are_away_make_nothing_late(java: None, tmp_path: Path, fleet: Fleet) -> None:
-    """Frames are skipped and rows given up, both are counted; what comes afterwards is new, and states are told again."""
+    """Frames are skipped and rows given up, both counted; what comes afterwards is new, and states are told again."""
     with cluster() as brokers:
         a_city(fleet.site, brokers.bootstrap_servers, "away.", seconds=60)
         settings, names = kafka_settings(fleet.site), one_in_each()
@@ -190,7 +194,9 @@ def test_brokers_that_are_away_make_nothing_late(java: None, tmp_path: Path, fle
 
             assert soon(back, fleet)
             assert max(late) < 1000.0 * GIVEN_UP_AFTER_S + SEEN_MS
-            assert soon(lambda: any(word[1] == "camera_down" for _, rows in readings.take() for word in words(rows)), fleet)
+            assert soon(
+                lambda: any(word[1] == "camera_down" for _, rows in readings.take() for word in words(rows)), fleet
+            )
         figures = http(port, "/metrics")[1]
         (given_up,) = re.findall(r'rows_given_up_total\{program="detect"\} (\S+)', figures)
         skipped = re.findall(r'camera_frames_skipped_total\{camera="[^"]+",program="detect"\} (\S+)', figures)
@@ -201,8 +207,8 @@ def test_brokers_that_are_away_make_nothing_late(java: None, tmp_path: Path, fle
 @pytest.mark.slow
 @pytest.mark.campaign
 def test_a_worker_that_was_frozen_tells_nothing_old(kafka: str, prefix: str, tmp_path: Path, fleet: Fleet) -> None:
-    """The other takes its cameras, and gives some back when it wakes up; no record of either is late, and nobody tells of
-    a camera beside the other for more than a heartbeat or two.
+    """The other takes its cameras, and gives some back when it wakes up; no record of either is late, and nobody tells
+    of a camera beside the other for more than a heartbeat or two.
     """
     a_city(fleet.site, kafka, prefix, "[workers]", "session_timeout_s = 6.0", seconds=90)
     settings, names = kafka_settings(fleet.site), set(one_in_each())

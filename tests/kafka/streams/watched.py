@@ -39,7 +39,8 @@ def a_city(folder: Path, servers: str, prefix: str, *lines: str, seconds: int, a
     source = [f'[video.cameras.{name}]\naddress = "drive.avi"' for name in names]
     ports = free_ports(max(len(absent), 1))
     source += [
-        f'[video.cameras.{name}]\naddress = "rtsp://127.0.0.1:{port}/live"' for name, port in zip(absent, ports, strict=False)
+        f'[video.cameras.{name}]\naddress = "rtsp://127.0.0.1:{port}/live"'
+        for name, port in zip(absent, ports, strict=False)
     ]
     video_lines = ("[video]", 'model = "tiny"', "down_after_s = 3.0", 'networks = ["127.0.0.0/8"]', *source)
     made = a_site(folder, servers, prefix, f"raw_partitions = {{ detections = {PARTITIONS} }}", *lines, *video_lines)

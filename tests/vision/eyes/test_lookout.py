@@ -62,7 +62,7 @@ def test_the_frames_of_all_cameras_go_through_the_network_in_one_run() -> None:
 
 
 def test_a_camera_says_the_same_whoever_looks_beside_it() -> None:
-    """Row by row what its eyes say alone, numbered from the moment at which it was first watched, without an arrival."""
+    """Row by row what its eyes say alone, numbered from the moment at which it was first watched; no row has arrived."""
     watched, alone = Watched(*NAMES), Eyes(
         city(*NAMES).cameras[1], FRAME, counting(), 0, rows=CameraRows("mast-2", START_MS)
     )  # fmt: skip
@@ -135,7 +135,12 @@ def test_nothing_is_told_of_what_a_frozen_picture_shows() -> None:
     assert not any(begins <= at < ends for at in seen)
     assert max(seen) > ends
     before, after = (
-        {int(track) for at in seen if keep(at) for track in of_kind(told[at], Kind.DETECTION)["mast-1"].detections.track}
+        {
+            int(track)
+            for at in seen
+            if keep(at)
+            for track in of_kind(told[at], Kind.DETECTION)["mast-1"].detections.track
+        }
         for keep in (lambda at: at < begins, lambda at: at >= ends)
     )
     assert before and after and before.isdisjoint(after)
@@ -174,7 +179,9 @@ def test_what_may_have_been_lost_is_told_again() -> None:
 def test_rows_about_cameras_are_read_and_admitted() -> None:
     """As lines and back, and by the street, at the place of the camera on the map."""
     where = city("mast-1")
-    rows = CameraRows("mast-1", START_MS).health(START_MS + 5, {Quantity.CAMERA_DOWN: True, Quantity.PICTURE_BLACK: False})
+    rows = CameraRows("mast-1", START_MS).health(
+        START_MS + 5, {Quantity.CAMERA_DOWN: True, Quantity.PICTURE_BLACK: False}
+    )
     parsed = from_lines(to_lines(rows))
     assert not parsed.rejected
     admitted, refused = admit(parsed.observations, 0, 7, AdmissionTable.from_city(where), stamp_ms=START_MS + 50)
