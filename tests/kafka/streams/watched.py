@@ -19,6 +19,7 @@ from tests.vision.eyes.drives import STEP_MS, THREE, frames, video
 from tests.vision.eyes.fed import several
 
 PARTITIONS = 4
+DOWN_AFTER_S = 3.0
 DRIVE = frames(THREE, 2500)
 """Played again and again, so that the picture is never still for long."""
 
@@ -42,7 +43,7 @@ def a_city(folder: Path, servers: str, prefix: str, *lines: str, seconds: int, a
         f'[video.cameras.{name}]\naddress = "rtsp://127.0.0.1:{port}/live"'
         for name, port in zip(absent, ports, strict=False)
     ]
-    video_lines = ("[video]", 'model = "tiny"', "down_after_s = 3.0", 'networks = ["127.0.0.0/8"]', *source)
+    video_lines = ("[video]", 'model = "tiny"', f"down_after_s = {DOWN_AFTER_S}", 'networks = ["127.0.0.0/8"]', *source)
     made = a_site(folder, servers, prefix, f"raw_partitions = {{ detections = {PARTITIONS} }}", *lines, *video_lines)
     (made / "city.geojson").write_text(json.dumps(several(*names, *absent)), encoding="utf-8")
     video(made / "drive.avi", islice(cycle(DRIVE), seconds * 1000 // STEP_MS), "MJPG")
