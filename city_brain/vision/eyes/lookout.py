@@ -79,8 +79,8 @@ class _Post:
     health: CameraHealth = field(default_factory=CameraHealth)
     picture: dict[Quantity, bool] = field(default_factory=dict)
     unbelieved: int = 0
-    said: tuple[Quantity, ...] = ()
-    """The words that held when people were told last."""
+    said: str = ""
+    """What people were told last."""
 
     def believes(self, frame: LiveFrame) -> bool:
         """Whether what a frame shows can be told."""
@@ -99,6 +99,12 @@ class _Post:
         if frame is not None:
             known |= self.picture
         return self.rows.health(now_ms if frame is None else frame.event_ms, self.health.due(now_ms, known))
+
+    def sentence(self) -> str:
+        """What is wrong with the camera, for people; empty where nothing is."""
+        words = ", ".join(word.name.lower() for word in self.health.holding)
+        failure = self.stream.state().failure if Quantity.CAMERA_DOWN in self.health.holding else ""
+        return f"{words} ({failure})" if failure else words
 
 
 class Lookout:
@@ -155,14 +161,13 @@ class Lookout:
             post.health.tell_again()
 
     def news(self) -> list[str]:
-        """A sentence for people about each camera of which other words hold than when this was asked last."""
+        """A sentence for people about each camera of which another one holds than when this was asked last."""
         told = []
         for camera, post in self._posts.items():
-            if post.health.holding != post.said:
-                post.said = post.health.holding
-                failure = post.stream.state().failure if Quantity.CAMERA_DOWN in post.said else ""
-                words = ", ".join(word.name.lower() for word in post.said) or "is well again"
-                told.append(f"camera {camera}: {words}" + (f" ({failure})" if failure else ""))
+            sentence = post.sentence()
+            if sentence != post.said:
+                told.append(f"camera {camera}: {sentence or 'is well again'}")
+                post.said = sentence
         return told
 
     def watching(self) -> dict[str, Watching]:
