@@ -52,14 +52,14 @@ def a_city(folder: Path, servers: str, prefix: str, *lines: str, seconds: int, a
 
 
 class Tap:
-    """The raw records of a topic since it was opened, as they come."""
+    """The raw records of a topic since it was opened, or of the `whole` topic, as they come."""
 
-    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+    def __init__(self, settings: KafkaSettings, topic: str, *, whole: bool = False) -> None:
         self._consumer = KafkaConsumer(enable_auto_commit=False, **settings.connection())
         self._topic = settings.topic(topic)
         count = len(self._consumer.partitions_for_topic(self._topic) or ())
         self._consumer.assign([TopicPartition(self._topic, partition) for partition in range(count)])
-        self._consumer.seek_to_end()
+        (self._consumer.seek_to_beginning if whole else self._consumer.seek_to_end)()
         for partition in range(count):
             self._consumer.position(TopicPartition(self._topic, partition))
 

@@ -62,7 +62,7 @@ def test_the_frames_of_all_cameras_go_through_the_network_in_one_run() -> None:
 
 
 def test_a_camera_says_the_same_whoever_looks_beside_it() -> None:
-    """Row by row what its eyes say alone, numbered from the moment at which it was first watched; no row has arrived."""
+    """Row by row what its eyes say alone, numbered from the moment at which it was first seen; no row has arrived."""
     watched, alone = Watched(*NAMES), Eyes(
         city(*NAMES).cameras[1], FRAME, counting(), 0, rows=CameraRows("mast-2", START_MS)
     )  # fmt: skip
