@@ -1,8 +1,8 @@
 """The rows of one camera: what it sees as detections, how it is itself as readings, numbered together.
 
-The street knows a row by source, number and time, and a thing by camera and track. So the numbers of a live camera begin
-with the moment at which it began to be watched: whoever watches it next, after a restart or elsewhere, goes on above
-them, and gives no track a number that another one bore. Those of a recording begin with 1, whenever it is read.
+The street knows a row by source, number and time, and a thing by camera and track. So the numbers of a live camera
+begin with the moment at which it began to be watched: whoever watches it next, after a restart or elsewhere, goes on
+above them, and gives no track a number that another one bore. Those of a recording begin with 1, whenever it is read.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,13 @@ class CameraRows:
         self._tracks_after = begins_ms or 0
 
     def detections(
-        self, event_ms: int, degrees: tuple[Floats, Floats], sigma_m: Floats, tracks: Tracks, speeds: Speeds, told: Bools
+        self,
+        event_ms: int,
+        degrees: tuple[Floats, Floats],
+        sigma_m: Floats,
+        tracks: Tracks,
+        speeds: Speeds,
+        told: Bools,
     ) -> Observations:
         """A row for each of the tracks (n,) that is `told` (n,), seen at `event_ms`, epoch ms.
 
