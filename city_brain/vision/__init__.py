@@ -13,5 +13,5 @@ motion       which frames are worth a look
 tracker      boxes to tracks, camera by camera
 ground       pixels to places in the city, with their errors
 calibration  points to what a map says of a camera
-eyes         all of these for one camera: frames to observations
+eyes         all of these for cameras, one over a recording or many at once: frames to observations
 """
