@@ -25,7 +25,8 @@ CELL, BAND = 8, 32
 LAUNCH = (
     f"( appsrc name=source is-live=true format=time do-timestamp=true "
     f"caps=video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 "
-    f"! x264enc tune=zerolatency speed-preset=ultrafast threads=1 sliced-threads=false key-int-max={FPS} pass=quant quantizer=18 "
+    f"! x264enc tune=zerolatency speed-preset=ultrafast threads=1 sliced-threads=false "
+    f"key-int-max={FPS} pass=quant quantizer=18 "
     f"! rtph264pay name=pay0 pt=96 config-interval=-1 )"
 )
 SLOPE = bytes(abs(column - WIDTH // 2) + 40 for column in range(WIDTH))

@@ -7,14 +7,18 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from city_brain.vision.children.bounding import peak_bytes
 from city_brain.vision.live.camera import MOST_AGE_MS, LiveCamera
+from city_brain.vision.live.child import MOST_LATE_MS
 from city_brain.vision.live.messages import MEMORY_BYTES
 from city_brain.vision.live.settings import CameraSource
+from tests.certificates import issue, make_certificate
 from tests.vision.live.conftest import Serve
-from tests.vision.live.serving import RtspServer, camera, frames_of, made_ms, wait_for
+from tests.vision.live.serving import RtspServer, behind_tls, camera, frames_of, made_ms, wait_for
 
+AUTHORITY = {x509.BasicConstraints(ca=True, path_length=None): True}
 PEAK_BYTES = 200 * 2**20
 """A child with a small stream: Python, OpenCV and FFmpeg."""
 
@@ -66,6 +70,20 @@ def test_a_frame_that_nobody_took_is_not_given_later(four: list[LiveCamera], ser
     finally:
         server.thaw()
     wait_for(lambda: all(one.take() is not None for one in four), 10.0, "frames again")
+
+
+def test_frames_that_waited_on_their_way_are_passed_over(four: list[LiveCamera]) -> None:
+    """A child that stood still for two and a half seconds gives none of what came meanwhile, then goes on as before."""
+    one = four[0]
+    assert one.process is not None
+    os.kill(one.process, signal.SIGSTOP)
+    time.sleep(2.5)
+    os.kill(one.process, signal.SIGCONT)
+    frames = frames_of([one], 2.0)[one.camera_id]
+    late = [frame.arrived_ms - made_ms(frame.frame)[0] for frame in frames]
+    assert len(frames) >= 8
+    assert max(late) <= MOST_LATE_MS + 300
+    assert late[-1] <= 500
 
 
 def test_a_server_that_is_killed_is_found_again(four: list[LiveCamera], server: RtspServer) -> None:
@@ -179,6 +197,27 @@ def test_a_password_is_shown_to_the_camera_and_nobody_else(serve: Serve, tmp_pat
             assert not any(word in one.state().failure for word in ("let:me", "let%3A", "swordfish", "hidden-path"))
             assert "swordfish" not in Path(f"/proc/{one.process}/environ").read_text()
             assert "swordfish" not in Path(f"/proc/{one.process}/cmdline").read_text()
+
+
+def test_a_camera_behind_tls_must_be_who_it_says(
+    server: RtspServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames come where an authority that we know vouches for the name that we dialled, and else none do."""
+    good = make_certificate(tmp_path / "good")
+    other = issue(None, "cam", dns=["cam.example"], usages=(), extensions=AUTHORITY).write(tmp_path / "other")
+    trusted = tmp_path / "trusted.crt"
+    trusted.write_text(Path(good[0]).read_text() + Path(other[0]).read_text())
+    with behind_tls(server.port, *good) as named, behind_tls(server.port, *other) as misnamed:
+        with camera("cam", CameraSource(address=f"rtsps://127.0.0.1:{named}/0"), tmp_path) as one:
+            wait_for(lambda: "CERTIFICATE_VERIFY_FAILED" in one.state().failure, 15.0, "a stranger that is refused")
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        with (
+            camera("good", CameraSource(address=f"rtsps://127.0.0.1:{named}/0"), tmp_path) as one,
+            camera("other", CameraSource(address=f"rtsps://127.0.0.1:{misnamed}/0"), tmp_path) as another,
+        ):
+            wait_for(lambda: one.take() is not None, 15.0, "a frame over TLS")
+            wait_for(lambda: "mismatch" in another.state().failure, 15.0, "another name that is refused")
+            assert another.state().frames == 0
 
 
 def test_a_camera_that_is_stopped_leaves_no_process(server: RtspServer, tmp_path: Path) -> None:
