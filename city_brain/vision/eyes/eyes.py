@@ -1,30 +1,28 @@
 """The eyes of one camera: its frames in, in order; detections on the ground out, as observations.
 
-A frame goes through the motion gate, and, where that is open, through the network. The boxes go to the tracker, and
-what it tells of goes to the ground. Where the gate is shut, what was seen last stands: it is told again, and has not
-moved. No place is made up: what has none is counted and left out.
+A frame goes through the motion gate, and, where that is open, through the network; frames of several cameras go through
+it together. The boxes go to the camera's tracker, and what it tells of goes to the ground. Where the gate is shut, what
+was seen last stands: it is told again, and has not moved. No place is made up: what has none is counted and left out.
 
-The same frames give the same observations.
+The same frames give the same observations, whatever other cameras look at the same time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Camera
-from city_brain.city.datum import Datum
 from city_brain.geo import LocalFrame
 from city_brain.observations.admission.checks import POSITION_ERROR_MAX_M, SPEED_MAX_MPS
 from city_brain.observations.admission.table import CAMERA_MARGIN_M, CAMERA_RANGES
-from city_brain.observations.columns import Common, Detections, Observations, Reports, Sensors, Signals
-from city_brain.observations.vocabulary import Kind, ObjectClass
-from city_brain.ticks.skew import USUAL_SHORTEST_DELAY_MS
+from city_brain.observations.columns import Observations
+from city_brain.observations.vocabulary import CLASS_CODES
 from city_brain.types import Bools, Floats
 from city_brain.vision.detections import Boxes
 from city_brain.vision.detector import Detector
+from city_brain.vision.eyes.rows import CameraRows
 from city_brain.vision.frames.limits import TimedFrame
 from city_brain.vision.ground.homography import Places
 from city_brain.vision.ground.placing import CameraGround
@@ -32,13 +30,6 @@ from city_brain.vision.ground.speeds import Speedometer, Speeds
 from city_brain.vision.motion import MotionGate, MotionSettings
 from city_brain.vision.tracker.settings import TrackerSettings
 from city_brain.vision.tracker.tracker import Tracker, Tracks
-
-ARRIVES_AFTER_MS: Final = round(USUAL_SHORTEST_DELAY_MS[Kind.DETECTION])
-"""A recording knows no gateway. Rows that arrived at once would make the street think that the camera's clock is fast.
-"""
-_WORDS: Final = tuple(word.name.lower() for word in ObjectClass)
-_DEGREES, _METRES, _SPEEDS, _HEADINGS, _SCORES, _PIXELS = 7, 2, 2, 1, 3, 1
-"""Decimals in rows: a centimetre, and for the rest less than what is known."""
 
 
 class EyesCounters(msgspec.Struct, kw_only=True):
@@ -77,9 +68,10 @@ class Seen:
 
 
 class Eyes:
-    """One camera over one recording that begins at `start_ms`, epoch ms; `frame` is that of the city's metres.
+    """One camera, whose media times count from `start_ms`, epoch ms; `frame` is that of the city's metres.
 
-    `ground` is that of the camera; without one, what the map says of it.
+    `ground` is that of the camera; without one, what the map says of it. `rows` number what is told; without any, those
+    of a recording.
     """
 
     def __init__(
@@ -91,6 +83,7 @@ class Eyes:
         ground: CameraGround | None = None,
         motion: MotionSettings | None = None,
         tracker: TrackerSettings | None = None,
+        rows: CameraRows | None = None,
     ) -> None:
         self.counters = EyesCounters()
         self._camera, self._frame, self._detector, self._start_ms = camera, frame, detector, start_ms
@@ -98,17 +91,23 @@ class Eyes:
         self._gate = MotionGate(motion or MotionSettings())
         self._tracker = Tracker(tracker)
         self._speedometer = Speedometer(camera.x, camera.y)
+        self._rows = rows or CameraRows(camera.id)
         self._gap_ms = 1000.0 * self._tracker.settings.gap_s
         self._told_ms: dict[int, int] = {}
         card = detector.card
-        codes = {word: code for code, word in enumerate(_WORDS)}
-        self._class = np.array([codes[card.classes.get(label, "other")] for label in card.labels], dtype=np.uint8)
+        self._class = np.array([CLASS_CODES[card.classes.get(label, "other")] for label in card.labels], np.uint8)
 
     def see(self, frames: Sequence[TimedFrame]) -> list[Seen]:
         """What each of the next frames shows; those that the gate lets through go to the network together."""
-        looks = [self._gate.opens(timed.frame, timed.time_ms) for timed in frames]
-        boxes = iter(self._detector.detect([timed.frame for timed, look in zip(frames, looks, strict=True) if look]))
-        return [self._step(timed, next(boxes) if look else None) for timed, look in zip(frames, looks, strict=True)]
+        return see_together(self._detector, [(self, frames)])[0]
+
+    def choose(self, frames: Sequence[TimedFrame]) -> list[bool]:
+        """Which of the next frames the network must see."""
+        return [self._gate.opens(timed.frame, timed.time_ms) for timed in frames]
+
+    def take(self, frames: Sequence[TimedFrame], boxes: Sequence[Boxes | None]) -> list[Seen]:
+        """What each of the frames shows that were chosen from last, with its boxes, or None where nobody looked."""
+        return [self._step(timed, found) for timed, found in zip(frames, boxes, strict=True)]
 
     def _step(self, timed: TimedFrame, boxes: Boxes | None) -> Seen:
         counters, time_ms = self.counters, timed.time_ms
@@ -124,7 +123,8 @@ class Eyes:
         speeds = self._speeds(time_ms, tracks, places)
         self._count_tracks(time_ms, tracks)
         told = self._counted(tracks, places)
-        rows = self._rows(time_ms, tracks, places, speeds, told)
+        degrees = self._frame.to_degrees(places.x[told], places.y[told])
+        rows = self._rows.detections(self._start_ms + time_ms, degrees, places.sigma_m[told], tracks, speeds, told)
         return Seen(time_ms, boxes is not None, tracks, speeds.speed_mps, rows)
 
     def _speeds(self, time_ms: int, tracks: Tracks, places: Places) -> Speeds:
@@ -154,34 +154,18 @@ class Eyes:
             track: last_ms for track, last_ms in self._told_ms.items() if time_ms - last_ms <= self._gap_ms
         } | now
 
-    def _rows(self, time_ms: int, tracks: Tracks, places: Places, speeds: Speeds, told: Bools) -> Observations:
-        """A row for each track that is told."""
-        n, now = int(told.sum()), self._start_ms + time_ms
-        lon, lat = self._frame.to_degrees(places.x[told], places.y[told])
-        words = (self._camera.id, "camera", Datum.WGS84.label, *_WORDS)
-        first = self.counters.detections - n + 1
-        common = Common.absent(
-            n,
-            kind=np.full(n, Kind.DETECTION, dtype=np.uint8),
-            source=np.zeros(n, dtype=np.int32),
-            source_kind=np.full(n, 1, dtype=np.int32),
-            datum=np.full(n, 2, dtype=np.int32),
-            seq=np.arange(first, first + n),
-            event_ms=np.full(n, now),
-            arrival_ms=np.full(n, now + ARRIVES_AFTER_MS),
-            lon=np.round(lon, _DEGREES),
-            lat=np.round(lat, _DEGREES),
-            position_error_m=np.round(places.sigma_m[told], _METRES),
-        )
-        low, high = tracks.box[told, :2], tracks.box[told, 2:]
-        detections = Detections.absent(
-            n,
-            track=tracks.track[told],
-            class_name=3 + tracks.label[told].astype(np.int32),
-            confidence=np.round(tracks.score[told], _SCORES),
-            speed_mps=np.round(speeds.speed_mps[told], _SPEEDS),
-            heading_deg=np.round(speeds.heading_deg[told], _HEADINGS) % 360.0,
-            bbox=np.round(np.concatenate([low, high - low], axis=1), _PIXELS),
-        )
-        none = (Signals.absent(0), Sensors.absent(0), Reports.absent(0))
-        return Observations(words, common, detections, *none)
+
+def see_together(detector: Detector, given: Sequence[tuple[Eyes, Sequence[TimedFrame]]]) -> list[list[Seen]]:
+    """What the next frames of each of several cameras show, all that the gates let through in one run of the network."""
+    looks = [eyes.choose(frames) for eyes, frames in given]
+    chosen = [
+        timed.frame
+        for (_, frames), look in zip(given, looks, strict=True)
+        for timed, opens in zip(frames, look, strict=True)
+        if opens
+    ]
+    boxes = iter(detector.detect(chosen))
+    return [
+        eyes.take(frames, [next(boxes) if opens else None for opens in look])
+        for (eyes, frames), look in zip(given, looks, strict=True)
+    ]
