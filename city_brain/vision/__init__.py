@@ -1,6 +1,6 @@
 """Pixels to detections: what a network is, what it says of a frame, and where on the ground that is.
 
-frames       recordings as frames with their times, and frames with what was seen drawn upon them
+frames       recordings as frames with their times; videos and snapshots of what was seen, without what is to be hidden
 cards        what a network is: read strictly, looked through before anything runs it
 letterbox    a frame as the input of a network, and boxes back
 decode       raw output to boxes, by layout

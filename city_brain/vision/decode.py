@@ -60,7 +60,7 @@ def _yolox(card: ModelCard, outputs: Outputs, frames: int) -> list[Boxes]:
     whole = with_area(box)
     found = Boxes(box, np.minimum(score[sure], 1.0), label[sure]).take(whole)
     ends = of_frame[sure][whole].searchsorted(np.arange(frames + 1)).tolist()
-    return [found.part(first, end) for first, end in pairwise(ends)]
+    return [found.take(slice(*rows)) for rows in pairwise(ends)]
 
 
 def _yolov8(card: ModelCard, outputs: Outputs, frames: int) -> list[Boxes]:

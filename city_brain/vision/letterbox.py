@@ -77,7 +77,26 @@ def check_frame(frame: Frame) -> None:
         raise ObservationError(f"frame: wanted (height, width, 3) of uint8 with at least one pixel, got {got}")
 
 
-def fill(spec: InputSpec, frame: Frame, into: Planes, before: Placement | None = None) -> Placement:
+class Scratch:
+    """Room for a resized frame and its three colours: to ask for it anew each time costs as much as to fill it."""
+
+    def __init__(self) -> None:
+        self._take_size((0, 0))
+
+    def of(self, height: int, width: int) -> tuple[Frame, list[Frame]]:
+        """The room (height, width, 3), and (height, width) three times."""
+        if self.picture.shape[:2] != (height, width):
+            self._take_size((height, width))
+        return self.picture, self.colours
+
+    def _take_size(self, size: tuple[int, int]) -> None:
+        self.picture: Frame = np.empty((*size, 3), dtype=np.uint8)
+        self.colours: list[Frame] = [np.empty(size, dtype=np.uint8) for _ in range(3)]
+
+
+def fill(
+    spec: InputSpec, frame: Frame, into: Planes, before: Placement | None = None, scratch: Scratch | None = None
+) -> Placement:
     """Writes a frame into all of the planes (3, height, width) of an input; ObservationError where it is no frame.
 
     `before` is where the frame lies that the planes hold, None where they hold anything else: around one that lies as
@@ -87,11 +106,14 @@ def fill(spec: InputSpec, frame: Frame, into: Planes, before: Placement | None =
 
     check_frame(frame)
     at = place(spec, frame.shape[1], frame.shape[0])
-    picture = frame
-    if (at.width, at.height) != (at.frame_width, at.frame_height):
-        picture = cv2.resize(frame, (at.width, at.height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    right, below = at.left + at.width, at.top + at.height
-    channels, padded = cv2.split(picture), at == before
+    picture, colours = (scratch or Scratch()).of(at.height, at.width)
+    if (at.width, at.height) == (at.frame_width, at.frame_height):
+        picture = frame
+    else:
+        size = (at.width, at.height)
+        picture = cv2.resize(frame, size, dst=picture, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    right, below, padded = at.left + at.width, at.top + at.height, at == before
+    channels = cv2.split(picture, colours)
     if spec.colour == "rgb":
         channels = channels[::-1]
     for plane, channel, mean, std in zip(into, channels, spec.mean, spec.std, strict=True):

@@ -46,7 +46,17 @@ class MotionSettings:
 class MotionGate:
     """The gate of one camera. Memory: 48 bytes for each cell."""
 
-    __slots__ = ("_away", "_background", "_cells", "_looked_ms", "_moved_ms", "_noise", "_opened_ms", "_passed", "_settings")
+    __slots__ = (
+        "_away",
+        "_background",
+        "_cells",
+        "_looked_ms",
+        "_moved_ms",
+        "_noise",
+        "_opened_ms",
+        "_passed",
+        "_settings",
+    )
 
     def __init__(self, settings: MotionSettings) -> None:
         if min(settings.after_ms, settings.every_ms, settings.cells) < 1:
@@ -84,8 +94,8 @@ class MotionGate:
         change -= self._background
         sample = change[:, ::4, ::4].reshape(3, -1)
         middle = sample.shape[1] // 2
-        sample.partition(middle, axis=1)
-        np.subtract(change, sample[:, middle, None, None], out=away)
+        shared = np.partition(sample, middle, axis=1)[:, middle]
+        np.subtract(change, shared[:, None, None], out=away)
         np.abs(away, out=away)
         moved = (away > np.maximum(_TIMES_NOISE * noise, _LEAST)).any(axis=0)
         share = np.where(moved, np.float32(learns / 4.0), np.float32(learns))
