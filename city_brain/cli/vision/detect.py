@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
@@ -20,12 +20,21 @@ from city_brain.cli.common import (
     plural,
 )
 from city_brain.cli.vision.models import SiteOption, WeightsOption, need_extra
+from city_brain.cli.vision.pictures import (
+    AnnotateOption,
+    BlurOption,
+    MostMegabytesOption,
+    MostSnapshotsOption,
+    Pictures,
+    PicturesAsked,
+    SnapshotEveryOption,
+    SnapshotsOption,
+)
 from city_brain.errors import RecordingError, SettingsError
 
 if TYPE_CHECKING:
     from city_brain.vision.detector import Detector
     from city_brain.vision.eyes import Eyes, EyesCounters
-    from city_brain.vision.frames.annotating import AnnotatedVideo
     from city_brain.vision.frames.limits import Footage, TimedFrame
 
 STANDARD_OUTPUT: Final = "-"
@@ -55,9 +64,12 @@ def detect(
         int | None,
         typer.Option("--every-ms", help="Look at a frame every so many ms; images are so far apart (default 1000)."),
     ] = None,
-    annotate: Annotated[
-        Path | None, typer.Option("--annotate", help="An MP4 to write: the frames with what was seen.")
-    ] = None,
+    annotate: AnnotateOption = None,
+    snapshots: SnapshotsOption = None,
+    snapshot_every: SnapshotEveryOption = 10.0,
+    most_snapshots: MostSnapshotsOption = 10_000,
+    most_snapshot_mb: MostMegabytesOption = 1000.0,
+    blur: BlurOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Turn the frames of one camera into detections on the ground, as JSON lines that `fuse` and `send` read.
@@ -66,8 +78,10 @@ def detect(
     """
     if as_json and out == STANDARD_OUTPUT:
         raise SettingsError("--json: wanted --out FILE with it, got lines and result both on standard output")
-    if annotate is not None and annotate.suffix.lower() != ".mp4":
-        raise SettingsError(f"--annotate: wanted a name that ends in .mp4, got {str(annotate)!r}")
+    asked = PicturesAsked(
+        source=source, annotate=annotate, snapshots=snapshots, every_s=snapshot_every, most=most_snapshots,
+        most_mb=most_snapshot_mb, blur=blur,
+    )  # fmt: skip
     keep_apart((source, map_path), (out, annotate))
     start_ms = 0 if start is None else epoch_ms(start, "--start")
     if start_ms < 0:
@@ -79,13 +93,13 @@ def detect(
     stopped, reading = _Stopped(), _Reading(footage)
     with ExitStack() as opened:
         lines = opened.enter_context(_Lines(out))
-        video = opened.enter_context(_video(annotate, footage))
+        pictures = opened.enter_context(asked.open(camera, start_ms, footage.fps, eyes.card))
         opened.enter_context(stopped.by_signal())
-        _watch(reading, eyes, lines, video, stopped)
+        _watch(reading, eyes, lines, pictures, stopped)
         if reading.broken is not None and not eyes.counters.frames:
             raise reading.broken
         lines.complete = not stopped
-    _tell(eyes.counters, as_json)
+    _tell(eyes.counters, pictures, as_json)
     if stopped:
         unfinished = "" if out == STANDARD_OUTPUT else f"; incomplete: {out}{UNFINISHED}"
         typer.echo(printable(f"stopped after {plural(eyes.counters.frames, 'frame')}{unfinished}"), err=True)
@@ -135,9 +149,7 @@ def _detector(entry: Any) -> "Detector":
     return Detector(entry.card, check_weights(entry.weights, entry.card).data)
 
 
-def _watch(
-    reading: "_Reading", eyes: "Eyes", lines: "_Lines", video: "AnnotatedVideo | None", stopped: "_Stopped"
-) -> None:
+def _watch(reading: "_Reading", eyes: "Eyes", lines: "_Lines", pictures: Pictures, stopped: "_Stopped") -> None:
     """Goes through the recording until it ends, breaks off or is stopped."""
     from city_brain.observations.json_twin import to_lines
 
@@ -146,9 +158,8 @@ def _watch(
     try:
         for batch in reading.batches():
             seen = eyes.see(batch)
-            if video is not None:
-                for timed, each in zip(batch, seen, strict=True):
-                    video.add(timed.frame, each)
+            for timed, each in zip(batch, seen, strict=True):
+                pictures.add(timed.frame, each)
             lines.write(b"".join(line + b"\n" for each in seen for line in to_lines(each.observations)))
             if stopped:
                 return
@@ -158,19 +169,11 @@ def _watch(
         progress.done()
 
 
-def _video(annotate: Path | None, footage: "Footage") -> Any:
-    if annotate is None:
-        return nullcontext()
-    from city_brain.vision.frames.annotating import AnnotatedVideo
-
-    return AnnotatedVideo(annotate, footage.fps)
-
-
-def _tell(counters: "EyesCounters", as_json: bool) -> None:
+def _tell(counters: "EyesCounters", pictures: Pictures, as_json: bool) -> None:
     import msgspec
 
     if as_json:
-        typer.echo(msgspec.json.encode(counters))
+        typer.echo(msgspec.json.encode(msgspec.structs.asdict(counters) | pictures.result()))
         return
     frames, tracks = plural(counters.frames, "frame"), plural(counters.tracks, "track")
     lines = [
@@ -182,6 +185,7 @@ def _tell(counters: "EyesCounters", as_json: bool) -> None:
         lines.append(f"boxes that were not used: unusable {counters.unusable}, too many {counters.too_many}")
     for line in lines:
         typer.echo(line, err=True)
+    pictures.tell()
 
 
 class _Reading:
