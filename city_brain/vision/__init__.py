@@ -1,7 +1,7 @@
 """Pixels to detections: what a network is, what it says of a frame, and where on the ground that is.
 
 children     programs beside ours, in which bytes of strangers are unpacked
-frames       recordings as frames with their times, and frames with what was seen drawn upon them
+frames       recordings as frames with their times; videos and snapshots of what was seen, without what is to be hidden
 live         cameras as they watch: streams, their addresses, and whether their pictures can be believed
 cards        what a network is: read strictly, looked through before anything runs it
 letterbox    a frame as the input of a network, and boxes back

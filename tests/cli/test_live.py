@@ -104,7 +104,10 @@ REFUSED = [
     (("rtsp://127.0.0.1/live", *LOOPBACK, "--every-ms", "1"), "every_ms"),
     (("rtsp://127.0.0.1/live", *LOOPBACK, "--camera", "mast-2"), "wanted a camera of .*, got 'mast-2'"),
     (("rtsp://127.0.0.1/live", *LOOPBACK, "--start", "2026-03-01T08:00:00Z"), "--start: wanted a recording with it"),
-    (("rtsp://127.0.0.1/live", *LOOPBACK, "--annotate", "a.mp4"), "--annotate: wanted a recording with it"),
+    (
+        ("rtsp://127.0.0.1/live", *LOOPBACK, "--annotate", "a.mp4"),
+        "--annotate or --snapshots: wanted a recording with it",
+    ),
 ]
 
 

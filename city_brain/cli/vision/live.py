@@ -5,7 +5,7 @@ Only what is allowed by name is dialled: by `[video]` of the site, or by `--allo
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from city_brain.vision.eyes.lookout import Lookout
     from city_brain.vision.live.settings import VideoSettings
 
+AllowOption = Annotated[
+    list[str] | None, typer.Option("--allow", metavar="NETWORK", help="Where an address may lead: 10.20.0.0/16.")
+]
 ADDRESSES: Final = ("rtsp://", "rtsps://", "http://", "https://")
 
 

@@ -19,10 +19,11 @@ from city_brain.observations.admission.checks import POSITION_ERROR_MAX_M, SPEED
 from city_brain.observations.admission.table import CAMERA_MARGIN_M, CAMERA_RANGES
 from city_brain.observations.columns import Observations
 from city_brain.observations.vocabulary import CLASS_CODES
-from city_brain.types import Bools, Floats
+from city_brain.types import Bools, Floats, Ints
+from city_brain.vision.cards.card import ModelCard
 from city_brain.vision.detections import Boxes
 from city_brain.vision.detector import Detector
-from city_brain.vision.eyes.rows import CameraRows
+from city_brain.vision.eyes.rows import CameraRows, pieces
 from city_brain.vision.frames.limits import TimedFrame
 from city_brain.vision.ground.homography import Places
 from city_brain.vision.ground.placing import CameraGround
@@ -57,7 +58,7 @@ class EyesCounters(msgspec.Struct, kw_only=True):
 class Seen:
     """What there is to say of one frame; `speed_mps` (n,) along the tracks, NaN where none is known.
 
-    `looked`: whether the network saw the frame.
+    `looked`: whether the network saw the frame; `hidden` (k, 4): boxes of what the card wants blurred in every picture.
     """
 
     time_ms: int
@@ -65,6 +66,7 @@ class Seen:
     tracks: Tracks
     speed_mps: Floats
     observations: Observations
+    hidden: Floats
 
 
 class Eyes:
@@ -94,8 +96,14 @@ class Eyes:
         self._rows = rows or CameraRows(camera.id)
         self._gap_ms = 1000.0 * self._tracker.settings.gap_s
         self._told_ms: dict[int, int] = {}
+        self._hidden = np.empty((0, 4))
         card = detector.card
         self._class = np.array([CLASS_CODES[card.classes.get(label, "other")] for label in card.labels], np.uint8)
+
+    @property
+    def card(self) -> ModelCard:
+        """Of the network."""
+        return self._detector.card
 
     def see(self, frames: Sequence[TimedFrame]) -> list[Seen]:
         """What each of the next frames shows; those that the gate lets through go to the network together."""
@@ -106,44 +114,72 @@ class Eyes:
         return [self._gate.opens(timed.frame, timed.time_ms) for timed in frames]
 
     def take(self, frames: Sequence[TimedFrame], boxes: Sequence[Boxes | None]) -> list[Seen]:
-        """What each of the frames shows that were chosen from last, with its boxes, or None where nobody looked."""
-        return [self._step(timed, found) for timed, found in zip(frames, boxes, strict=True)]
+        """What each of the frames shows that were chosen from last, with its boxes, or None where nobody looked.
 
-    def _step(self, timed: TimedFrame, boxes: Boxes | None) -> Seen:
-        counters, time_ms = self.counters, timed.time_ms
+        Tracks go from frame to frame; all else is reckoned for all of these frames at once.
+        """
+        if not frames:
+            return []
+        tracks, hidden = [], []
+        for timed, found in zip(frames, boxes, strict=True):
+            tracks.append(self._track(timed.time_ms, found))
+            hidden.append(self._hidden)
+        counts = [len(each.track) for each in tracks]
+        time_ms, height = (
+            np.array(column).repeat(counts)
+            for column in ([timed.time_ms for timed in frames], [timed.frame.shape[0] for timed in frames])
+        )
+        every = Tracks(*(np.concatenate([getattr(each, name) for each in tracks]) for name in Tracks.__slots__))
+        places = self._ground.place(every.box, every.label, height)
+        speeds = self._speeds(time_ms, every.track, places)
+        told = self._counted(places)
+        degrees = self._frame.to_degrees(places.x[told], places.y[told])
+        now_ms, sigma_m = self._start_ms + time_ms[told], places.sigma_m[told]
+        rows = self._rows.detections(now_ms, degrees, sigma_m, every, speeds, told)
+        ends = np.cumsum(counts)
+        parts = pieces(rows, np.concatenate([[0], told.cumsum()])[ends].tolist())
+        speed = np.split(speeds.speed_mps, ends[:-1])
+        return [
+            Seen(timed.time_ms, found is not None, each, speed_mps, part, unseen)
+            for timed, found, each, speed_mps, part, unseen in zip(
+                frames, boxes, tracks, speed, parts, hidden, strict=True
+            )
+        ]
+
+    def _track(self, time_ms: int, boxes: Boxes | None) -> Tracks:
+        counters, tracker = self.counters, self._tracker
         counters.frames += 1
         if boxes is None:
             counters.skipped += 1
-            tracks = self._tracker.hold(time_ms)
+            tracks = tracker.hold(time_ms)
         else:
             counters.boxes += boxes.n
-            tracks = self._tracker.step(time_ms, boxes.box, boxes.score, self._class[boxes.label])
-        counters.unusable, counters.too_many = self._tracker.unusable, self._tracker.too_many
-        places = self._ground.place(tracks.box, tracks.label, timed.frame.shape[0])
-        speeds = self._speeds(time_ms, tracks, places)
+            self._hidden = boxes.hidden
+            tracks = tracker.step(time_ms, boxes.box, boxes.score, self._class[boxes.label])
+        counters.unusable, counters.too_many = tracker.unusable, tracker.too_many
         self._count_tracks(time_ms, tracks)
-        told = self._counted(tracks, places)
-        degrees = self._frame.to_degrees(places.x[told], places.y[told])
-        rows = self._rows.detections(self._start_ms + time_ms, degrees, places.sigma_m[told], tracks, speeds, told)
-        return Seen(time_ms, boxes is not None, tracks, speeds.speed_mps, rows)
+        return tracks
 
-    def _speeds(self, time_ms: int, tracks: Tracks, places: Places) -> Speeds:
+    def _speeds(self, time_ms: Ints, track: Ints, places: Places) -> Speeds:
         """Speeds and headings, without those that nobody would believe, and none without a calibration."""
-        speeds = self._speedometer.step(time_ms, tracks.track, places)
-        believed = speeds.speed_mps <= SPEED_MAX_MPS if self._ground.calibrated else np.zeros(len(tracks.track), bool)
-        return Speeds(*(np.where(believed, getattr(speeds, name), np.nan) for name in Speeds.__slots__))
+        speeds = self._speedometer.steps(time_ms, track, places)
+        doubted = ~(speeds.speed_mps <= SPEED_MAX_MPS) if self._ground.calibrated else np.ones(len(track), dtype=bool)
+        for name in Speeds.__slots__:
+            getattr(speeds, name)[doubted] = np.nan
+        return speeds
 
-    def _counted(self, tracks: Tracks, places: Places) -> Bools:
+    def _counted(self, places: Places) -> Bools:
         """Marks (n,) the tracks of which a row is told, and counts all of them."""
-        counters, camera, n = self.counters, self._camera, len(tracks.track)
+        counters, camera, known = self.counters, self._camera, places.known
         reach_m = CAMERA_RANGES * camera.range_m + CAMERA_MARGIN_M
         # Comparisons with what is no number are false.
         near = (places.x - camera.x) ** 2 + (places.y - camera.y) ** 2 <= reach_m**2
-        told: Bools = places.known & near & (places.sigma_m <= POSITION_ERROR_MAX_M)
-        counters.seen += n
-        counters.detections += int(told.sum())
-        counters.without_place += n - int(places.known.sum())
-        counters.out_of_reach += int((places.known & ~told).sum())
+        told: Bools = known & near & (places.sigma_m <= POSITION_ERROR_MAX_M)
+        placed, rows = int(np.count_nonzero(known)), int(np.count_nonzero(told))
+        counters.seen += len(known)
+        counters.detections += rows
+        counters.without_place += len(known) - placed
+        counters.out_of_reach += placed - rows
         return told
 
     def _count_tracks(self, time_ms: int, tracks: Tracks) -> None:
@@ -156,7 +192,7 @@ class Eyes:
 
 
 def see_together(detector: Detector, given: Sequence[tuple[Eyes, Sequence[TimedFrame]]]) -> list[list[Seen]]:
-    """What the next frames of several cameras show: all that the gates let through go to the network in one run."""
+    """What the next frames of each of several cameras show, what the gates let through in one run of the network."""
     looks = [eyes.choose(frames) for eyes, frames in given]
     chosen = [
         timed.frame

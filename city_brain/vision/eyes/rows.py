@@ -5,8 +5,9 @@ begin with the moment at which it began to be watched: whoever watches it next, 
 above them, and gives no track a number that another one bore. Those of a recording begin with 1, whenever it is read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from city_brain.city.datum import Datum
 from city_brain.observations.columns import Common, Detections, Observations, Reports, Sensors, Signals
 from city_brain.observations.vocabulary import MEASURES, Kind, ObjectClass, Quantity
 from city_brain.ticks.skew import USUAL_SHORTEST_DELAY_MS
-from city_brain.types import Bools, Floats
+from city_brain.types import Bools, Floats, Ints
 from city_brain.vision.ground.speeds import Speeds
 from city_brain.vision.tracker.tracker import Tracks
 
@@ -43,16 +44,16 @@ class CameraRows:
 
     def detections(
         self,
-        event_ms: int,
+        event_ms: Ints,
         degrees: tuple[Floats, Floats],
         sigma_m: Floats,
         tracks: Tracks,
         speeds: Speeds,
         told: Bools,
     ) -> Observations:
-        """A row for each of the tracks (n,) that is `told` (n,), seen at `event_ms`, epoch ms.
+        """A row for each of the tracks (n,), of one frame or of several, that is `told` (n,).
 
-        `degrees` (longitude, latitude in WGS-84) and `sigma_m` are of those that are told alone.
+        `event_ms`, epoch ms, `degrees` (longitude, latitude in WGS-84) and `sigma_m` are of those that are told alone.
         """
         n = len(sigma_m)
         words = (self._id, "camera", Datum.WGS84.label, *_WORDS)
@@ -90,7 +91,7 @@ class CameraRows:
         common = self._common(n, Kind.SENSOR, event_ms)
         return Observations(texts, common, Detections.absent(0), Signals.absent(0), sensors, Reports.absent(0))
 
-    def _common(self, n: int, kind: Kind, event_ms: int, **more: Any) -> Common:
+    def _common(self, n: int, kind: Kind, event_ms: Ints | int, **more: Any) -> Common:
         """The next `n` numbers, of source 0 and source kind 1 of the texts."""
         first, self._next = self._next, self._next + n
         return Common.absent(
@@ -103,6 +104,15 @@ class CameraRows:
             arrival_ms=np.full(n, -1 if self._live else event_ms + ARRIVES_AFTER_MS),
             **more,
         )
+
+
+def pieces(detections: Observations, ends: Iterable[int]) -> list[Observations]:
+    """Rows that are detections alone, cut before each of the numbers `ends`; nothing is copied."""
+    none = (detections.signals, detections.sensors, detections.reports)
+    return [
+        Observations(detections.strings, detections.common.take(rows), detections.detections.take(rows), *none)
+        for rows in (slice(*piece) for piece in pairwise((0, *ends)))
+    ]
 
 
 def arrived(observations: Observations, now_ms: int) -> Observations:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from city_brain.city.city_map import Camera
-from city_brain.types import Codes, Floats
+from city_brain.types import Codes, Floats, Ints
 from city_brain.vision.ground.foot import feet_of
 from city_brain.vision.ground.homography import Homography, Places
 from city_brain.vision.ground.lens import Lens
@@ -36,8 +36,9 @@ class CameraGround:
     def of_map(cls, camera: Camera, lens: Lens | None = None, homography: Homography | None = None) -> "CameraGround":
         """What the map says of a camera, or the map and a `homography` that is known with its own spread, of a pose.
 
-        A homography on the map without an error is taken to be as wrong as 1 m.
+        A homography on the map without an error is taken to be as wrong as 1 m. `lens` replaces that of the map.
         """
+        lens = lens or Lens.of_map(camera.lens)
         ground = cls(x=camera.x, y=camera.y, view=camera.view, range_m=camera.range_m, homography=homography, lens=lens)
         if homography is not None or camera.homography is None:
             return ground
@@ -51,7 +52,7 @@ class CameraGround:
         """Whether things have places of their own; without, speeds mean nothing."""
         return self.homography is not None
 
-    def place(self, box: Floats, label: Codes, frame_height_px: float) -> Places:
+    def place(self, box: Floats, label: Codes, frame_height_px: Ints | float) -> Places:
         """Places (n,) in metres of the city's frame of what boxes (n, 4) of classes (n,) show, in a frame so high.
 
         NaN where the foot is cut off by the frame, on or above the horizon, or beyond what the lens can show.
