@@ -225,7 +225,7 @@ def _errand(camera_id: str, source: CameraSource, settings: VideoSettings, folde
     return Errand(
         place=camera_id,
         address=source.address if dialled else "",
-        path="" if dialled else str((folder / source.address).absolute()),
+        path="" if dialled else _path(folder / source.address, place),
         user=source.user,
         password=_password(folder / source.password_file, place) if source.password_file else "",
         schemes=settings.schemes,
@@ -234,6 +234,15 @@ def _errand(camera_id: str, source: CameraSource, settings: VideoSettings, folde
         read_timeout_s=settings.read_timeout_s,
         memory=-1,
     )
+
+
+def _path(path: Path, place: str) -> str:
+    """In absolute form, as text that can be told."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as wrong:
+        raise SettingsError(f"{place}: wanted a path in UTF-8, got {str(path)!a}") from wrong
+    return str(path.absolute())
 
 
 def _password(path: Path, place: str) -> str:

@@ -31,8 +31,8 @@ LIGHT: Final = 44.0
 """Grey levels of the pixel that is brighter than 99 of 100: from the first down it is black, from the second up not."""
 BLURRED: Final = 0.68
 SHARP: Final = 0.60
-"""Share of the changes from pixel to pixel that a blur leaves where they are: .30 to .53 of sharp pictures; of those that
-are blurred by 1/320 of their width .75 and more, or by twice that and packed as JPEGs of quality 20 .72.
+"""Share of the changes from pixel to pixel that a blur leaves where they are. Sharp pictures had .30 to .53; those that
+were blurred by 1/320 of their width .75 and more, and by twice that and packed as JPEGs of quality 20 .72.
 """
 LEAST_CONTRAST: Final = 1.0
 """Grey levels from pixel to pixel in the mean, below which there is nothing that could be sharp."""

@@ -15,7 +15,7 @@ from tests.vision.live.serving import camera, wait_for
 
 GOOD = (
     b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE\r\n\r\n"
-    b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n"
+    b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n\r\n\r\n"
     b"$\x00\x00\x0cRTSP/1.0 302RTSP/1.0 200 OK\r\nSession: 1;timeout=60\r\n\r\n"
     b"$\x01\x00\x08\r\n\r\n\r\n\r\n"
     b"OPTIONS rtsp://127.0.0.1/a RTSP/1.0\r\nCSeq: 9\r\n\r\n$\x00\x00\x0c$$$$$$$$$$$$"
@@ -26,6 +26,9 @@ BAD = [
     b"RTSP/1.0 200 OK\r\nX: y\nLocation: rtsp://10.0.0.1/\r\n\r\n",
     b"RTSP/1.0 200 OK\r\nX: y\rLocation: rtsp://10.0.0.1/\r\n\r\n",
     b"RTSP/1.0 200 OK\r\n\x00: y\r\n\r\n",
+    b"\rRTSP/1.0 200 OK\r\n\r\n",
+    b"\nRTSP/1.0 200 OK\r\n\r\n",
+    b"RTSP/1.0 200 OK\r\nContent-Length : 5\r\n\r\n",
     b"RTSP/1.0 200 OK\r\n folded\r\n\r\n",
     b"RTSP/1.0 200 OK\r\n$\x00\x00\x0c: y\r\n\r\n",
     b"RTSP/1.0 200 OK\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\n",

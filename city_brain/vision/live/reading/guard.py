@@ -15,12 +15,12 @@ MOST_BODY_BYTES: Final = 65_536
 """Of an answer; a description of a stream takes one or two thousand."""
 LEAST_PACKET_BYTES: Final = 8
 """Shorter ones are no RTP and no RTCP, and FFmpeg does not skip them."""
-_ANSWER: Final = re.compile(r"RTSP/1\.[0-9] (?P<status>[1-5][0-9]{2})(?: [\x20-\x7e]*)?")
+_ANSWER: Final = re.compile(r"RTSP/1\.[0-9] (?P<status>[1-5][0-9]{2})(?: [\x20-\x7e\x80-\xff]*)?")
 _ASKED: Final = re.compile(r"(?:OPTIONS|GET_PARAMETER|SET_PARAMETER) [\x21-\x7e]+ RTSP/1\.[0-9]")
 """What a camera asks of us to see whether we are there."""
-_FIELD: Final = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9-]*):(?P<value>[\x20-\x7e\t\x80-\xff]*)")
+_FIELD: Final = re.compile(r"(?P<name>[A-Za-z0-9!#%&'*+.^_`|~-]+):(?P<value>[\x20-\x7e\t\x80-\xff]*)")
 _LENGTH: Final = re.compile(r"[0-9]{1,6}")
-_DOLLAR: Final = 0x24
+_DOLLAR, _RETURN, _NEWLINE = b"$\r\n"
 
 
 class Guard:
@@ -64,7 +64,9 @@ class Guard:
         return min(end, len(data))
 
     def _text(self, data: bytes, at: int) -> int:
-        """The header of an answer, up to its empty line."""
+        """The header of an answer, up to its empty line; some cameras have empty lines before it, too."""
+        if self._head == b"\r" or (not self._head and data[at] == _RETURN):
+            return self._empty_line(data, at)
         known = len(self._head)
         self._head += data[at : at + MOST_HEADER_BYTES]
         end = self._head.find(b"\r\n\r\n", max(known - 3, 0))
@@ -76,6 +78,12 @@ class Guard:
         self._head.clear()
         self._skip = self._header(header)
         return at + end + 4 - known
+
+    def _empty_line(self, data: bytes, at: int) -> int:
+        if self._head and data[at] != _NEWLINE:
+            raise self._error("an answer in RTSP", "something else")
+        self._head = self._head[1:] if self._head else bytearray(b"\r")
+        return at + 1
 
     def _header(self, header: str) -> int:
         """How many bytes of body follow a header."""
