@@ -96,9 +96,9 @@ def test_without_blur_pictures_are_as_they_are(drive: Path) -> None:
     assert (drive.parent / "out.jsonl").read_bytes() == rows
     assert list(pictures(shown)) == list(pictures(hidden))
     for name, picture in pictures(shown).items():
-        assert likeness(picture) > 0.9
+        assert likeness(picture) > 0.7
         off = np.abs(picture.astype(int) - pictures(hidden)[name]).max(axis=2)
-        off[:48, 264:] = 0  # what was hidden, its margin, and the blocks of the JPEG around it
+        off[:52, 260:] = 0  # what was hidden, its margin, and the blocks of the JPEG that reach into it
         assert off.max() == 0
 
 
@@ -115,10 +115,18 @@ def test_a_card_that_hides_nothing_is_told_of(drive: Path) -> None:
     ("said", "code", "why"),
     [
         (("--snapshots", "{images}"), USAGE, "--snapshots: wanted a folder of its own, got the one that is read"),
-        (("--snapshots", "{absent}/s"), FAILED, "wanted a folder for snapshots, got: No such file"),
+        (("--snapshots", "{absent}/s"), USAGE, "wanted a folder for snapshots, got: No such file"),
         (("--snapshots", "{map}"), FAILED, r"city\.geojson: wanted a folder for snapshots, got: File exists"),
-        (("--snapshots", "{absent}", "--snapshot-every", "0"), USAGE, "'--snapshot-every': 0.0 is not in the range"),
-        (("--snapshots", "{absent}", "--most-snapshots", "0"), USAGE, "'--most-snapshots': 0 is not in the range"),
+        (
+            ("--snapshots", "{absent}", "--snapshot-every", "0"),
+            USAGE,
+            "'--snapshot-every': Input should be greater than or equal",
+        ),
+        (
+            ("--snapshots", "{absent}", "--most-snapshots", "0"),
+            USAGE,
+            "'--most-snapshots': Input should be greater than or equal",
+        ),
     ],
 )
 def test_snapshots_that_cannot_be_are_refused(said: tuple[str, ...], code: int, why: str, drive: Path) -> None:

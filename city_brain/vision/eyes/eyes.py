@@ -124,21 +124,18 @@ class Eyes:
         for timed, found in zip(frames, boxes, strict=True):
             tracks.append(self._track(timed.time_ms, found))
             hidden.append(self._hidden)
-        counts = [len(each.track) for each in tracks]
-        time_ms, height = (
-            np.array(column).repeat(counts)
-            for column in ([timed.time_ms for timed in frames], [timed.frame.shape[0] for timed in frames])
-        )
-        every = Tracks(*(np.concatenate([getattr(each, name) for each in tracks]) for name in Tracks.__slots__))
+        every, time_ms, height = _joined(tracks, frames)
         places = self._ground.place(every.box, every.label, height)
         speeds = self._speeds(time_ms, every.track, places)
         told = self._counted(places)
         degrees = self._frame.to_degrees(places.x[told], places.y[told])
         now_ms, sigma_m = self._start_ms + time_ms[told], places.sigma_m[told]
         rows = self._rows.detections(now_ms, degrees, sigma_m, every, speeds, told)
-        ends = np.cumsum(counts)
-        parts = pieces(rows, np.concatenate([[0], told.cumsum()])[ends].tolist())
-        speed = np.split(speeds.speed_mps, ends[:-1])
+        parts, speed = [rows], [speeds.speed_mps]
+        if len(frames) > 1:
+            ends = np.cumsum([len(each.track) for each in tracks])
+            parts = pieces(rows, np.concatenate([[0], told.cumsum()])[ends].tolist())
+            speed = np.split(speeds.speed_mps, ends[:-1])
         return [
             Seen(timed.time_ms, found is not None, each, speed_mps, part, unseen)
             for timed, found, each, speed_mps, part, unseen in zip(
@@ -189,6 +186,16 @@ class Eyes:
         self._told_ms = {
             track: last_ms for track, last_ms in self._told_ms.items() if time_ms - last_ms <= self._gap_ms
         } | now
+
+
+def _joined(tracks: list[Tracks], frames: Sequence[TimedFrame]) -> tuple[Tracks, Ints, Ints | int]:
+    """The tracks of all frames, the media time of each, and how high its frame is."""
+    if len(frames) == 1:
+        return tracks[0], np.full(len(tracks[0].track), frames[0].time_ms), frames[0].frame.shape[0]
+    every = Tracks(*(np.concatenate([getattr(each, name) for each in tracks]) for name in Tracks.__slots__))
+    known = np.array([(timed.time_ms, timed.frame.shape[0]) for timed in frames])
+    time_ms, height = known.repeat([len(each.track) for each in tracks], axis=0).T
+    return every, time_ms, height
 
 
 def see_together(detector: Detector, given: Sequence[tuple[Eyes, Sequence[TimedFrame]]]) -> list[list[Seen]]:

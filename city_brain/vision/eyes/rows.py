@@ -62,19 +62,19 @@ class CameraRows:
             Kind.DETECTION,
             event_ms,
             datum=np.full(n, 2, dtype=np.int32),
-            lon=np.round(degrees[0], _DEGREES),
-            lat=np.round(degrees[1], _DEGREES),
-            position_error_m=np.round(sigma_m, _METRES),
+            lon=degrees[0].round(_DEGREES),
+            lat=degrees[1].round(_DEGREES),
+            position_error_m=sigma_m.round(_METRES),
         )
         low, high = tracks.box[told, :2], tracks.box[told, 2:]
         detections = Detections.absent(
             n,
             track=self._tracks_after + tracks.track[told],
             class_name=3 + tracks.label[told].astype(np.int32),
-            confidence=np.round(tracks.score[told], _SCORES),
-            speed_mps=np.round(speeds.speed_mps[told], _SPEEDS),
-            heading_deg=np.round(speeds.heading_deg[told], _HEADINGS) % 360.0,
-            bbox=np.round(np.concatenate([low, high - low], axis=1), _PIXELS),
+            confidence=tracks.score[told].round(_SCORES),
+            speed_mps=speeds.speed_mps[told].round(_SPEEDS),
+            heading_deg=speeds.heading_deg[told].round(_HEADINGS) % 360.0,
+            bbox=np.concatenate([low, high - low], axis=1).round(_PIXELS),
         )
         return Observations(words, common, detections, Signals.absent(0), Sensors.absent(0), Reports.absent(0))
 

@@ -63,17 +63,14 @@ class CameraGround:
         u, v = (feet.u, feet.v) if self.lens is None else self.lens.straighten(feet.u, feet.v)
         seen = self.homography.place(u, np.where(feet.cut, np.nan, v), feet.sigma_u, feet.sigma_v)
         away = np.sqrt(seen.x**2 + seen.y**2)
-        east, north = (side / np.maximum(away, 1e-9) for side in (seen.x, seen.y))
+        far = np.maximum(away, 1e-9)
+        east, north = seen.x / far, seen.y / far
         behind2 = feet.behind_m**2
         drift2 = (self.error_m * np.maximum(1.0, away / self.range_m) ** 2) ** 2
-        return replace(
-            seen,
-            x=self.x + seen.x,
-            y=self.y + seen.y,
-            xx=seen.xx + behind2 * east * east + drift2,
-            xy=seen.xy + behind2 * east * north,
-            yy=seen.yy + behind2 * north * north + drift2,
-        )
+        xx = seen.xx + behind2 * east * east + drift2
+        yy = seen.yy + behind2 * north * north + drift2
+        xy, shaken = seen.xy + behind2 * east * north, (seen.shaken_xx, seen.shaken_xy, seen.shaken_yy)
+        return Places(self.x + seen.x, self.y + seen.y, xx, xy, yy, *shaken)
 
     def _somewhere(self, n: int) -> Places:
         (x, y), spread = _moments(self.view)

@@ -84,12 +84,15 @@ class Speedometer:
         if len(track) == 0:
             return Speeds(*(np.zeros(0) for _ in Speeds.__slots__))
         window_ms = int(1000.0 * self.settings.window_s)
-        age_ms = time_ms[0] - self._time_ms
-        old, new = (age_ms > 0) & (age_ms <= window_ms), places.known
-        seen = np.stack([places.x, places.y, places.shaken_xx, places.shaken_xy, places.shaken_yy])
-        self._time_ms = np.concatenate([self._time_ms[old], time_ms[new]])
-        self._track = np.concatenate([self._track[old], track[new]])
-        self._seen = np.concatenate([self._seen[:, old], seen[:, new]], axis=1)
+        seen = np.array([places.x, places.y, places.shaken_xx, places.shaken_xy, places.shaken_yy])
+        known, now_ms, of_track = places.known, time_ms, track
+        if not known.all():
+            seen, now_ms, of_track = seen[:, known], time_ms[known], track[known]
+        # What is kept is in the order of time; where time has jumped back, what was later is of no use.
+        old, end = self._time_ms.searchsorted((time_ms[0] - window_ms, time_ms[0])).tolist()
+        self._time_ms = np.concatenate([self._time_ms[old:end], now_ms])
+        self._track = np.concatenate([self._track[old:end], of_track])
+        self._seen = np.concatenate([self._seen[:, old:end], seen], axis=1)
         of, row = self._in_window(time_ms, track, window_ms)
         t = (self._time_ms[row] - time_ms[of]) / 1000.0
         return self._fitted(of, t, self._seen[:, row], places)
@@ -133,7 +136,7 @@ class Speedometer:
         speed = np.sqrt(vx * vx + vy * vy)
         east, north = vx / speed, vy / speed
         along2 = xx * east**2 + 2.0 * xy * east * north + yy * north**2
-        across2 = xx * north**2 - 2.0 * xy * east * north + yy * east**2
+        across2 = np.maximum(xx + yy - along2, 0.0)
         shared2 = (places.xx - places.shaken_xx + places.yy - places.shaken_yy) / 2.0
         scale2 = 4.0 * shared2 / np.maximum((places.x - self.x) ** 2 + (places.y - self.y) ** 2, 1.0)
         error = np.sqrt(np.where(speed > 0.0, along2, (xx + yy) / 2.0) + scale2 * speed**2)
