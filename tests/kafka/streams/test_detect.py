@@ -156,10 +156,9 @@ def test_cameras_are_shared_and_move_when_a_worker_is_killed(
             )
         } == dict.fromkeys(mine, 1.0)
         fleet.kill("detect-b")
-        killed_s = time.monotonic()
+        killed_s, killed_ms = time.monotonic(), 1000.0 * time.time()
         assert soon(lambda: shares(fleet, "a") == [set(names)], fleet)
-        seen.take(0)
-        after = take_all(seen, set(names), fleet)
+        after = take_all(seen, set(names), fleet, killed_ms + 1000.0)
     assert time.monotonic() - killed_s < 6.0 + 12.0
     for name in others:
         (seq, track), (seq_then, track_then) = after[name], before[name]
@@ -168,12 +167,16 @@ def test_cameras_are_shared_and_move_when_a_worker_is_killed(
     assert fleet.stop("detect-a") == 0
 
 
-def take_all(seen: Tap, names: set[str], fleet: Fleet) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Numbers and tracks of each camera, once every one has been seen."""
+def take_all(
+    seen: Tap, names: set[str], fleet: Fleet, since_ms: float = 0.0
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Numbers and tracks of each camera in records of a time and later, once every one has been seen."""
     found: dict[str, tuple[list[int], list[int]]] = {}
 
     def all_seen() -> bool:
-        for _, rows in seen.take():
+        for record, rows in seen.take():
+            if record.timestamp < since_ms:
+                continue
             (name,) = sources(rows)
             numbers, tracks = found.setdefault(name, ([], []))
             numbers += rows.common.seq.tolist()
