@@ -4,8 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from city_brain.vision.live.camera import CameraState, LiveFrame
-
 from city_brain.city.city_map import CityMap
 from city_brain.city.loading import load_city
 from city_brain.observations.columns import Observations
@@ -13,6 +11,7 @@ from city_brain.observations.vocabulary import Kind
 from city_brain.vision.cards.registry import card_at
 from city_brain.vision.detector import Detector
 from city_brain.vision.letterbox import Frame, Planes
+from city_brain.vision.live.camera import CameraState, LiveFrame
 from tests.vision.eyes import drives
 
 
