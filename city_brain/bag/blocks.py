@@ -9,7 +9,7 @@ import struct
 import sys
 from array import array
 from operator import mul
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import numpy as np
@@ -97,13 +97,11 @@ class BlockWriter:
 
     def to_bytes(self) -> bytes:
         """The block."""
-        lengths = array("i", [_NULL if key is None else len(key) for key in self.keys])
-        keys = b"".join([key for key in self.keys if key])
-        headers = [header for headers in self.lists for header in headers]
-        numbers: dict[str, int] = {}
-        header_names = array("H", [numbers.setdefault(name, len(numbers)) for name, _ in headers])
-        value_lengths = array("i", [_NULL if value is None else len(value) for _, value in headers])
-        values = b"".join([value for _, value in headers if value])
+        lengths, keys = _measured(self.keys)
+        headers = list(itertools.chain.from_iterable(self.lists))
+        header_names = [name for name, _ in headers]
+        value_lengths, values = _measured([value for _, value in headers])
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(header_names))}
         names = [name.encode("utf-8", "surrogateescape") for name in numbers]
         joined = b"".join(names)
         head = _HEAD.pack(
@@ -114,10 +112,19 @@ class BlockWriter:
         columns = (
             self._firsts, self._odd_ms, self._partitions, self._epochs, lengths, self._tombstones, self._odd_rows,
             value_lengths, self.stretches if len(self._firsts) > 1 else nothing,
-            self.codes if len(self.lists) > 1 else nothing, array("H", map(len, self.lists)), header_names,
+            self.codes if len(self.lists) > 1 else nothing, array("H", map(len, self.lists)),
+            array("H", map(numbers.__getitem__, header_names)),
             array("H", map(len, names)), self._kinds,
         )  # fmt: skip
         return b"".join((head, *map(_little, columns), keys, values, joined))
+
+
+def _measured(pieces: list[bytes | None]) -> tuple["array[int]", bytes]:
+    """The length of each piece, -1 for none, and all of them joined."""
+    if None in pieces:
+        return array("i", [_NULL if piece is None else len(piece) for piece in pieces]), b"".join(filter(None, pieces))
+    whole = cast(list[bytes], pieces)
+    return array("i", map(len, whole)), b"".join(whole)
 
 
 def _little(column: "array[int]") -> bytes:

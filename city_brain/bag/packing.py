@@ -4,6 +4,7 @@ Only what must happen at each record happens there; the rest is done for the who
 """
 
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -51,6 +52,8 @@ _LONG_HEADERS: Final = 1 << 14
 _PUBLISH_MS_MAX: Final = ((1 << 64) - 1) // 1_000_000
 _NS_PER_MS: Final = 1_000_000
 _SEQUENCE: Final = 0xFFFF_FFFF
+_MESSAGE: Final = int(Op.MESSAGE)
+_pack: Final = MESSAGE.pack
 
 
 class _Lane:
@@ -69,8 +72,12 @@ class _Lane:
 class ChunkPacker:
     """Fills chunks; whoever owns it says when one is closed."""
 
-    def __init__(self, level: int = 3, last_ns: int = -1) -> None:
+    def __init__(self, level: int = 3, turn: Callable[[int, Headers, int], None] | None = None) -> None:
         self._compressor = zstandard.ZstdCompressor(level=level)
+        self._turn = turn or _no_turn
+        """Called before a record for which the open chunk has no room, or that comes too late for it."""
+        self.room, self.close_ns = 0, 0
+        """What the open chunk may weigh, and the log time at which it ends; whoever owns the packer says so."""
         self.channels: dict[int, Channel] = {}
         self.schemas: dict[int, Schema] = {}
         self._definitions: dict[int, bytes] = {}
@@ -84,7 +91,7 @@ class ChunkPacker:
         """By the channel of the blocks of a topic."""
         self._numbers: dict[bytes, int] = {}
         """Of channels, by their definitions without the number."""
-        self.last_ns = last_ns
+        self.last_ns = -1
         self.size = 0
         """What the open chunk weighs; 0 where it is empty."""
         self._heads: list[bytes] = []
@@ -158,26 +165,32 @@ class ChunkPacker:
         self.definition_bytes += more
 
     def add(
-        self, channel: int, offset: int, key: bytes | None, value: bytes | None, headers: Headers,
-        timestamp_ms: int, kind: int, epoch: int, log_ns: int,
+        self, channel: int, offset: int, value: bytes | None, *, key: bytes | None = None, headers: Headers = (),
+        timestamp_ms: int, log_ns: int, timestamp_type: int = CREATE_TIME, leader_epoch: int = -1,
     ) -> None:  # fmt: skip
-        """Adds a record to the open chunk; refuses it whole, or takes it whole."""
+        """Takes a record, in the order of arrival; `log_ns` is when it arrived.
+
+        RecordingError: it breaks a limit, and was not taken. RecordingFullError: neither was it, and no more will be.
+        """
+        size = (len(value) if value else 0) + (len(key) if key else 0)
+        if self.size + size > self.room or log_ns >= self.close_ns:
+            self._turn(size, headers, log_ns)
         lane = self._lanes[channel]
         block = lane.block
         lists = block.lists
         code = lists.setdefault(headers, fresh := len(lists))
-        size = RECORD_WEIGHT
         if code == fresh:
+            weight = 0
             for name, held in headers:
-                size += len(name) + (len(held) if held else 0)
-            if size > _LONG_HEADERS or len(headers) > HEADERS_MAX:
-                block.check(headers, size - RECORD_WEIGHT)
-            size += _HEADER_WEIGHT * (1 + len(headers))
+                weight += len(name) + (len(held) if held else 0)
+            if weight > _LONG_HEADERS or len(headers) > HEADERS_MAX:
+                block.check(headers, weight)
+            size += weight + _HEADER_WEIGHT * (1 + len(headers))
         if not self.last_ns < log_ns <= LOG_NS_MAX:
             log_ns = self._next_ns(log_ns)
-        if offset != lane.next or epoch != lane.epoch or kind != lane.kind:
-            lane.stretch = block.open_stretch(channel, lane.partition, offset, epoch, kind)
-            lane.epoch, lane.kind = epoch, kind
+        if offset != lane.next or leader_epoch != lane.epoch or timestamp_type != lane.kind:
+            lane.stretch = block.open_stretch(channel, lane.partition, offset, leader_epoch, timestamp_type)
+            lane.epoch, lane.kind = leader_epoch, timestamp_type
         if 0 <= timestamp_ms <= _PUBLISH_MS_MAX:
             publish_ns = timestamp_ms * _NS_PER_MS
         else:
@@ -186,20 +199,20 @@ class ChunkPacker:
         if value is None:
             block.bury()
             value = b""
-        length = len(value)
-        self._heads.append(MESSAGE.pack(0x05, MESSAGE_FIELDS + length, channel, offset & _SEQUENCE, log_ns, publish_ns))
+        length = MESSAGE_FIELDS + len(value)
+        self._heads.append(_pack(_MESSAGE, length, channel, offset & _SEQUENCE, log_ns, publish_ns))
         self._values.append(value)
         block.keys.append(key)
         block.stretches.append(lane.stretch)
         block.codes.append(code)
         lane.next = offset + 1
         self.last_ns = log_ns
-        self.size += size + length + (len(key) if key else 0)
+        self.size += RECORD_WEIGHT + size
 
     def add_note(self, channel: int, data: bytes, log_ns: int) -> int:
         """Adds a note to the open chunk, and gives its log time."""
         log_ns = self._next_ns(log_ns)
-        self._heads.append(MESSAGE.pack(Op.MESSAGE, MESSAGE_FIELDS + len(data), channel, 0, log_ns, log_ns))
+        self._heads.append(_pack(_MESSAGE, MESSAGE_FIELDS + len(data), channel, 0, log_ns, log_ns))
         self._values.append(data)
         self.last_ns = log_ns
         self.size += RECORD_WEIGHT + len(data)
@@ -232,7 +245,7 @@ class ChunkPacker:
                     least, most = spans.get(channel, (low, high))
                     spans[channel] = (min(low, least), max(high, most))
                 records += len(block.keys)
-                head = MESSAGE.pack(Op.MESSAGE, MESSAGE_FIELDS + len(data), sidecar, 0, self.last_ns, self.last_ns)
+                head = _pack(_MESSAGE, MESSAGE_FIELDS + len(data), sidecar, 0, self.last_ns, self.last_ns)
                 self._heads.append(head)
                 self._values.append(data)
             block.clear()
@@ -276,6 +289,10 @@ class ChunkPacker:
     def summary_records(self) -> tuple[list[bytes], list[bytes]]:
         """The Schema and Channel records of a summary."""
         return list(self._schema_records.values()), list(self._definitions.values())
+
+
+def _no_turn(size: int, headers: Headers, log_ns: int) -> None:
+    """For who does not ask for chunks of a certain size."""
 
 
 def _check_names(*names: str) -> None:

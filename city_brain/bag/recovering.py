@@ -10,7 +10,7 @@ import numpy as np
 
 from city_brain.bag.container import mcap
 from city_brain.bag.container.mcap import MAGIC, MESSAGE_HEAD, START, ChunkHead, Op
-from city_brain.bag.container.segments import PackedChunk, SegmentFile
+from city_brain.bag.container.segments import MENDING, PackedChunk, SegmentFile
 from city_brain.bag.container.walking import Chunk, Frame, Walker
 from city_brain.bag.joining import Batch, join
 from city_brain.bag.packing import ChunkPacker
@@ -138,7 +138,7 @@ class _Recovery:
             raise RecordingError(f"{walker.path}: wanted a recording of ours to recover, {told}")
         walker.profile = PROFILE
         walker.keep(_OWN_BYTES, str(walker.path))
-        self._segment = SegmentFile(out)
+        self._segment = SegmentFile(out, part=MENDING)
         self._packer = ChunkPacker()
         self._last_ns = -1
 

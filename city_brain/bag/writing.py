@@ -11,8 +11,8 @@ from city_brain.bag.container.mcap import Attachment
 from city_brain.bag.container.segments import SegmentFile
 from city_brain.bag.packing import ChunkPacker
 from city_brain.bag.records import (
+    ATTACHMENT_BYTES_MAX,
     CHUNK_BYTES,
-    CREATE_TIME,
     GAPS,
     LOG_NS_MAX,
     OFFSET_ENTRIES_MAX,
@@ -71,9 +71,10 @@ class RecordingWriter:
         own = [name for name in self._metadata if name.startswith(OWN_NAMES)]
         if own:
             raise SettingsError(f"metadata: wanted names that do not begin with {OWN_NAMES}, got {own[0]!r}")
-        self._packer = ChunkPacker(settings.level)
+        self._packer = ChunkPacker(settings.level, self._turn)
+        self.write = self._packer.add
+        """Takes a record; no call stands between, since it is made for each of them."""
         self.segments: list[Path] = []
-        self._room, self._close_ns = _CLOSED, 0
         self._split_ns: int | None = None
         self._gaps, self._finished_bytes, self._ended = 0, 0, ""
         self._segment = self._begin()
@@ -94,23 +95,10 @@ class RecordingWriter:
         number = 0 if schema is None else self._packer.schema(schema)
         return self._packer.record_channel(topic, partition, encoding, number, cluster)
 
-    def write(
-        self, channel: int, offset: int, value: bytes | None, *, key: bytes | None = None, headers: Headers = (),
-        timestamp_ms: int, log_ns: int, timestamp_type: int = CREATE_TIME, leader_epoch: int = -1,
-    ) -> None:  # fmt: skip
-        """Takes a record, in the order of arrival; `log_ns` is when it arrived.
-
-        RecordingError: it breaks a limit, and was not taken. RecordingFullError: neither was it, and no more will be.
-        """
-        size = (len(value) if value else 0) + (len(key) if key else 0)
-        if self._packer.size + size > self._room or log_ns >= self._close_ns:
-            self._turn(size, headers, log_ns)
-        self._packer.add(channel, offset, key, value, headers, timestamp_ms, timestamp_type, leader_epoch, log_ns)
-
     def note(self, topic: str, said: Mapping[str, Any], log_ns: int) -> None:
         """Takes a note: `topic` is CONTROL, MARKS or GAPS."""
         data = msgspec.json.encode(said)
-        if self._packer.size + len(data) > self._room or log_ns >= self._close_ns:
+        if self._packer.size + len(data) > self._packer.room or log_ns >= self._packer.close_ns:
             self._turn(len(data), (), log_ns)
         self._packer.add_note(self._packer.note_channel(topic), data, log_ns)
 
@@ -124,6 +112,9 @@ class RecordingWriter:
         name = check_attachment_name(attachment.name, str(self.path))
         if name.startswith(OWN_NAMES):
             raise RecordingError(f"{self.path}: wanted an attachment not named {OWN_NAMES}…, got {name!r}")
+        if len(attachment.data) > ATTACHMENT_BYTES_MAX:
+            told = f"wanted at most {ATTACHMENT_BYTES_MAX} bytes, got {len(attachment.data)}"
+            raise RecordingError(f"attachment {name}: {told}")
         self._check_open()
         self._within_budget(len(attachment.data))
         with self._or_end():
@@ -133,7 +124,7 @@ class RecordingWriter:
         """Writes the open chunk out: from here on a crash does not lose it."""
         self._check_open()
         packed = self._packer.close()
-        self._room = _CLOSED
+        self._packer.room = _CLOSED
         if packed is not None:
             with self._or_end():
                 self._segment.chunk(packed)
@@ -151,8 +142,8 @@ class RecordingWriter:
         if not self._ended:
             with suppress(RecordingError):
                 self.flush()
-            self._ended = "it was abandoned"
-            self._segment.close()
+            self._ended = self._ended or "it was abandoned"
+        self._segment.close()
 
     def _turn(self, size: int, headers: Headers, log_ns: int) -> None:
         """Begins a chunk for a record of that size, and before it a segment where the old one is done."""
@@ -176,17 +167,21 @@ class RecordingWriter:
         self._within_budget(settings.chunk_bytes + whole)
         if self._split_ns is None:
             self._split_ns = log_ns + 1000 * settings.segment_s * _NS_PER_MS
-        self._room, self._close_ns = settings.chunk_bytes, log_ns + settings.chunk_ms * _NS_PER_MS
+        self._packer.room, self._packer.close_ns = settings.chunk_bytes, log_ns + settings.chunk_ms * _NS_PER_MS
 
     def _begin(self) -> SegmentFile:
         number = len(self.segments) + 1
         path = segment_path(self.path, number)
-        segment = SegmentFile(path, self.settings.synchronise)
-        self.segments.append(path)
         said = {"version": str(VERSION), "series": self._series, "segment": str(number)}
-        segment.metadata(RECORDING, said | {"log_time_after_ns": str(self._packer.last_ns)})
-        for name, more in self._metadata.items():
-            segment.metadata(name, more)
+        said["log_time_after_ns"] = str(self._packer.last_ns)
+        segment = SegmentFile(path, self.settings.synchronise)
+        try:
+            for name, more in {RECORDING: said, **self._metadata}.items():
+                segment.metadata(name, more)
+        except RecordingError:
+            segment.close()
+            raise
+        self.segments.append(path)
         self._packer.begin_segment()
         self._gaps, self._split_ns = 0, None
         return segment

@@ -16,7 +16,6 @@ from city_brain.bag.container import mcap
 from city_brain.bag.container.mcap import MAGIC, Attachment, AttachmentEntry, ChunkEntry, Op
 from city_brain.bag.offsets import ENTRY_BYTES, OffsetIndexWriter
 from city_brain.bag.records import (
-    ATTACHMENT_BYTES_MAX,
     METADATA_BYTES_MAX,
     OFFSETS,
     OFFSETS_TYPE,
@@ -27,6 +26,8 @@ from city_brain.errors import RecordingError, RecordingFullError
 
 PART: Final = ".part"
 """Behind the name of a file that is not whole yet."""
+MENDING: Final = ".mending"
+"""The same, of one that is being mended: the file that it is made of may be called `.part`."""
 _OUT_OF_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -53,8 +54,8 @@ class PackedChunk(msgspec.Struct, frozen=True, kw_only=True):
 class SegmentFile:
     """One file while it is written; a write that fails leaves what was whole before it, under the name *.part."""
 
-    def __init__(self, path: Path, synchronise: bool = False) -> None:
-        self.path, self.part = path, path.with_name(path.name + PART)
+    def __init__(self, path: Path, synchronise: bool = False, part: str = PART) -> None:
+        self.path, self.part = path, path.with_name(path.name + part)
         self._synchronise = synchronise
         self.position, self._crc, self.records = 0, 0, 0
         self._metadata: list[bytes] = []
@@ -100,9 +101,6 @@ class SegmentFile:
 
     def attachment(self, attachment: Attachment) -> None:
         """Writes an Attachment."""
-        if len(attachment.data) > ATTACHMENT_BYTES_MAX:
-            told = f"wanted at most {ATTACHMENT_BYTES_MAX} bytes, got {len(attachment.data)}"
-            raise RecordingError(f"attachment {attachment.name}: {told}")
         data = mcap.attachment_record(attachment)
         entry = mcap.attachment_entry(
             AttachmentEntry(
