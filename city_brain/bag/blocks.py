@@ -14,7 +14,15 @@ from typing import Final, cast
 import msgspec
 import numpy as np
 
-from city_brain.bag.records import CODES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, Headers
+from city_brain.bag.records import (
+    CODES_MAX,
+    CREATE_TIME,
+    HEADER_BYTES_MAX,
+    HEADERS_MAX,
+    LOG_APPEND_TIME,
+    NO_TIMESTAMP,
+    Headers,
+)
 from city_brain.errors import RecordingError
 from city_brain.types import Column, Ints
 
@@ -58,7 +66,7 @@ class BlockWriter:
         """The number of a new stretch that begins with the next row."""
         if not 0 <= offset < 1 << 63:
             raise RecordingError(f"partition {partition}: wanted an offset of 0 to 2^63 - 1, got {offset}")
-        if kind not in (-1, 0, 1) or not -(1 << 31) <= epoch < 1 << 31:
+        if kind not in (NO_TIMESTAMP, CREATE_TIME, LOG_APPEND_TIME) or not -(1 << 31) <= epoch < 1 << 31:
             raise RecordingError(f"offset {offset}: wanted timestamp type -1, 0 or 1 and an epoch, got {kind}, {epoch}")
         self.channels.append(channel)
         self._partitions.append(partition)
@@ -260,7 +268,9 @@ def gather(blocks: list[Block], place: str) -> Rows:
     stretch, stretches = _numbered([(block.stretch, len(block.first), block) for block in blocks], counts, begins)
     code, _ = _numbered([(block.code, block.lists, block) for block in blocks], counts, begins)
     kind = _joined([block.kind for block in blocks])
-    _check(bool(((kind >= -1) & (kind <= 1)).all()), place, "timestamp types -1, 0, 1", "others")
+    _check(
+        bool(((kind >= NO_TIMESTAMP) & (kind <= LOG_APPEND_TIME)).all()), place, "timestamp types -1, 0, 1", "others"
+    )
     ranks = np.arange(len(stretch), dtype=np.int64)
     ranks = ranks - np.repeat(begins, counts) if stretches == len(blocks) else _ranks(stretch, stretches)
     offset = _joined([block.first for block in blocks])[stretch] + ranks

@@ -33,6 +33,10 @@ class OffsetIndexWriter:
             for column, number in zip(self._columns, (chunk, *span), strict=True):
                 column.append(number)
 
+    def index(self) -> "OffsetIndex":
+        """What was added, to search in."""
+        return OffsetIndex(*(np.asarray(column).astype(np.int64) for column in self._columns))
+
     def to_bytes(self) -> bytes:
         """What is attached."""
         columns = [
@@ -48,6 +52,12 @@ class OffsetIndex(msgspec.Struct, frozen=True):
     channel: Ints
     low: Ints
     high: Ints
+
+    def spans(self, chunk: int) -> list[tuple[int, int, int]]:
+        """Of each channel in a chunk: the channel, its lowest and its highest offset; in order of channels."""
+        first, last = np.searchsorted(self.chunk, [chunk, chunk + 1]).tolist()
+        columns = (column[first:last].tolist() for column in (self.channel, self.low, self.high))
+        return sorted(zip(*columns, strict=True))
 
     def first_chunk(self, channels: list[int], offset: int) -> int | None:
         """The first chunk in which one of the channels has that offset or a higher one."""
@@ -71,6 +81,6 @@ def read_offsets(packed: bytes, chunks: int, place: str) -> OffsetIndex:
     for kind in _KINDS:
         columns.append(np.frombuffer(data, kind, count, at).astype(np.int64))
         at += count * np.dtype(kind).itemsize
-    if count and int(columns[0].max()) >= chunks:
-        raise RecordingError(f"{place}: wanted numbers of {chunks} chunks, got others")
+    if count and (int(columns[0][-1]) >= chunks or bool((np.diff(columns[0]) < 0).any())):
+        raise RecordingError(f"{place}: wanted the numbers of {chunks} chunks in their order, got others")
     return OffsetIndex(*columns)

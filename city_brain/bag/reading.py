@@ -14,7 +14,7 @@ from city_brain.bag.container import mcap
 from city_brain.bag.container.mcap import FOOTER_BYTES, MAGIC, START, Attachment, AttachmentEntry, ChunkEntry, Op
 from city_brain.bag.container.walking import Channels, Chunk, Walker
 from city_brain.bag.joining import Batch, join
-from city_brain.bag.offsets import OffsetIndex, read_offsets
+from city_brain.bag.offsets import OffsetIndex, OffsetIndexWriter, read_offsets
 from city_brain.bag.records import (
     GAPS,
     OFFSETS,
@@ -95,7 +95,10 @@ class Recording:
                 frame = walker.frame(entry.at)
                 if frame.op != Op.ATTACHMENT:
                     raise RecordingError(f"{walker.place(frame)}: wanted the attachment {name}, got another record")
-                return mcap.read_attachment(walker.content(frame), walker.place(frame))
+                found = mcap.read_attachment(walker.content(frame), walker.place(frame))
+                if found.name != name:
+                    raise RecordingError(f"{walker.place(frame)}: wanted the attachment {name}, got {found.name!r}")
+                return found
         raise RecordingError(f"{self.path}: wanted an attachment {name!r}, got none of that name")
 
     def chunks(self, first: int | None = None) -> Iterator[Chunk]:
@@ -238,10 +241,10 @@ class Recording:
 
     def _find_offsets(self) -> OffsetIndex:
         """The index of a file that has none, from its records."""
-        found: list[tuple[int, int, int, int]] = []
+        found = OffsetIndexWriter()
         for number, batch in enumerate(self.batches(0)):
-            found += [(number, *span) for span in batch.spans()]
-        return OffsetIndex(*np.array(found, dtype=np.int64).reshape(-1, 4).T)
+            found.add(number, batch.spans())
+        return found.index()
 
 
 def read_series(path: str | Path) -> Iterator[Record]:

@@ -1,9 +1,9 @@
 """`python -m tests.benchmarks.bag`: recording and reading on one core, beside the official package in the same run.
 
-A million records of 20 topics (values of 59 bytes, keys, two headers of which one differs in every record) are written
-and read by both, in turn; the official package has no place for keys and headers, so it writes values only. Figures are
-of processor time of the process, since machines are shared, and medians over the rounds; seeks are timed by the clock as
-well. Memory is that of a process of its own. Exit code 1 where a floor is missed.
+A million records of 20 topics (values of 59 bytes, keys, two headers, one of them different in every record) are
+written and read by both, in turn; the official package has no place for keys and headers: it writes values only. What
+is timed is the processor time of the process, since machines are shared, and figures are medians over the rounds; seeks
+are timed by the clock as well. Memory is that of a process of its own. Exit code 1 where a floor is missed.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SEEK_MS = 20.0
 MEMORY_MIB = 128.0
 TOPICS = 20
 POOL = 8192
-"""So many different records are made once and sent again and again; a chunk holds fewer, so none packs by repetition."""
+"""So many different records are made once and sent again and again; a chunk holds fewer: none packs by repetition."""
 STEP_NS = 50_000
 START_NS = 1_780_000_000_000_000_000
 SEEKS = 200
