@@ -172,7 +172,7 @@ class Recording:
         """Whether there is a summary; raises RecordingError where it is damaged, or the file was cut."""
         at = max(walker.size - len(MAGIC) - FOOTER_BYTES, 0)
         self._file.seek(at)
-        tail = self._file.read(FOOTER_BYTES + len(MAGIC))
+        tail = walker.read(FOOTER_BYTES + len(MAGIC))
         if not tail.endswith(MAGIC) or tail[: START.size] != START.pack(Op.FOOTER, 20):
             raise RecordingError(f"{self.path}: wanted a file that was finished, got one that was cut")
         place = f"{self.path} byte {at}, footer"
@@ -183,7 +183,7 @@ class Recording:
         if not 0 < length <= SUMMARY_BYTES_MAX:
             raise RecordingError(f"{place}: wanted a summary of at most {SUMMARY_BYTES_MAX} bytes, got {length}")
         self._file.seek(footer.summary_at)
-        data = self._file.read(length)
+        data = walker.read(length)
         crc = zlib.crc32(tail[: FOOTER_BYTES - 4], zlib.crc32(data))
         if crc != footer.crc and (footer.crc or self.profile == PROFILE):
             raise RecordingError(f"{place}: wanted a summary with checksum {footer.crc:08x}, got {crc:08x}")
@@ -218,7 +218,7 @@ class Recording:
         try:
             while (frame := walker.frame(at)).op != Op.DATA_END:
                 if frame.op == Op.CHUNK:
-                    start_ns, end_ns = mcap.Content(self._file.read(16), walker.place(frame)).numbers(2)
+                    start_ns, end_ns = mcap.Content(walker.read(16), walker.place(frame)).numbers(2)
                     self.entries.append(ChunkEntry(start_ns, end_ns, at, frame.end - at))
                 elif frame.op in (Op.METADATA, Op.ATTACHMENT):
                     with suppress(RecordingError):

@@ -1,5 +1,6 @@
 """Damaged recordings: what is wrong with one, and a new file of all that is whole in it."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -84,7 +85,8 @@ def examine(path: str | Path) -> Examined:
 
 
 def _examine(recording: Recording, found: Examined) -> Iterator[str]:
-    places, last_ns = [], -1
+    places: list[int] = []
+    last_ns = -1
     for chunk in recording.chunks():
         if chunk.at >= 0:
             places.append(chunk.at)
@@ -94,6 +96,7 @@ def _examine(recording: Recording, found: Examined) -> Iterator[str]:
             batch = join(chunk, last_ns)
             last_ns = int(chunk.log_ns[-1]) if len(chunk.log_ns) else last_ns
             found.records += len(batch)
+            found.gaps += [msgspec.convert(note.said, Gap) for note in batch.notes if note.topic == GAPS]
             if not recording.cut:
                 _check_spans(recording, batch, len(places) - 1)
     if recording.profile != PROFILE:
@@ -101,7 +104,6 @@ def _examine(recording: Recording, found: Examined) -> Iterator[str]:
     indexed = [entry.at for entry in recording.entries]
     if indexed != places:
         yield f"{recording.path}: wanted an index of {len(places)} chunks, got one of {len(indexed)} or of other places"
-    found.gaps = recording.gaps()
     for entry in recording.attachments:
         recording.attachment(entry.name)
 
@@ -145,6 +147,9 @@ class _Recovery:
         self._segment = SegmentFile(out, part=MENDING)
         self._packer = ChunkPacker()
         self._last_ns = -1
+        self._searched = 0, 0
+        """Where a chunk was looked for last, and where the next one was found: none begins between."""
+        self._version = str(VERSION)
 
     def _known(self) -> tuple[dict[str, dict[str, str]], bool, list[int]]:
         """What the file says of itself at its end, where that is whole: metadata, and where chunks begin."""
@@ -159,9 +164,13 @@ class _Recovery:
     def run(self) -> Recovered:
         """Saves what can be saved."""
         first = {"version": str(VERSION), "series": self.walker.path.stem, "segment": "1", "log_time_after_ns": "-1"}
-        self._segment.metadata(RECORDING, self._metadata.pop(RECORDING, first))
         try:
+            self._segment.metadata(RECORDING, self._metadata.pop(RECORDING, first))
             self._save_all()
+            if self._version != str(VERSION):
+                raise RecordingError(
+                    f"{self.walker.path}: wanted a recording of version {VERSION}, got {self._version}"
+                )
             if not self.found.chunks and not self.found.finished:
                 raise RecordingError(f"{self.walker.path}: wanted at least one chunk to save, got none that is whole")
             self._tell()
@@ -185,6 +194,8 @@ class _Recovery:
                 self._save(frame)
                 at = frame.end
             except RecordingError as wrong:
+                if self._segment.closed:
+                    raise  # it is the new file that cannot be written
                 following = self._following(at, frame)
                 self.found.damages += 1
                 self.found.lost_bytes += following - at
@@ -208,7 +219,9 @@ class _Recovery:
         elif frame.op == Op.METADATA:
             walker.pass_by(frame)
             name, said = walker.metadata.pop()
-            if name not in (RECORDING, SEGMENT):
+            if name == RECORDING:
+                self._version = said.get("version", "")
+            elif name != SEGMENT:
                 self._segment.metadata(name, said)
         elif frame.op == Op.ATTACHMENT:
             walker.pass_by(frame)
@@ -258,16 +271,22 @@ class _Recovery:
 
     def _next_chunk(self, at: int) -> int:
         """Where the next chunk behind `at` begins: by the index where that is whole, else by its own marks."""
-        if self._anchors:
-            return next((anchor for anchor in self._anchors if anchor > at), self.walker.size)
-        return next((place for place in self._marked(at + 1) if self._is_chunk(place)), self.walker.size)
+        begin, found = self._searched
+        if not begin <= at < found:
+            if self._anchors:
+                number = bisect_right(self._anchors, at)
+                found = self._anchors[number] if number < len(self._anchors) else self.walker.size
+            else:
+                found = next((place for place in self._marked(at + 1) if self._is_chunk(place)), self.walker.size)
+            self._searched = at, found
+        return found
 
     def _marked(self, at: int) -> Iterator[int]:
         """Where a chunk might begin, at `at` or behind it."""
         file, overlap = self.walker.file, len(_PACKING) - 1
         for begin in count(at + _PACKING_AT, _PIECE):
             file.seek(begin)
-            piece = file.read(_PIECE + overlap)
+            piece = self.walker.read(_PIECE + overlap)
             if not piece:
                 return
             found = piece.find(_PACKING)

@@ -15,10 +15,11 @@ from city_brain.bag.container.mcap import MAGIC, Attachment, ChunkHead, Op
 from city_brain.bag.reading import Recording
 from city_brain.bag.records import Channel, Record
 from city_brain.bag.recovering import examine, recover
-from city_brain.errors import CityBrainError, RecordingError
+from city_brain.errors import CityBrainError, RecordingError, RecordingFullError
 from tests.bag.samples import full_file
+from tests.store.trouble import small_disk
 
-COUNT = 240
+COUNT = 150
 MEMORY_BYTES = 96 << 20
 """More than this may no file cost, whatever it says of itself."""
 
@@ -78,7 +79,7 @@ def test_a_flipped_bit_is_noticed(
     """In every kind of record, in its frame and in its content; all other chunks are saved."""
     data, told = night
     chance = random.Random(region)
-    spots = [chance.randrange(*chance.choice(places[region])) for _ in range(12)]
+    spots = [chance.randrange(*chance.choice(places[region])) for _ in range(6)]
     spots += [begin + byte for begin, _ in places[region][:1] for byte in range(9)]
     for spot in spots:
         damaged = bytearray(data)
@@ -235,7 +236,7 @@ HOSTILE: dict[str, bytes] = {
     ),
     "a bomb of the size it says": hostile(chunk(ZEROS)),
     "a chunk of nothing but empty messages": hostile(chunk(EMPTY * (1 << 16))),
-    "a chunk of more messages than allowed": hostile(chunk(EMPTY * ((1 << 20) + 9))),
+    "a chunk of more messages than allowed": hostile(chunk(EMPTY * ((1 << 19) + 9))),
     "a size of 0": hostile(chunk(b"", packed=zstandard.ZstdCompressor(write_content_size=False).compress(ZEROS))),
     "data that are not packed so": hostile(chunk(MESSAGE, packed=b"not at all")),
     "data behind the packed ones": hostile(chunk(MESSAGE, packed=zstandard.compress(MESSAGE) + b"more")),
@@ -352,3 +353,25 @@ def test_a_summary_that_lies_is_not_believed(tmp_path: Path, night: tuple[bytes,
     assert noticed(path, told)
     with Recording(path) as recording:
         assert recording.cut and list(recording.records()) == told
+
+
+def test_a_full_disk_is_no_damage_of_the_file(tmp_path: Path, night: tuple[bytes, list[Record]]) -> None:
+    """Where the new file finds no room, recover says that, and leaves nothing of it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    path = tmp_path / "a.mcap"
+    path.write_bytes(night[0][:-100])
+    with small_disk(folder) as (fill, _):
+        fill()
+        with pytest.raises(RecordingFullError, match=r"b\.mcap\.mending: wanted room for the recording"):
+            recover(path, folder / "b.mcap")
+        assert not list(folder.glob("b.mcap*"))
+
+
+def test_another_version_is_not_mended_into_ours(tmp_path: Path) -> None:
+    """Its chunks may look the same, and mean something else."""
+    path = tmp_path / "a.mcap"
+    good = block(1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, columns=ONE_COLUMN)
+    path.write_bytes(hostile(mcap.metadata_record("cb.recording", {"version": "2"}), good))
+    with pytest.raises(RecordingError, match="wanted a recording of version 1, got 2"):
+        recover(path, tmp_path / "b.mcap")

@@ -74,7 +74,11 @@ class SegmentFile:
             raise RecordingError(f"{self.part}: wanted a new file, {told}") from wrong
         except OSError as wrong:
             raise RecordingError(f"{self.part}: wanted a file to write, got: {wrong.strerror}") from wrong
-        self._put(MAGIC + mcap.header(PROFILE))
+        try:
+            self._put(MAGIC + mcap.header(PROFILE))
+        except RecordingError:
+            self.part.unlink(missing_ok=True)
+            raise
 
     @property
     def offset_entries(self) -> int:
@@ -151,6 +155,11 @@ class SegmentFile:
         self._on_disk()
         self.close()
         self._rename()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written any more: it is finished, or a write failed."""
+        return self._file.closed
 
     def close(self) -> None:
         """Closes the file as it is."""

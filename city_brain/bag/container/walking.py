@@ -5,6 +5,7 @@ chunk against its checksum, at the end the whole data section against its own.
 """
 
 import zlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -158,7 +159,7 @@ class Walker:
     def begin(self) -> int:
         """Reads magic and header, and gives where the data begin."""
         self.file.seek(0)
-        magic = self.file.read(len(MAGIC))
+        magic = self.read(len(MAGIC))
         if magic != MAGIC:
             raise RecordingError(f"{self.path}: wanted a recording (MCAP), got a file that begins with {magic!r}")
         self._crc = zlib.crc32(magic)
@@ -170,10 +171,17 @@ class Walker:
         content.end(whole=self.ours)
         return frame.end
 
+    def read(self, length: int) -> bytes:
+        """The next bytes of the file."""
+        try:
+            return self.file.read(length)
+        except OSError as wrong:
+            raise RecordingError(f"{self.path}: wanted {length} bytes, got: {wrong.strerror}") from wrong
+
     def frame(self, at: int) -> Frame:
         """The record that begins there; its length is one that the file has, and that we would read."""
         self.file.seek(at)
-        data = self.file.read(START.size)
+        data = self.read(START.size)
         if len(data) < START.size:
             raise RecordingError(f"{self.path} byte {at}: wanted a record, got the end of the file")
         op, length = START.unpack(data)
@@ -188,7 +196,7 @@ class Walker:
 
     def content(self, frame: Frame) -> bytes:
         """The content of a record whose frame was just read."""
-        data = self.file.read(frame.length)
+        data = self.read(frame.length)
         if len(data) != frame.length:
             raise RecordingError(f"{self.place(frame)}: wanted {frame.length} bytes, got {len(data)}")
         self._crc = zlib.crc32(data, self._crc)
@@ -254,7 +262,7 @@ class Walker:
     def _pieces(self, length: int, crc: int = 0) -> int:
         """Reads on without keeping anything; gives the checksum of what it read, behind `crc`."""
         while length:
-            piece = self.file.read(min(length, _PIECE))
+            piece = self.read(min(length, _PIECE))
             if not piece:
                 raise RecordingError(f"{self.path}: wanted {length} bytes more, got the end of the file")
             self._crc, crc = zlib.crc32(piece, self._crc), zlib.crc32(piece, crc)
@@ -264,7 +272,7 @@ class Walker:
     def _attachment(self, frame: Frame) -> None:
         """Checks name and checksum, in pieces: attachments may be large."""
         place = self.place(frame)
-        begin = self.file.read(min(frame.length, _ATTACHMENT_HEAD))
+        begin = self.read(min(frame.length, _ATTACHMENT_HEAD))
         self._crc = zlib.crc32(begin, self._crc)
         content = mcap.Content(begin, place)
         log_ns, created_ns = content.numbers(2)
@@ -274,10 +282,10 @@ class Walker:
             raise RecordingError(f"{place}: wanted data as long as the record says, got a length of {size}")
         if len(begin) < frame.length - 4:
             crc = self._pieces(frame.length - 4 - len(begin), zlib.crc32(begin))
-            wanted = self.file.read(4)
+            wanted = self.read(4)
             self._crc = zlib.crc32(wanted, self._crc)
         else:
-            self._crc = zlib.crc32(more := self.file.read(frame.length - len(begin)), self._crc)
+            self._crc = zlib.crc32(more := self.read(frame.length - len(begin)), self._crc)
             whole = begin + more
             crc, wanted = zlib.crc32(whole[:-4]), whole[-4:]
         if crc != int.from_bytes(wanted, "little"):
@@ -322,7 +330,7 @@ class Walker:
 
     def _scan(self, data: bytes, place: str, at: int, head: ChunkHead | None) -> Chunk:
         """Finds the messages in the records of a chunk, and learns what they say of channels."""
-        starts: list[int] = []
+        starts = array("q")
         begin, end, unpack = 0, len(data), START.unpack_from
         found, message = starts.append, int(Op.MESSAGE)
         while begin + START.size <= end:
@@ -339,7 +347,7 @@ class Walker:
                 raise RecordingError(f"{place}: wanted at most {MESSAGES_PER_CHUNK_MAX} messages, got more")
         if begin != end:
             raise RecordingError(f"{place}: wanted records that fill their {end} bytes, got an end at {begin}")
-        start = np.array(starts, dtype=np.int64)
+        start = np.frombuffer(starts, dtype=np.int64) if starts else np.empty(0, dtype=np.int64)
         if len(start) and (end < MESSAGE_HEAD.itemsize or int(start[-1]) + MESSAGE_HEAD.itemsize > end):
             raise RecordingError(f"{place}: wanted messages of at least {MESSAGE_FIELDS} bytes, got a shorter one")
         # Every place of the bytes seen as the head of a message; taken are those where one begins.
