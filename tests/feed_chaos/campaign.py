@@ -18,13 +18,15 @@ import msgspec
 from tests.feed_chaos import ledger
 from tests.feed_chaos.checker import Filters, Judge, Truth, Violation
 from tests.feed_chaos.ledger import Record
-from tests.feed_chaos.server import POINTS, ServerPlan
-from tests.feed_chaos.story import Story
+from tests.feed_chaos.server import BOOKMARKS, POINTS, ServerPlan
+from tests.feed_chaos.story import Story, Telling
 from tests.feed_chaos.subscribers import filters
 from tests.house import ROOT
 from tests.kafka.broker import free_ports
 from tests.proxy import ThreadedProxy
 
+TICKS_APART: Final = 400
+"""Of the story between two bookmarks: a second of telling at most is told in vain at each start of the server."""
 FEW: Final = 6
 """Violations that are shown of a subscriber."""
 
@@ -74,6 +76,7 @@ class Campaign:
         """Plays until all is told, then judges."""
         began_s = time.monotonic()
         (self._folder / "filters.json").write_bytes(msgspec.json.encode(Filters(self._wanted)))
+        truth = self._write_story()
         with ThreadedProxy(self._address, self._plan.seed) as proxy:
             self._through = proxy.address
             try:
@@ -87,9 +90,19 @@ class Campaign:
             finally:
                 self._end()
             self.report.faults["reset connections"] = proxy.resets
-        self._judge()
+        self._judge(truth)
         self.report.seconds = time.monotonic() - began_s
         return self.report
+
+    def _write_story(self) -> Truth:
+        """Goes through the story once: its bookmarks are for the server, its changes for the judge."""
+        telling, bookmarks, changes = Telling(Story(self._plan.server.seed, self._plan.server.changes)), [], []
+        while not telling.is_over:
+            if telling.tick % TICKS_APART == 0:
+                bookmarks.append(telling.bookmark())
+            changes += telling.next_tick()[1]
+        (self._folder / BOOKMARKS).write_bytes(msgspec.msgpack.encode(bookmarks))
+        return Truth(changes)
 
     def _start_server(self, may_die: bool = True) -> None:
         point = self._chance.choice(POINTS) if may_die and self._chance.random() < 0.5 else ""
@@ -184,9 +197,7 @@ class Campaign:
         for name in self._programs:
             self._kill(name)
 
-    def _judge(self) -> None:
-        story = self._plan.server
-        truth = Truth([incident for _, said in Story(story.seed, story.changes).ticks() for incident in said])
+    def _judge(self, truth: Truth) -> None:
         for name, wanted in sorted(self._wanted.items()):
             judge = Judge(name, wanted, truth)
             records: list[Record] = list(ledger.read(self._folder / f"{name}.ledger"))

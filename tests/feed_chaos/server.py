@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,9 +20,11 @@ from city_brain.servers.settings import Limits, ListenSettings
 from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
 from tests.feed_chaos.bugs import PLANT
-from tests.feed_chaos.story import Story, heartbeat
+from tests.feed_chaos.story import Bookmark, Story, heartbeat
 from tests.feeds.builders import AREAS, TYPES
 
+BOOKMARKS = "bookmarks"
+"""The file with those of the story."""
 POINTS = ("before the store", "behind the store", "amid a tick", "behind the readers")
 """Where a server may kill itself."""
 
@@ -59,13 +62,15 @@ class Dying:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def feed_all(plan: ServerPlan, keeper: Keeper, feed: LiveFeed) -> None:
+async def feed_all(plan: ServerPlan, keeper: Keeper, feed: LiveFeed, bookmarks: Sequence[Bookmark]) -> None:
     """Tells the story from where the store stands, then waits for ever."""
     dying = Dying(plan)
+    next_tick = 0 if feed.log.last_tick is None else feed.log.last_tick + 1
+    since = max((mark for mark in bookmarks if mark.tick <= next_tick), key=lambda mark: mark.tick, default=None)
     loop = asyncio.get_running_loop()
     due = loop.time()
-    for tick, said in Story(plan.seed, plan.changes).ticks():
-        if feed.log.last_tick is not None and tick <= feed.log.last_tick:
+    for tick, said in Story(plan.seed, plan.changes).ticks(since):
+        if tick < next_tick:
             continue
         dying.tick()
         dying.at("before the store")
@@ -87,6 +92,7 @@ async def main() -> None:
     """Serves until SIGTERM."""
     folder, address = Path(sys.argv[1]), sys.argv[2]
     plan = msgspec.json.decode((folder / "server.json").read_bytes(), type=ServerPlan)
+    bookmarks = msgspec.msgpack.decode((folder / BOOKMARKS).read_bytes(), type=list[Bookmark])
     if plan.bug:
         PLANT[plan.bug]()
     keeper = Keeper(Store.open(plan.url), "city", plan.history_ms, compact_ms=plan.history_ms // 8)
@@ -95,7 +101,7 @@ async def main() -> None:
     feed = LiveFeed(log, TYPES, AREAS, keeper, keeper.key)
     limits = Limits(queue_limit=400, send_bytes=1 << 16, stop_wait_s=0.5, cut_wait_s=1.0)
     async with GrpcServer(feed, ListenSettings(address=address), limits):
-        task = asyncio.ensure_future(feed_all(plan, keeper, feed))
+        task = asyncio.ensure_future(feed_all(plan, keeper, feed, bookmarks))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with contextlib.suppress(asyncio.CancelledError):
             await task

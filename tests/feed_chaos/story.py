@@ -1,9 +1,14 @@
-"""A city's incidents told by a seed: what a feed is given, and therefore what its readers must be told."""
+"""A city's incidents told by a seed: what a feed is given, and therefore what its readers must be told.
+
+A long story is begun anew whenever the feed's server was killed. Bookmarks spare it what was told long ago.
+"""
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.incidents.incident import Incident, Place
@@ -28,26 +33,63 @@ class Story:
     a_tick: int = 25
     """Changes of a tick, on average."""
 
-    def ticks(self) -> Iterator[tuple[int, list[Incident]]]:
-        """Ticks with their revisions in order, until all changes are told."""
-        chance = random.Random(self.seed)
-        going: dict[str, Incident] = {}
-        tick = told = born = 0
-        while told < self.changes:
-            said: list[Incident] = []
-            for _ in range(min(chance.randrange(2 * self.a_tick + 1), self.changes - told)):
-                if len(going) < OPEN_AT_A_TIME or chance.random() < 0.05:
-                    born += 1
-                    incident = self._begins(chance, f"i{born:06d}", tick)
-                else:
-                    incident = self._goes_on(chance, going[chance.choice(sorted(going))], tick)
-                said.append(incident)
-                going[incident.incident_id] = incident
-                if incident.state in ("ended", "withdrawn") and chance.random() < 0.9:
-                    del going[incident.incident_id]  # the others may return
-            told += len(said)
-            yield tick, said
-            tick += 1
+    def ticks(self, since: "Bookmark | None" = None) -> Iterator[tuple[int, list[Incident]]]:
+        """Ticks with their revisions in order, from a bookmark on, until all changes are told."""
+        telling = Telling(self, since)
+        while not telling.is_over:
+            yield telling.next_tick()
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """Where a story stands before a tick."""
+
+    tick: int
+    told: int
+    born: int
+    going: dict[str, Incident]
+    chance: tuple[Any, ...]
+
+
+class Telling:
+    """A story as it is told; `tick`: the next one."""
+
+    def __init__(self, story: Story, since: Bookmark | None = None) -> None:
+        self._story = story
+        self._chance = random.Random(story.seed)
+        self._going: dict[str, Incident] = {}
+        self.tick = self._told = self._born = 0
+        if since is not None:
+            self.tick, self._told, self._born = since.tick, since.told, since.born
+            self._going = dict(since.going)
+            version, words, gauss = since.chance
+            self._chance.setstate((version, tuple(words), gauss))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all changes are told."""
+        return self._told >= self._story.changes
+
+    def bookmark(self) -> Bookmark:
+        """Where it stands."""
+        return Bookmark(self.tick, self._told, self._born, dict(self._going), self._chance.getstate())
+
+    def next_tick(self) -> tuple[int, list[Incident]]:
+        """The next tick and its revisions."""
+        chance, going, tick = self._chance, self._going, self.tick
+        said: list[Incident] = []
+        for _ in range(min(chance.randrange(2 * self._story.a_tick + 1), self._story.changes - self._told)):
+            if len(going) < OPEN_AT_A_TIME or chance.random() < 0.05:
+                self._born += 1
+                incident = self._begins(chance, f"i{self._born:06d}", tick)
+            else:
+                incident = self._goes_on(chance, going[chance.choice(sorted(going))], tick)
+            said.append(incident)
+            going[incident.incident_id] = incident
+            if incident.state in ("ended", "withdrawn") and chance.random() < 0.9:
+                del going[incident.incident_id]  # the others may return
+        self._told += len(said)
+        self.tick += 1
+        return tick, said
 
     def _begins(self, chance: random.Random, incident_id: str, tick: int) -> Incident:
         return self._drawn(chance, an_incident(incident_id, 1), chance.choice(("suspected", "active")), tick)

@@ -13,7 +13,7 @@ from tests.feed_chaos.campaign import Campaign, Plan
 from tests.feed_chaos.checker import Judge, Truth, digest_of
 from tests.feed_chaos.ledger import Ledger, Record, read
 from tests.feed_chaos.server import ServerPlan
-from tests.feed_chaos.story import Story
+from tests.feed_chaos.story import Bookmark, Story, Telling
 
 CHANGES = 100_000
 TRUTH = Truth([incident for _, said in Story(3, 200).ticks() for incident in said])
@@ -40,6 +40,15 @@ def _found(records: list[Record], wanted: Wanted = WANTED) -> list[str]:
 
 def _changes(records: list[Record]) -> Iterator[int]:
     return (at for at, record in enumerate(records) if record.kind == "change")
+
+
+def test_a_story_goes_on_from_a_bookmark_as_if_it_had_never_stopped() -> None:
+    """Also from one that was written to a file."""
+    story = Story(5, 2_000)
+    telling = Telling(story)
+    before = [telling.next_tick() for _ in range(30)]
+    mark = msgspec.msgpack.decode(msgspec.msgpack.encode(telling.bookmark()), type=Bookmark)
+    assert [*before, *story.ticks(mark)] == list(story.ticks())
 
 
 def test_a_faultless_feed_is_found_faultless() -> None:
