@@ -231,8 +231,8 @@ class _Recovery:
                 self._segment.attachment(mcap.read_attachment(walker.content(frame), place))
         elif frame.op == Op.SCHEMA:
             walker.channels.learn(frame.op, walker.content(frame), place)
-        elif not (frame.op == Op.MESSAGE_INDEX and _is_index(walker.content(frame))):
-            raise RecordingError(f"{place}: wanted a chunk or what stands between chunks, got another record")
+        else:
+            walker.pass_by(frame)
 
     def _definitions(self, chunk: Chunk, known: set[int]) -> None:
         """Says schemas whose chunk is lost, and remembers definitions for the summary."""
@@ -300,11 +300,6 @@ class _Recovery:
             return frame.op == Op.CHUNK and self.walker.chunk(frame) is not None
         except RecordingError:
             return False
-
-
-def _is_index(content: bytes) -> bool:
-    """Whether it is what a MessageIndex holds: a chunk whose opcode was changed must not be passed over."""
-    return len(content) >= 6 and len(content) - 6 == int.from_bytes(content[2:6], "little") and len(content) % 16 == 6
 
 
 def _repacked(chunk: Chunk, batch: Batch) -> PackedChunk:

@@ -213,6 +213,11 @@ def message_indexes(table: Column, at: Ints) -> tuple[bytes, dict[int, int]]:
     return b"".join(records), places
 
 
+def is_message_index(content: bytes) -> bool:
+    """Whether that is what a MessageIndex holds."""
+    return len(content) >= 6 and len(content) - 6 == int.from_bytes(content[2:6], "little") and len(content) % 16 == 6
+
+
 def chunk_index(entry: ChunkEntry, places: Mapping[int, int], index_length: int, sizes: tuple[int, int]) -> bytes:
     """A ChunkIndex; `places` are relative to the end of the chunk, `sizes` those of its records, packed and not."""
     behind = entry.at + entry.length

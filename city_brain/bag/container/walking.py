@@ -254,8 +254,12 @@ class Walker:
             self.metadata.append(mcap.read_metadata(self.content(frame), self.place(frame), whole=self.ours))
         elif frame.op == Op.ATTACHMENT:
             self._attachment(frame)
-        elif frame.op in (Op.HEADER, Op.FOOTER):
-            raise RecordingError(f"{self.place(frame)}: wanted data, got a {_NAMES[frame.op]}")
+        elif frame.op == Op.MESSAGE_INDEX and self.ours:
+            if not mcap.is_message_index(self.content(frame)):
+                raise RecordingError(f"{self.place(frame)}: wanted entries that fill it, got something else")
+        elif self.ours or frame.op in (Op.HEADER, Op.FOOTER):
+            # Passed over, a chunk whose opcode was changed would be missing in silence.
+            raise RecordingError(f"{self.place(frame)}: wanted data, got what does not stand among them")
         else:
             self._pieces(frame.length)
 
