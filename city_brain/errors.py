@@ -5,11 +5,13 @@ CityBrainError
 ├── ObservationError   bytes that a source or gateway sent are wrong: whoever runs the source
 ├── RuleError          an incident type file is wrong: whoever wrote the rule
 ├── SettingsError      a setting is wrong: whoever runs the site
+│   └── AddressError   a camera's address must not be dialled: whoever runs the site
 ├── RecordingError     a file of observations, incidents or records cannot be read or written: whoever made the file
 │   └── RecordingFullError   there is no room to go on recording: whoever runs the recorder
 ├── CalibrationError   points or pose do not make a camera's picture of the ground: whoever calibrates it
 ├── CapError           a warning in CAP is malformed, or an attack: whoever sent it
 ├── ModelError         a model card or its weights cannot be used, or must not be: whoever gave them
+├── CameraError        a camera is not reached, or what it sends is no stream: whoever looks after the camera
 ├── StateError         a snapshot does not fit this code: whoever upgrades
 ├── BrokerError        Kafka does not answer, or refuses: whoever runs the cluster
 ├── StoreError         a database cannot be used: whoever runs it
@@ -40,6 +42,10 @@ class SettingsError(CityBrainError):
     """A setting is unknown, of the wrong kind, or out of range."""
 
 
+class AddressError(SettingsError):
+    """An address of a camera is malformed, or leads where none may be dialled."""
+
+
 class RecordingError(CityBrainError):
     """A file cannot be read as a recording, or a recording not written."""
 
@@ -58,6 +64,10 @@ class CapError(CityBrainError):
 
 class ModelError(CityBrainError):
     """A model card is malformed, or the weights are not what it says, or such as must not be run."""
+
+
+class CameraError(CityBrainError):
+    """A camera does not answer, refuses us, or sends what is no stream."""
 
 
 class StateError(CityBrainError):

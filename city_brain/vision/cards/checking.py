@@ -7,10 +7,8 @@ that what runs later is what was checked, whatever becomes of the file.
 
 import hashlib
 import os
-import signal
 import stat
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -19,6 +17,7 @@ import msgspec
 
 from city_brain.errors import ModelError
 from city_brain.vision.cards.card import ModelCard
+from city_brain.vision.children.starting import command, ended, environment
 
 MOST_BYTES: Final = 160 * 2**20
 """Of a file of weights; detectors for cameras have 4 to 130 MB, and loading takes 4.4 times the file."""
@@ -27,9 +26,6 @@ CPU_S: Final = 10
 """What loading and the first runs may take; a detector that needs more of either is none for many cameras."""
 WALL_S: Final = 120.0
 """On a machine that is too busy to give those seconds earlier."""
-_ROOT: Final = Path(__file__).resolve().parents[3]
-_KEPT: Final = ("PATH", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "TMPDIR")
-"""All that the child learns of the environment: passwords may stand there."""
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,18 +113,15 @@ def try_out(
     """Walks through a network, loads it and runs it, all in a child of bounded means; raises ModelError."""
     place = place.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     errand = Errand(place=place, size=len(data), card=card, memory_bytes=memory_bytes, cpu_s=cpu_s)
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    # Threads of linear algebra would each reserve memory of the child, and none of them is needed.
-    environment |= {"PYTHONPATH": _python_path(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as empty:
         try:
-            done = subprocess.run(
-                [sys.executable, "-s", "-B", "-m", "city_brain.vision.cards.child"],
+            done = subprocess.run(  # noqa: S603 - our own program
+                command("city_brain.vision.cards.child"),
                 input=msgspec.json.encode(errand) + b"\n" + data,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=empty,
-                env=environment | {"HOME": empty},  # without one Python looks it up among the users
+                env=environment(empty),
                 timeout=WALL_S,
                 check=False,
             )
@@ -138,18 +131,7 @@ def try_out(
         verdict = msgspec.json.decode(done.stdout, type=Verdict)
     except msgspec.DecodeError as wrong:
         wanted = f"a network that loads and runs within {memory_bytes >> 20} MiB and {cpu_s} s of a core"
-        raise ModelError(f"{place}: wanted {wanted}, got its process ended by {_ended(done.returncode)}") from wrong
+        raise ModelError(f"{place}: wanted {wanted}, got its process ended by {ended(done.returncode)}") from wrong
     if verdict.report is None:
         raise ModelError(verdict.refused)
     return verdict.report
-
-
-def _python_path() -> str:
-    """Of the child: this city-brain, and then what its parent imports from."""
-    return os.pathsep.join([str(_ROOT), *(entry for entry in sys.path if entry and Path(entry).is_absolute())])
-
-
-def _ended(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"

@@ -3,11 +3,8 @@
 It bounds its own memory, processor time, open files and what it may write before it parses a byte of the file.
 """
 
-import re
-import resource
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +13,7 @@ from city_brain.errors import ModelError
 from city_brain.vision.cards.checking import Errand, Report, Verdict
 from city_brain.vision.cards.fitting import Signature, check_outputs, signature
 from city_brain.vision.cards.walking import Walked, parse, walk
+from city_brain.vision.children.bounding import bound, peak_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
     from city_brain.types import Column, Floats
 
-_OPEN_FILES: Final = 64
 _SEED: Final = 1
 _MOST_ERRAND: Final = 2**20
 
@@ -31,7 +28,7 @@ _MOST_ERRAND: Final = 2**20
 def main() -> None:
     """Reads the errand and the file, and prints the verdict as a line of JSON."""
     errand = msgspec.json.decode(sys.stdin.buffer.readline(_MOST_ERRAND), type=Errand)
-    _bound(errand)
+    bound(errand.memory_bytes, errand.cpu_s)
     try:
         verdict = Verdict(report=_report(errand, sys.stdin.buffer.read(errand.size)))
     except ModelError as wrong:
@@ -40,20 +37,6 @@ def main() -> None:
         wanted = f"a network that loads and runs within {errand.memory_bytes >> 20} MiB"
         verdict = Verdict(refused=f"{errand.place}: wanted {wanted}, got one that asks for more")
     sys.stdout.buffer.write(msgspec.json.encode(verdict))
-
-
-def _bound(errand: Errand) -> None:
-    bounds = {
-        resource.RLIMIT_AS: errand.memory_bytes,
-        resource.RLIMIT_CPU: errand.cpu_s,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NOFILE: _OPEN_FILES,
-    }
-    for what, most in bounds.items():
-        _, hard = resource.getrlimit(what)
-        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (bound, bound))
 
 
 def _report(errand: Errand, data: bytes) -> Report:
@@ -82,16 +65,8 @@ def _report(errand: Errand, data: bytes) -> Report:
         outputs={name: answer.shape for name, answer in zip(signed.outputs, answers, strict=True)},
         load_ms=1000 * (loaded - began),
         run_ms=1000 * (ended - started),
-        peak_bytes=_peak_bytes(),
+        peak_bytes=peak_bytes(),
     )
-
-
-def _peak_bytes() -> int:
-    """Of this program: what `getrusage` tells on Linux is also that of the parent, from before this program began."""
-    status = Path("/proc/self/status")
-    if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)):
-        return 1024 * int(found[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _walked(errand: Errand, data: bytes) -> tuple[Walked, Signature]:

@@ -26,7 +26,7 @@ def open_frames(source: str, every_ms: int | None = None) -> Footage:
     """
     if every_ms is not None and not 1 <= every_ms <= MOST_EVERY_MS:
         raise SettingsError(f"every_ms: wanted 1 to {MOST_EVERY_MS}, got {every_ms}")
-    if _ADDRESS.match(source):
+    if is_address(source):
         raise SettingsError(f"{source}: wanted a file or folder of this machine (./{source} if it is), got an address")
     path = Path(source)
     try:
@@ -40,3 +40,8 @@ def open_frames(source: str, every_ms: int | None = None) -> Footage:
     if not stat.S_ISREG(mode):
         raise SettingsError(f"{source}: wanted a video file or a folder of images, got a device, a pipe or a socket")
     return open_video(path, source, every_ms)
+
+
+def is_address(source: str) -> bool:
+    """Whether a text would be taken for an address somewhere, rather than for a file or folder of this machine."""
+    return _ADDRESS.match(source) is not None
