@@ -1,6 +1,8 @@
 """They call us: the incident feed over gRPC and HTTP, and the client that people watch it with.
 
 settings      where a server listens, and all its limits
+files         the system's limit of open files
+repeats       warnings that may come without end
 doors         who calls, what they may, and TLS that renews itself
 codec         incidents, filters, heartbeats and explanations as messages
 feed          the feed: the door through which ticks come in, and the calls of its readers

@@ -12,6 +12,7 @@ from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.feed.service import SERVICE, FeedService
+from city_brain.servers.files import connections_allowed
 from city_brain.servers.settings import Limits, ListenSettings, bind
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -62,10 +63,11 @@ class GrpcServer:
         doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=self._limits.cut_wait_s)
         services = (*_SERVICES, *(one.name for one in self._beside))
         doors.check_declared(services)
+        calls = self._limits.watchers + self._limits.calls
         server = grpc.aio.server(
             interceptors=(doors.guard,),
-            options=self._limits.channel_options(),
-            maximum_concurrent_rpcs=self._limits.watchers + self._limits.calls,
+            options=self._limits.channel_options(connections_allowed(calls)),
+            maximum_concurrent_rpcs=calls,
         )
         FeedService(self._feed, self._limits, doors).add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -4,5 +4,6 @@ asking    what a query string asks for
 caller    who asks, as doors know callers
 answers   events, lists and refusals as JSON
 service   the calls
+porch     where connections come in, counted from the first
 server    the port, with its limits
 """
