@@ -6,11 +6,12 @@ from types import TracebackType
 
 from aiohttp import web
 
-from city_brain.errors import ServiceError, SettingsError
+from city_brain.errors import SettingsError
 from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.files import connections_allowed
+from city_brain.servers.http.handler import handlers
 from city_brain.servers.http.porch import Porch
 from city_brain.servers.http.service import HttpService
 from city_brain.servers.repeats import Repeats
@@ -60,15 +61,24 @@ class HttpServer:
         runner = web.AppRunner(
             service.application(self._seen), handler_cancellation=True, shutdown_timeout=limits.stop_wait_s
         )
+        await runner.setup()
+        make = handlers(
+            runner,
+            repeats,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_S,
+            max_line_size=URL_BYTES,
+            max_field_size=URL_BYTES,
+        )
         porch = Porch(
-            lambda: _handler(runner, repeats),
+            make,
             lambda: len(runner.server.connections) if runner.server else 0,
             connections_allowed(limits.watchers + limits.calls),
             doors.ssl_context(),
             limits.opening_s,
             repeats,
         )
-        await runner.setup()
         try:
             bound = await porch.open(host, port)
         except OSError as wrong:
@@ -112,17 +122,3 @@ class HttpServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-
-
-def _handler(runner: web.AppRunner, repeats: Repeats) -> web.RequestHandler:
-    """Of one connection; the runner's own would tell a stranger's headers to the log."""
-    if runner.server is None:
-        raise ServiceError("http: wanted a server that runs, got one that has ended")
-    return web.RequestHandler(
-        runner.server,
-        loop=asyncio.get_running_loop(),
-        access_log=None,  # type: ignore[arg-type] # as the runner itself has it
-        keepalive_timeout=KEEPALIVE_S,
-        max_line_size=URL_BYTES,
-        max_field_size=URL_BYTES,
-    )
