@@ -11,3 +11,8 @@ http          the feed as server-sent events and JSON
 city_service  a running city: the street in a thread, its feed in the event loop
 client        a reader that reconnects and loses nothing, and what `city-brain watch` does with it
 """
+
+import os
+
+# gRPC reads it when it is imported: its core would write a raw line past our log for each handshake that fails.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
