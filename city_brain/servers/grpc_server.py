@@ -13,6 +13,7 @@ from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.feed.service import SERVICE, FeedService
 from city_brain.servers.files import connections_allowed
+from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import Limits, ListenSettings, bind
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -46,11 +47,13 @@ class GrpcServer:
         listen: ListenSettings,
         limits: Limits | None = None,
         beside: Sequence[Offered] = (),
+        complaints: Complaints | None = None,
     ) -> None:
+        """`complaints`: those of another server of the program, which reads the same files."""
         self._feed = feed
         self._listen = listen
         self._limits = limits or Limits()
-        self._beside = tuple(beside)
+        self._beside, self._complaints = tuple(beside), complaints
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self.doors: Doors | None = None
@@ -60,7 +63,13 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Binds and serves."""
-        doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=self._limits.cut_wait_s)
+        doors = Doors(
+            self._listen,
+            lambda: self._feed.names,
+            status_of,
+            cut_wait_s=self._limits.cut_wait_s,
+            complaints=self._complaints,
+        )
         services = (*_SERVICES, *(one.name for one in self._beside))
         doors.check_declared(services)
         calls = self._limits.watchers + self._limits.calls

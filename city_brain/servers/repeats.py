@@ -1,6 +1,7 @@
-"""Warnings of what may come without end: a line for each kind, then silence for a while, then how many there were."""
+"""What would be told again and again: warnings of what comes without end, and complaints of what stays wrong."""
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,9 @@ logger = logging.getLogger("city_brain")
 
 
 class Repeats:
-    """Warns at a limited rate; kinds are few, and ours."""
+    """Warns at a limited rate: a line for each kind, then silence for a while, then how many there were. Kinds are few,
+    and ours.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -27,3 +30,26 @@ class Repeats:
         self._told_at[kind] = now_s
         untold = self._untold.pop(kind, 0)
         logger.warning("%s%s", line, f"; {untold} more before it" if untold else "")
+
+
+class Complaints:
+    """Tells once what is wrong, and again only after it was well: one for all servers of a program that read the same
+    files. From any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._standing: dict[object, str] = {}
+
+    def wrong(self, who: object, line: str) -> None:
+        """`who` finds this wrong; tells it where nobody does yet."""
+        with self._lock:
+            known = line in self._standing.values()
+            self._standing[who] = line
+        if not known:
+            logger.error("%s", line)
+
+    def well(self, who: object) -> None:
+        """`who` finds nothing wrong any more."""
+        with self._lock:
+            self._standing.pop(who, None)

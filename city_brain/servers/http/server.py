@@ -14,7 +14,7 @@ from city_brain.servers.files import connections_allowed
 from city_brain.servers.http.handler import handlers
 from city_brain.servers.http.porch import Porch
 from city_brain.servers.http.service import HttpService
-from city_brain.servers.repeats import Repeats
+from city_brain.servers.repeats import Complaints, Repeats
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, bracketed, is_loopback, split
 
 URL_BYTES = 16 << 10
@@ -36,10 +36,17 @@ class HttpServer:
     """
 
     def __init__(
-        self, feed: LiveFeed, settings: HttpSettings, beside: ListenSettings, limits: Limits | None = None
+        self,
+        feed: LiveFeed,
+        settings: HttpSettings,
+        beside: ListenSettings,
+        limits: Limits | None = None,
+        complaints: Complaints | None = None,
     ) -> None:
+        """`complaints`: those of another server of the program, which reads the same files."""
         self._feed, self._settings, self._limits = feed, settings, limits or Limits()
         self._listen = settings.listening(beside)
+        self._complaints = complaints
         self._runner: web.AppRunner | None = None
         self._porch: Porch | None = None
         self.doors: Doors | None = None
@@ -55,7 +62,8 @@ class HttpServer:
         host, port = split(self._listen.address)
         if host.startswith("unix:"):
             raise SettingsError(f"http address: wanted host:port or [ipv6]:port, got {self._listen.address!r}")
-        doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=limits.cut_wait_s)
+        names, wait_s = lambda: self._feed.names, limits.cut_wait_s
+        doors = Doors(self._listen, names, status_of, cut_wait_s=wait_s, complaints=self._complaints)
         service = HttpService(self._feed, limits, doors, local=is_loopback(host))
         repeats = Repeats()
         runner = web.AppRunner(
