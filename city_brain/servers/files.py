@@ -1,20 +1,20 @@
 """The system's limit of open files: raised for the connections that a server may hold, which are fewer without it."""
 
-import logging
 import resource
 from contextlib import suppress
+
+from city_brain.servers.repeats import Complaints
 
 PORTS = 2
 """gRPC and HTTP, each with as many connections."""
 OTHER_FILES = 256
 """Those of the store, the recording, the certificates and the libraries."""
-logger = logging.getLogger("city_brain")
 
 
-def connections_allowed(wanted: int) -> int:
+def connections_allowed(wanted: int, complaints: Complaints) -> int:
     """How many connections a port may hold of those `wanted`: all, where the system lets us open so many files.
 
-    Raises the soft limit as far as the hard one; warns where that is not enough.
+    Raises the soft limit as far as the hard one; complains where that is not enough.
     """
     needed = PORTS * wanted + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -28,11 +28,11 @@ def connections_allowed(wanted: int) -> int:
     if _covers(got, needed):
         return wanted
     allowed = max((got - OTHER_FILES) // PORTS, 1)
-    logger.warning(
-        "open files: wanted %d for watchers and calls of [limits], got %d: a port holds %d connections instead of %d; "
-        "raise the hard limit (ulimit -Hn, LimitNOFILE), or lower watchers and calls",
-        needed, got, allowed, wanted,
-    )  # fmt: skip
+    complaints.wrong(
+        "files",
+        f"open files: wanted {needed} for watchers and calls of [limits], got {got}: a port holds {allowed} "
+        f"connections instead of {wanted}; raise the hard limit (ulimit -Hn, LimitNOFILE), or lower watchers and calls",
+    )
     return allowed
 
 

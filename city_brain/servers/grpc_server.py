@@ -53,7 +53,7 @@ class GrpcServer:
         self._feed = feed
         self._listen = listen
         self._limits = limits or Limits()
-        self._beside, self._complaints = tuple(beside), complaints
+        self._beside, self._complaints = tuple(beside), complaints or Complaints()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self.doors: Doors | None = None
@@ -75,7 +75,7 @@ class GrpcServer:
         calls = self._limits.watchers + self._limits.calls
         server = grpc.aio.server(
             interceptors=(doors.guard,),
-            options=self._limits.channel_options(connections_allowed(calls)),
+            options=self._limits.channel_options(connections_allowed(calls, self._complaints)),
             maximum_concurrent_rpcs=calls,
         )
         FeedService(self._feed, self._limits, doors).add_to(server)

@@ -46,7 +46,7 @@ class HttpServer:
         """`complaints`: those of another server of the program, which reads the same files."""
         self._feed, self._settings, self._limits = feed, settings, limits or Limits()
         self._listen = settings.listening(beside)
-        self._complaints = complaints
+        self._complaints = complaints or Complaints()
         self._runner: web.AppRunner | None = None
         self._porch: Porch | None = None
         self.doors: Doors | None = None
@@ -82,7 +82,7 @@ class HttpServer:
         porch = Porch(
             make,
             lambda: len(runner.server.connections) if runner.server else 0,
-            connections_allowed(limits.watchers + limits.calls),
+            connections_allowed(limits.watchers + limits.calls, self._complaints),
             doors.ssl_context(),
             limits.opening_s,
             repeats,
