@@ -15,7 +15,7 @@ import msgspec
 
 from city_brain.errors import StateError
 from city_brain.feeds.heartbeat import Heartbeat
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.lifecycle import OPEN
 
@@ -127,7 +127,7 @@ class ChangeLog(msgspec.Struct, kw_only=True):
 
     def not_found(self, incident_id: str) -> RefusedError:
         """What is said of an incident that is not here, and of one that the caller may not know of: the same."""
-        message = f"incident {incident_id!r}: not found; incidents that are over are kept up to {self.closed_kept}"
+        message = f"incident {cut(incident_id)!r}: not found; incidents that are over are kept up to {self.closed_kept}"
         return RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
 
     def history(self, incident_id: str) -> list[Change]:

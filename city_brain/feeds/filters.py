@@ -8,7 +8,7 @@ from typing import TypeAlias, get_args
 import msgspec
 import shapely
 
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.geo import LocalFrame
 from city_brain.incidents.incident import Incident, Level, MultiLineString, State
 
@@ -110,7 +110,7 @@ def check_names(reason: Reason, field: str, what: str, given: Iterable[str], kno
             near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             choice = ", ".join(sorted(known)) if known else f"nothing, for this city has no {what}s"
-            message = f"{field}: unknown {what} {name!r}{hint} (known: {choice})"
+            message = f"{field}: unknown {what} {cut(name)!r}{hint} (known: {choice})"
             raise RefusedError(reason, message, field, name=name, nearest=near[0] if near else "")
 
 

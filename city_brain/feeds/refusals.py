@@ -5,6 +5,14 @@ from types import MappingProxyType
 
 from city_brain.errors import ServiceError
 
+ECHOED = 200
+"""Characters of what a caller sent that a refusal repeats; more would not fit into the trailers of an answer."""
+
+
+def cut(text: str) -> str:
+    """A text from a caller, as far as it is repeated."""
+    return text if len(text) <= ECHOED else f"{text[:ECHOED]}…"
+
 
 class Reason(StrEnum):
     """What a program can act on; the text beside it is for people. Names are part of the service contract."""
@@ -66,11 +74,11 @@ class RefusedError(ServiceError):
     """A request that the feed does not serve, or serves no longer.
 
     `reason` says why to a program, `field` names the field of the request at fault ("" where none is), and `facts`
-    holds the figures of the message by name.
+    holds the figures of the message by name, each cut where it is long; so should be what `message` repeats (`cut`).
     """
 
     def __init__(self, reason: Reason, message: str, field: str = "", **facts: str | int) -> None:
         super().__init__(message)
         self.reason = reason
         self.field = field
-        self.facts = MappingProxyType({name: str(fact) for name, fact in facts.items()})
+        self.facts = MappingProxyType({name: cut(str(fact)) for name, fact in facts.items()})

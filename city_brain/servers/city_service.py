@@ -21,6 +21,7 @@ from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.http.server import HttpServer
+from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings
 from city_brain.store.values import TickChanges
 
@@ -59,11 +60,11 @@ class CityService:
 
     async def run(self, ticks: Iterable[ClosedTick], started: Started, told: Told, stay: bool) -> None:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
-        feed = self._feed()
+        feed, complaints = self._feed(), Complaints()
         # HTTP first in and last out: health says that all of it ends from the moment it begins to.
         async with (
-            HttpServer(feed, self.http, self.listen, self.limits) as http,
-            GrpcServer(feed, self.listen, self.limits) as server,
+            HttpServer(feed, self.http, self.listen, self.limits, complaints) as http,
+            GrpcServer(feed, self.listen, self.limits, complaints=complaints) as server,
         ):
             started(server.address)
             if http.address:

@@ -12,6 +12,8 @@ from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
 from city_brain.servers.feed.service import SERVICE, FeedService
+from city_brain.servers.files import connections_allowed
+from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import Limits, ListenSettings, bind
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -45,11 +47,13 @@ class GrpcServer:
         listen: ListenSettings,
         limits: Limits | None = None,
         beside: Sequence[Offered] = (),
+        complaints: Complaints | None = None,
     ) -> None:
+        """`complaints`: those of another server of the program, which reads the same files."""
         self._feed = feed
         self._listen = listen
         self._limits = limits or Limits()
-        self._beside = tuple(beside)
+        self._beside, self._complaints = tuple(beside), complaints or Complaints()
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self.doors: Doors | None = None
@@ -59,13 +63,20 @@ class GrpcServer:
 
     async def start(self) -> None:
         """Binds and serves."""
-        doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=self._limits.cut_wait_s)
+        doors = Doors(
+            self._listen,
+            lambda: self._feed.names,
+            status_of,
+            cut_wait_s=self._limits.cut_wait_s,
+            complaints=self._complaints,
+        )
         services = (*_SERVICES, *(one.name for one in self._beside))
         doors.check_declared(services)
+        calls = self._limits.watchers + self._limits.calls
         server = grpc.aio.server(
             interceptors=(doors.guard,),
-            options=self._limits.channel_options(),
-            maximum_concurrent_rpcs=self._limits.watchers + self._limits.calls,
+            options=self._limits.channel_options(connections_allowed(calls, self._complaints)),
+            maximum_concurrent_rpcs=calls,
         )
         FeedService(self._feed, self._limits, doors).add_to(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -94,7 +94,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     queue_limit: Count = QUEUE_LIMIT
     """Changes that may wait for a reader; beyond, it is cut with READER_TOO_SLOW."""
     opening_s: Seconds = 10.0
-    """Time for the first request of a watch to come; then it is refused."""
+    """Time for the first request of a watch to come; then it is refused. Also for a handshake, and over HTTP for the
+    first request after it came: then a connection is closed."""
     cut_wait_s: Seconds = 10.0
     """How long a cut reader that reads nothing holds its place; then the reason waits for it at gRPC."""
     receive_bytes: Count = 1 << 20
@@ -124,8 +125,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Size at which pages and snapshots are split and incidents trimmed."""
         return self.send_bytes // 4
 
-    def channel_options(self) -> list[tuple[str, int]]:
-        """The limits that gRPC itself keeps. Two servers never share a port: the second one fails to start."""
+    def channel_options(self, connections: int) -> list[tuple[str, int]]:
+        """The limits that gRPC itself keeps, with so many connections at a time, counted from the first.
+
+        Two servers never share a port: the second one fails to start.
+        """
         return [
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", self.receive_bytes),
@@ -136,6 +140,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_ping_interval_without_data_ms", _ms(self.client_ping_s)),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(self.client_ping_s)),
+            ("grpc.max_allowed_incoming_connections", connections),
+            ("grpc.server_handshake_timeout_ms", _ms(self.opening_s)),
             ("grpc.max_connection_age_ms", _ms(self.connection_age_s)),
             ("grpc.max_connection_age_grace_ms", _ms(self.connection_age_wait_s)),
         ]

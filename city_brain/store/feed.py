@@ -9,7 +9,7 @@ from city_brain.digest import TreeHead, inclusion_proof, leaf_hash
 from city_brain.errors import StateError
 from city_brain.feeds.change_log import Change, Held
 from city_brain.feeds.heartbeat import Heartbeat
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.incidents.incident import Incident
 from city_brain.store.database import Database
 from city_brain.store.ledger import Ledger, Scope, entry_of
@@ -186,7 +186,7 @@ class Feed:
                 revision = held.incident.revision if held else 0
             mark = ledger.mark_of(incident_id, revision)
             if mark is None:
-                message = f"{ledger.where}: incident {incident_id!r}, revision {revision or 'newest'}: not found"
+                message = f"{ledger.where}: incident {cut(incident_id)!r}, revision {revision or 'newest'}: not found"
                 raise RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
             line = self._line(ledger, mark)
             proof = Proof(

@@ -1,9 +1,13 @@
 """`run` behind its doors and `watch` with a certificate, as processes."""
 
+import time
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from city_brain.servers.doors.entrance import POLL_S
+from tests.certificates import new_key
 from tests.cli.conftest import Fused
 from tests.cli.processes import city_brain, running
 from tests.servers.doors.guarded import FIRE, Town
@@ -60,3 +64,32 @@ def test_a_policy_with_a_mistake_is_wrong_usage(world: Fused, tmp_path: Path) ->
     assert done.code == 2
     assert "departments.fire.permissions: wanted one of" in done.err
     assert "did you mean 'feed.read'?" in done.err
+
+
+def test_a_file_that_both_ports_read_is_complained_of_once(world: Fused, tmp_path: Path) -> None:
+    """A policy and a key that go wrong while gRPC and HTTP are served: a line for each, until it was well again."""
+    town = Town(tmp_path)
+    http = ("--http", "127.0.0.1:0")
+    with running("run", world.folder, "--from", world.observations, *_options(town), *http) as run:
+        run.wait_for("over HTTP on")
+        good = (tmp_path / "policy.toml").read_text(encoding="utf-8")
+        for _ in range(2):
+            before = len(run.err)
+            town.decide("[departments.fire]")
+            while not _with("the policy before it stays in force", run.err[before:]):
+                time.sleep(0.05)
+            time.sleep(3 * POLL_S)
+            assert len(_with("the policy before it stays in force", run.err[before:])) == 1
+            town.decide(good)
+            time.sleep(3 * POLL_S)
+        (tmp_path / "server.key").write_bytes(
+            new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
+        run.wait_for("the certificate before it stays in use")
+        time.sleep(3 * POLL_S)
+        assert len(_with("the certificate before it stays in use", run.err)) == 1
+        assert run.interrupted() == 130
+
+
+def _with(words: str, lines: list[str]) -> list[str]:
+    return [line for line in lines if words in line]

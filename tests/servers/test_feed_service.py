@@ -4,10 +4,13 @@ import asyncio
 import math
 
 import grpc
+import grpc.aio
 import pytest
 
 from city_brain.feeds.heartbeat import Heartbeat
+from city_brain.feeds.refusals import ECHOED, Reason
 from city_brain.servers.codec.incidents import incident_from_proto
+from city_brain.servers.feed.refusing import CODES
 from city_brain.servers.settings import Limits
 from city_brain.wire.feed.v1 import feed_pb2
 from city_brain.wire.incident.v1 import incident_pb2
@@ -236,6 +239,87 @@ def test_a_name_of_nothing_is_refused(name: str, code: grpc.StatusCode, reason: 
             ):
                 got, info, fields = await refusal(asked)
                 assert (got, info.reason, fields) == (code, reason, ["name"])
+
+    run(test)
+
+
+LONG = "a" * 4_000
+WIDE = "\N{CJK UNIFIED IDEOGRAPH-6D4E}" * 4_000
+Filter, Opening = feed_pb2.IncidentFilter, feed_pb2.WatchIncidentsRequest
+
+
+@pytest.mark.parametrize("long", [LONG, WIDE])
+def test_long_names_come_back_cut(long: str) -> None:
+    """The refusal arrives as itself: what it repeats is cut, for a client takes only so much in the trailers."""
+
+    async def test() -> None:
+        async with serving() as served:
+            stub, named = served.stub, f"incidents/{long}"
+            for asked, reason in (
+                (stub.GetIncident(feed_pb2.GetIncidentRequest(name=named)), "NO_SUCH_INCIDENT"),
+                (stub.GetIncident(feed_pb2.GetIncidentRequest(name=long)), "BAD_REQUEST"),
+                (stub.ExplainIncident(feed_pb2.ExplainIncidentRequest(name=named)), "NO_SUCH_INCIDENT"),
+                (stub.ExplainIncident(feed_pb2.ExplainIncidentRequest(language_code=long)), "UNKNOWN_LANGUAGE"),
+                (stub.ListIncidents(feed_pb2.ListIncidentsRequest(filter=Filter(types=[long]))), "UNKNOWN_TYPE"),
+                (stub.ListIncidents(feed_pb2.ListIncidentsRequest(filter=Filter(area_codes=[long]))), "UNKNOWN_AREA"),
+                (stub.ListIncidents(feed_pb2.ListIncidentsRequest(page_token=long)), "BAD_PAGE_TOKEN"),
+                (stub.WatchIncidents(iter([Opening(feed_id=long, after_change_number=1)])).read(), "OTHER_FEED"),
+                (stub.WatchIncidents(iter([Opening(resume_token=long)])).read(), "BAD_TOKEN"),
+            ):
+                code, info, _ = await refusal(asked)
+                assert (info.reason, code) == (reason, status(CODES[Reason(reason)]))
+                assert all(len(fact) <= ECHOED + 1 for fact in info.metadata.values())
+
+    run(test)
+
+
+def status(number: int) -> grpc.StatusCode:
+    """By its number."""
+    return next(code for code in grpc.StatusCode if code.value[0] == number)
+
+
+def test_a_circle_without_a_centre_is_refused() -> None:
+    """It would else lie around 0 degrees, 0 degrees, and nothing would ever be told of it."""
+
+    async def test() -> None:
+        async with serving() as served:
+            for wanted in (Filter(circle=feed_pb2.Circle(radius_m=10.0)), Filter(circle=feed_pb2.Circle())):
+                for asked in (
+                    served.stub.ListIncidents(feed_pb2.ListIncidentsRequest(filter=wanted)),
+                    served.stub.WatchIncidents(iter([feed_pb2.WatchIncidentsRequest(filter=wanted)])).read(),
+                ):
+                    code, info, fields = await refusal(asked)
+                    assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST")
+                    assert fields == ["filter.circle.centre"]
+
+    run(test)
+
+
+def test_a_request_that_cannot_be_read_is_an_invalid_argument() -> None:
+    """Single, in the opening of a watch, and on an open one; with the message that was wanted, and no class of ours."""
+    service = "/citybrain.feed.v1.FeedService/"
+    opening = feed_pb2.WatchIncidentsRequest().SerializeToString()
+
+    async def test() -> None:
+        async with serving(a_log([an_incident("a")])) as served:
+            channel = served.channel
+
+            async def watched(*sent: bytes) -> None:
+                call = channel.stream_stream(service + "WatchIncidents")(iter(sent))
+                while await call.read() is not grpc.aio.EOF:
+                    pass
+                await call
+
+            for asked, wanted in (
+                (channel.unary_unary(service + "GetIncident")(b"\xff"), "GetIncidentRequest"),
+                (watched(b"\xff"), "WatchIncidentsRequest"),
+                (watched(opening, b"\xff"), "WatchIncidentsRequest"),
+            ):
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await asked
+                assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+                said = f"request: wanted a citybrain.feed.v1.{wanted}, got bytes that are none"
+                assert refused.value.details() == said
 
     run(test)
 

@@ -3,15 +3,17 @@
 import asyncio
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from datetime import UTC, timedelta, timezone, tzinfo
+from pathlib import Path
 
 import pytest
 
-from city_brain.errors import ServiceError
+from city_brain.errors import ServiceError, SettingsError
 from city_brain.feeds.heartbeat import BlindArea
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.explain import Language
@@ -29,10 +31,21 @@ from city_brain.servers.client.printing import (
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.settings import Limits, ListenSettings
+from tests.certificates import DAY, authority, issue
 from tests.feeds.builders import TYPES, a_heartbeat, a_log, an_incident
+from tests.servers.doors.guarded import FIRE, Town, guarded
 from tests.servers.serving import run, serving
 
 CHINA = timezone(timedelta(hours=8))
+
+
+def _refused(endpoint: Endpoint, wait_s: float = 2.0) -> str:
+    """What it says where nobody answers at first; nothing is printed of the attempts."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(ServiceError) as refused:
+        Watch(FeedReader(endpoint), out, err, wait_s=wait_s).run()
+    assert (out.getvalue(), err.getvalue()) == ("", "")
+    return str(refused.value)
 
 
 def _watch(zone: tzinfo = CHINA, languages: tuple[Language, ...] = ("en",)) -> Watch:
@@ -103,11 +116,69 @@ def test_signs_of_life_and_interruptions_are_lines() -> None:
 )
 def test_where_nobody_answers_at_first_it_says_so_and_ends(address: str, got: str) -> None:
     """One line that says what to do, and nothing of the attempts."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.raises(ServiceError) as refused:
-        Watch(FeedReader(Endpoint(address)), out, err, wait_s=1.0).run()
-    assert str(refused.value) == (f"{address}: wanted an incident feed, got {got}; start one with: city-brain run SITE")
-    assert (out.getvalue(), err.getvalue()) == ("", "")
+    said = f"{address}: wanted an incident feed, got {got}; start one with: city-brain run SITE"
+    assert _refused(Endpoint(address), 1.0) == said
+
+
+def test_where_tls_may_be_the_cause_it_says_so(tmp_path: Path) -> None:
+    """A certificate that has expired, of another authority, or none; no TLS where the server speaks it; and TLS where
+    it does not. A key of another certificate is told before anybody is called.
+    """
+    town = Town(tmp_path)
+    good, other = town.client(FIRE).write(tmp_path / "good"), town.client(FIRE).write(tmp_path / "other")
+    expired = issue(town.ca, "client", dns=[FIRE], begins=-3 * DAY, ends=-DAY).write(tmp_path / "expired")
+    alien = issue(authority("City clients"), "client", dns=[FIRE]).write(tmp_path / "alien")
+    not_taken = "got a closed connection; it may not take this client's TLS certificate: expired, of another authority"
+
+    async def test() -> None:
+        async with guarded(town, a_log()) as city, serving() as plain:
+            address = city.server.address
+
+            async def said(*pair: str, at: str = address, tls: bool = True) -> str:
+                endpoint = Endpoint(at, tls, town.authorities if tls else "", *pair)
+                return await asyncio.to_thread(_refused, endpoint)
+
+            for pair in (expired, alien, ("", "")):
+                assert not_taken in await said(*pair), pair
+            assert "got a closed connection; it may speak TLS (--tls, --tls-ca)" in await said(tls=False)
+            assert "got no TLS handshake; it may speak no TLS" in await said(*good, at=plain.server.address)
+
+    run(test)
+    with pytest.raises(SettingsError, match=r"wanted a certificate and the key that belongs to it, got .*good.*other"):
+        Watch(FeedReader(Endpoint("127.0.0.1:1", True, "", good[0], other[1])), io.StringIO(), io.StringIO()).run()
+
+
+HANDSHAKES = """
+import asyncio, pathlib, sys, tempfile
+from contextlib import suppress
+import city_brain.servers
+import grpc.aio
+from city_brain.wire.feed.v1 import feed_pb2
+from tests.servers.doors.guarded import FIRE, Town, guarded
+
+async def main():
+    town = Town(pathlib.Path(tempfile.mkdtemp(dir=sys.argv[1])))
+    async with guarded(town) as city:
+        host, _, port = city.server.address.rpartition(":")
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"no handshake at all")
+            await reader.read()
+            writer.close()
+        async with city.client(None) as stranger:
+            with suppress(grpc.aio.AioRpcError):
+                await stranger.stub.GetIncident(feed_pb2.GetIncidentRequest())
+
+asyncio.run(main())
+"""
+
+
+def test_handshakes_that_fail_leave_nothing_on_the_terminal(tmp_path: Path) -> None:
+    """Neither at the server nor at the client: the core of gRPC would write a raw line for each."""
+    without = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    words = [sys.executable, "-c", HANDSHAKES, str(tmp_path)]
+    done = subprocess.run(words, cwd=Path(__file__).parents[2], env=without, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_feed_that_goes_and_comes_back_is_told_once_each_way() -> None:

@@ -124,6 +124,33 @@ def test_a_reader_that_grants_too_much_is_refused() -> None:
     run(test)
 
 
+def test_what_belongs_to_the_opening_is_refused_later_and_the_other_way_round() -> None:
+    """Nothing that a reader says is passed over: it would believe that it had another filter, or had acknowledged."""
+    later = [
+        {"filter": {"types": ["crash"]}},
+        {"after_change_number": 1},
+        {"feed_id": "jinan-1"},
+        {"resume_token": "x"},
+        {"subscription": "desk"},
+    ]
+
+    async def test() -> None:
+        async with serving(long_log()) as served:
+            code, info, fields = await refusal(watching(served, acknowledge_change_number=3).read())
+            assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST")
+            assert fields == ["acknowledge_change_number"]
+            for said in later:
+                call = served.stub.WatchIncidents()
+                await call.write(Request(after_change_number=0))
+                await changes(call, 5)
+                await call.write(Request(**said))
+                code, info, fields = await refusal(ended(call))
+                assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BAD_REQUEST")
+                assert fields == list(said)
+
+    run(test)
+
+
 def test_a_watch_that_is_never_opened_is_refused() -> None:
     """A connection that says nothing does not hold a place for ever."""
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.servers.codec.incidents import to_ms, to_timestamp
 from city_brain.store.store import Store
 from city_brain.wire.province.v1 import province_pb2
@@ -139,7 +139,7 @@ def _content(instruction: province_pb2.Instruction) -> bytes:
 def _check(instruction: province_pb2.Instruction) -> None:
     def bad(field: str, wanted: str, got: object) -> RefusedError:
         where = f"instruction.{field}"
-        return RefusedError(Reason.BAD_REQUEST, f"{where}: wanted {wanted}, got {got!r}", where)
+        return RefusedError(Reason.BAD_REQUEST, f"{where}: wanted {wanted}, got {cut(repr(got))}", where)
 
     if not _ID.fullmatch(instruction.instruction_id):
         raise bad("instruction_id", "1 to 64 letters, digits, - and _", instruction.instruction_id)

@@ -7,3 +7,5 @@ forwarder  the end of a city: calls, reports, and calls again
 reporting  that end beside the feed of a city
 client     what people ask of a province
 """
+
+import city_brain.servers  # noqa: F401 - it quietens gRPC, which must be done before that is imported

@@ -12,6 +12,7 @@ In use, with a database that keeps the token beside what was made of it:
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -87,6 +88,24 @@ class Endpoint(msgspec.Struct, frozen=True):
             _pem("TLS certificate of the client", self.tls_certificate),
         )
         return grpc.aio.secure_channel(self.address, credentials, options)
+
+    def check_pair(self) -> None:
+        """Raises SettingsError where the certificate to show and the key do not fit together.
+
+        For the start: later one file may just have been renewed before the other, and the next attempt finds both.
+        """
+        if not self.tls_certificate or not self.tls_key:
+            return
+        try:
+            # gRPC takes any bytes here and fails at each handshake; OpenSSL says now what is wrong.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self.tls_certificate, self.tls_key, lambda: "")
+        except (ssl.SSLError, ValueError) as wrong:
+            raise SettingsError(
+                "TLS of the client: wanted a certificate and the key that belongs to it, got "
+                f"{self.tls_certificate} and {self.tls_key} ({wrong})"
+            ) from wrong
+        except OSError:
+            return  # whoever reads the files says which
 
 
 def _pem(what: str, path: str) -> bytes | None:
@@ -168,8 +187,16 @@ class FeedReader:
         """Where the feed is looked for."""
         return self._endpoint.address
 
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether it speaks TLS there."""
+        return self._endpoint.tls
+
     async def events(self) -> AsyncGenerator[Event]:
-        """The events, without end; raises ServiceError where the server refuses the request for good."""
+        """The events, without end; raises ServiceError where the server refuses the request for good, and SettingsError
+        where certificates cannot be used.
+        """
+        self._endpoint.check_pair()
         while True:
             try:
                 async for event in self._watch_once():

@@ -37,19 +37,22 @@ _ALL_BUT_SURE = 0.995
 _LIFE_S = 10.0
 """Time between signs of life in a file; a terminal shows each, in one line that changes."""
 _CLEAR_LINE = "\r\x1b[K"
+_CLOSED, _NO_HANDSHAKE = "a closed connection", "no TLS handshake"
+_UNTRUSTED = "a TLS certificate that is not trusted"
 _CAUSES = {
     "connection refused": "connection refused",
     "dns": "an unknown host",
     "domain name": "an unknown host",
     "name or service": "an unknown host",
-    "certificate": "a TLS certificate that is not trusted",
-    "handshake": "no TLS handshake",
-    "ssl": "no TLS handshake",
+    "wrong_version_number": _NO_HANDSHAKE,
+    "certificate": _UNTRUSTED,
+    "handshake": _NO_HANDSHAKE,
+    "ssl": _NO_HANDSHAKE,
     "unreachable": "an unreachable host",
     "timeout": "no answer",
     "timed out": "no answer",
-    "socket closed": "a closed connection",
-    "reset": "a closed connection",
+    "socket closed": _CLOSED,
+    "reset": _CLOSED,
     "server_stopping": "a server that stops",
 }
 """Words in the messages of gRPC, and what they mean; the first that is found counts."""
@@ -109,7 +112,8 @@ class Watch:
                     self._print(event)
         except TimeoutError:
             raise ServiceError(
-                f"{self._reader.address}: wanted an incident feed, got {why}; start one with: city-brain run SITE"
+                f"{self._reader.address}: wanted an incident feed, got {why}; "
+                f"{_what_to_do(why, self._reader.speaks_tls)}"
             ) from None
 
     def _print(self, event: Event) -> None:
@@ -236,6 +240,22 @@ def lost_line(event: Interrupted, now: str) -> str:
 def back_line(away_s: float, anew: bool, now: str) -> str:
     """That it goes on, and from where."""
     return f"! {now}  back after {away_s:.0f} s; " + ("begins anew with a snapshot" if anew else "nothing was missed")
+
+
+def _what_to_do(why: str, speaks_tls: bool) -> str:
+    """What may be behind a first answer that does not come; a server says nothing of TLS to whom it does not trust."""
+    if why == _UNTRUSTED:
+        return "trust the authority of its certificate with --tls-ca, if it is the right one"
+    if why == _NO_HANDSHAKE:
+        return "it may speak no TLS"
+    if why == _CLOSED and speaks_tls:
+        return (
+            "it may not take this client's TLS certificate: expired, of another authority, or none given "
+            "(--tls-certificate, --tls-key)"
+        )
+    if why == _CLOSED:
+        return "it may speak TLS (--tls, --tls-ca), and want a certificate (--tls-certificate, --tls-key)"
+    return "start one with: city-brain run SITE"
 
 
 def plain_cause(why: str) -> str:

@@ -6,6 +6,7 @@ from city_brain.feeds.change_log import Change
 from city_brain.feeds.explanation import Account, Contribution
 from city_brain.feeds.filters import Area, Circle, Polygon, Wanted
 from city_brain.feeds.heartbeat import AreaReadiness, BlindArea, Heartbeat
+from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.servers.codec.incidents import LEVELS, STATES, optional_ms, to_ms, to_timestamp
 from city_brain.wire.feed.v1 import feed_pb2
 from city_brain.wire.incident.v1 import incident_pb2
@@ -33,7 +34,10 @@ def wanted_to_proto(wanted: Wanted) -> feed_pb2.IncidentFilter:
 
 
 def wanted_from_proto(message: feed_pb2.IncidentFilter) -> Wanted:
-    """The filter in a message, unchecked: a value that is no state or level becomes its number, which no name is."""
+    """The filter in a message, unchecked: a value that is no state or level becomes its number, which no name is.
+
+    Raises RefusedError for a circle without a centre, which would else lie around 0°, 0°.
+    """
     return Wanted(
         types=tuple(message.types),
         states=tuple(STATES.word_or_number(state) for state in message.states),
@@ -95,6 +99,9 @@ def _area_from_proto(message: feed_pb2.IncidentFilter) -> Area | None:
     match message.WhichOneof("shape"):
         case "circle":
             circle = message.circle
+            if not circle.HasField("centre"):
+                field = "filter.circle.centre"
+                raise RefusedError(Reason.BAD_REQUEST, f"{field}: wanted a point, got none", field)
             return Circle(circle.centre.lon, circle.centre.lat, circle.radius_m)
         case "polygon":
             return Polygon(tuple((point.lon, point.lat) for point in message.polygon.points))

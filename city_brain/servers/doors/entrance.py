@@ -21,6 +21,7 @@ from city_brain.servers.doors.permissions import KNOWN, check_declared
 from city_brain.servers.doors.policy import ANONYMOUS, LOCAL_OPERATOR, Caller, Policy, policy_of, unknown_caller
 from city_brain.servers.doors.tls import tls_of
 from city_brain.servers.doors.tokens import NoTokens, TokenVerifier, token_of
+from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import ListenSettings, host_of, is_loopback
 
 POLL_S = 1.0
@@ -50,16 +51,18 @@ class Doors:
         cut_wait_s: float = 10.0,
         verifier: TokenVerifier | None = None,
         poll_s: float = POLL_S,
+        complaints: Complaints | None = None,
     ) -> None:
+        """`complaints`: those of all doors of the program, where there are others that read the same files."""
         self._listen, self._names, self._poll_s = listen, names, poll_s
         self._verifier: TokenVerifier = verifier or NoTokens()
         local = is_loopback(host_of(listen.address))
-        self._tls = tls_of(listen)
+        self._complaints = complaints or Complaints()
+        self._tls = tls_of(listen, self._complaints)
         self._content = _content(listen.policy) if listen.policy else b""
         self._policy = self._checked(self._content) if listen.policy else None
         self._operator = local and self._policy is None and not listen.tls_client_ca
         _check_open(listen, local, self._policy)
-        self._said = ""
         self._polling: asyncio.Task[None] | None = None
         self.denials = Denials()
         self.guard = Guard(self._admit, self.denials, status_of, cut_wait_s)
@@ -115,15 +118,14 @@ class Doors:
         try:
             content = await asyncio.to_thread(_content, self._listen.policy)
             if content == self._content:
-                self._said = ""
+                self._complaints.well(self)
                 return
             self._policy = self._checked(content)
         except SettingsError as wrong:
-            if str(wrong) != self._said:
-                logger.error("%s; the policy before it stays in force", wrong)
-            self._said = str(wrong)
+            self._complaints.wrong(self, f"{wrong}; the policy before it stays in force")
             return
-        self._content, self._said = content, ""
+        self._complaints.well(self)
+        self._content = content
         logger.info("policy %s: in force as it is now; %d streams end by it", self._listen.policy, self.guard.recheck())
 
     async def _poll(self) -> None:

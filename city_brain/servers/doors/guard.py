@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.servers.doors.denials import Denials
@@ -120,14 +121,23 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     ) -> Callable[..., Awaitable[Any]]:
         async def unary(request: Any, context: Context) -> Any:
             await self._let_in(context, call)
+            if isinstance(request, _Unreadable):
+                await context.abort_with_status(self._status_of(request.refusal))
             return await behaviour(request, context)
 
         async def stream(request: Any, context: Context) -> None:
             caller = await self._let_in(context, call)
             told = OpenCall(context, permission or "", caller)
+            if isinstance(request, _Unreadable):
+                await context.abort_with_status(self._status_of(request.refusal))
             await self._stream(told, _streamed(behaviour, request, told))
 
-        return stream if handler.response_streaming else unary
+        guarded = stream if handler.response_streaming else unary
+
+        async def reading(requests: Any, context: Context) -> Any:
+            return await guarded(_Requests(requests), context)
+
+        return reading if handler.request_streaming else guarded
 
     async def _let_in(self, context: Context, call: str) -> Caller:
         try:
@@ -171,4 +181,48 @@ def _with_behaviour(handler: grpc.RpcMethodHandler, guarded: Callable[..., Any])
     asking = "stream" if handler.request_streaming else "unary"
     kind = f"{asking}_{'stream' if handler.response_streaming else 'unary'}"
     make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(guarded(getattr(handler, kind)), handler.request_deserializer, handler.response_serializer)
+    return make(guarded(getattr(handler, kind)), _readable(handler.request_deserializer), handler.response_serializer)
+
+
+class _Unreadable:
+    """In the place of a request that cannot be read: gRPC would answer UNKNOWN, with a class of ours in it."""
+
+    __slots__ = ("refusal",)
+
+    def __init__(self, wanted: str) -> None:
+        self.refusal = RefusedError(Reason.BAD_REQUEST, f"request: wanted a {wanted}, got bytes that are none")
+
+
+def _readable(deserializer: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    if deserializer is None:
+        return None
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserializer(data)
+        except DecodeError:
+            wanted = getattr(deserializer, "__self__", None)
+            return _Unreadable(wanted.DESCRIPTOR.full_name if wanted is not None else "message")
+
+    return read
+
+
+class _Requests:
+    """The requests of a stream; raises RefusedError at one that cannot be read."""
+
+    __slots__ = ("_messages", "_requests")
+
+    def __init__(self, requests: Any) -> None:
+        self._requests = requests
+        self._messages: AsyncIterator[Any] | None = None
+
+    def __aiter__(self) -> "_Requests":
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._messages is None:  # not before: gRPC makes a generator here, which nobody ends for a call refused
+            self._messages = aiter(self._requests)
+        request = await anext(self._messages)
+        if isinstance(request, _Unreadable):
+            raise request.refusal
+        return request

@@ -13,6 +13,7 @@ import grpc
 import msgspec
 
 from city_brain.errors import SettingsError
+from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import ListenSettings
 
 logger = logging.getLogger("city_brain")
@@ -70,12 +71,11 @@ class TlsFiles(msgspec.Struct, frozen=True):
 class RenewingTls:
     """The TLS of one server, from its files; raises SettingsError where they are not good at the start."""
 
-    def __init__(self, listen: ListenSettings) -> None:
-        self._listen = listen
+    def __init__(self, listen: ListenSettings, complaints: Complaints) -> None:
+        self._listen, self._complaints = listen, complaints
         self._files = TlsFiles.read(listen)
         self._renewed: grpc.ServerCertificateConfiguration | None = None
         self._lock = Lock()
-        self._said = ""
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
@@ -105,11 +105,9 @@ class RenewingTls:
             if found != self._files and self._context is not None:
                 self._context = found.context(self._listen)
         except SettingsError as wrong:
-            if str(wrong) != self._said:
-                logger.error("%s; the certificate before it stays in use", wrong)
-            self._said = str(wrong)
+            self._complaints.wrong(self, f"{wrong}; the certificate before it stays in use")
             return
-        self._said = ""
+        self._complaints.well(self)
         if found != self._files:
             with self._lock:
                 self._files, self._renewed = found, found.configuration
@@ -122,7 +120,7 @@ class RenewingTls:
         return renewed
 
 
-def tls_of(listen: ListenSettings) -> RenewingTls | None:
+def tls_of(listen: ListenSettings, complaints: Complaints) -> RenewingTls | None:
     """The TLS that settings ask for, None without; raises SettingsError where they ask for a part of it."""
     if not listen.tls_certificate and not listen.tls_key:
         if listen.tls_client_ca:
@@ -131,7 +129,7 @@ def tls_of(listen: ListenSettings) -> RenewingTls | None:
     if not listen.tls_certificate or not listen.tls_key:
         missing = "certificate" if not listen.tls_certificate else "key"
         raise SettingsError(f"TLS: wanted a certificate and its key, got no {missing}")
-    return RenewingTls(listen)
+    return RenewingTls(listen, complaints)
 
 
 def _check_pair(listen: ListenSettings) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from city_brain.feeds.change_log import CLOSED_KEPT, Change, ChangeLog
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.lifecycle import OPEN
 from city_brain.store.feed import Feed
@@ -66,6 +66,6 @@ class Kept:
     def proof(self, incident_id: str, revision: int | None) -> Proof:
         """That a revision (None: the newest) is in the log; raises RefusedError."""
         if self.feed is None:
-            message = f"incident {incident_id!r}: not found; nothing is stored yet"
+            message = f"incident {cut(incident_id)!r}: not found; nothing is stored yet"
             raise RefusedError(Reason.NO_SUCH_INCIDENT, message, "name", incident_id=incident_id)
         return self.feed.proof(incident_id, revision)

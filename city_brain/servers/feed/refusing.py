@@ -52,20 +52,29 @@ CODES = {
 }
 """The gRPC status of each reason."""
 
+MESSAGE_BYTES = 1_000
+"""Of a message in UTF-8: it goes into the trailers three times, for which clients take 8 kB."""
+
 Result = TypeVar("Result")
 Call = Callable[[Any, Any, Any], Awaitable[Result]]
 
 
 def status_of(refusal: RefusedError) -> grpc.Status:
     """The rich status of a refusal: ErrorInfo, and BadRequest where a field of the request is at fault."""
+    message = _cut(str(refusal))
     info = error_details_pb2.ErrorInfo(reason=refusal.reason, domain=ERROR_DOMAIN, metadata=dict(refusal.facts))
     details = [any_pb2.Any(), any_pb2.Any()] if refusal.field else [any_pb2.Any()]
     details[0].Pack(info)
     if refusal.field:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=refusal.field, description=str(refusal))
+        violation = error_details_pb2.BadRequest.FieldViolation(field=refusal.field, description=message)
         details[1].Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    status = status_pb2.Status(code=CODES[refusal.reason], message=str(refusal), details=details)
+    status = status_pb2.Status(code=CODES[refusal.reason], message=message, details=details)
     return rpc_status.to_status(status)
+
+
+def _cut(message: str) -> str:
+    encoded = message.encode("utf-8", "replace")
+    return message if len(encoded) <= MESSAGE_BYTES else encoded[:MESSAGE_BYTES].decode("utf-8", "ignore") + "…"
 
 
 def refusing(call: Call[Result]) -> Call[Result]:

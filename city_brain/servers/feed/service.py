@@ -13,7 +13,7 @@ from google.protobuf import empty_pb2
 from city_brain.errors import RuleError
 from city_brain.feeds import explanation, pages
 from city_brain.feeds.filters import IncidentFilter, check_names
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.feeds.scopes.scope import ScopedFilter, Sight
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.explain import Language, explanation_text
@@ -197,7 +197,7 @@ def _asked(name: str) -> str:
     """The incident id in the resource name of a request; raises RefusedError."""
     incident_id = incident_id_of(name)
     if incident_id is None:
-        raise RefusedError(Reason.BAD_REQUEST, f"name: wanted incidents/{{incident_id}}, got {name!r}", "name")
+        raise RefusedError(Reason.BAD_REQUEST, f"name: wanted incidents/{{incident_id}}, got {cut(name)!r}", "name")
     return incident_id
 
 

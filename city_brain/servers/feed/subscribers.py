@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from city_brain.feeds.change_log import ChangeLog, Held
 from city_brain.feeds.filters import IncidentFilter
-from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.feeds.tokens import Binding
 from city_brain.incidents.incident import Incident
 from city_brain.incidents.lifecycle import OPEN
@@ -63,7 +63,7 @@ class Subscribers:
 
     def none(self, name: str) -> RefusedError:
         """What is said where there is none."""
-        message = f"{_FIELD}: wanted one that was acknowledged with this filter, got {name!r}"
+        message = f"{_FIELD}: wanted one that was acknowledged with this filter, got {cut(name)!r}"
         return RefusedError(Reason.NO_SUCH_SUBSCRIPTION, message, _FIELD)
 
     def _waiting(self, after: int, wanted: IncidentFilter) -> int:
@@ -101,7 +101,9 @@ class Subscribers:
 
     def _prefix(self, name: str) -> str:
         if not _NAME.fullmatch(name):
-            raise RefusedError(Reason.BAD_REQUEST, f"{_FIELD}: wanted 1 to 64 of a-z, 0-9 and -, got {name!r}", _FIELD)
+            raise RefusedError(
+                Reason.BAD_REQUEST, f"{_FIELD}: wanted 1 to 64 of a-z, 0-9 and -, got {cut(name)!r}", _FIELD
+            )
         return f"{self._reader}/{name}/"
 
     def _key(self, name: str, binding: Binding) -> str:

@@ -24,6 +24,11 @@ CREDIT_MAX = 1_000_000
 """Changes that a reader may have granted and not yet been sent."""
 
 
+_ON_OPENING = ("filter", "after_change_number", "feed_id", "resume_token", "subscription")
+"""Fields that only the first request of a watch may have."""
+_ACKNOWLEDGED = "acknowledge_change_number"
+
+
 class Watch:
     """A watch from its opening on; raises RefusedError on building where it cannot begin so."""
 
@@ -39,6 +44,9 @@ class Watch:
         acknowledged: int | None = None,
     ) -> None:
         """`acknowledged`: where the named subscription stands that this is a watch of, if it is one."""
+        if opening.HasField(_ACKNOWLEDGED):
+            message = f"{_ACKNOWLEDGED}: wanted on an open watch, got in the opening"
+            raise RefusedError(Reason.BAD_REQUEST, message, _ACKNOWLEDGED)
         self._messages, self._binding = messages, binding
         self._subscribers, self._name = subscribers, opening.subscription
         after, feed_id = _start(feed, binding, opening)
@@ -70,6 +78,7 @@ class Watch:
         """Takes what the reader says later; one that only listens may have closed its side."""
         try:
             async for request in requests:
+                _check_later(request)
                 if request.HasField("credit"):
                     self._grant(request.credit)
                 if request.HasField("acknowledge_change_number"):
@@ -81,7 +90,7 @@ class Watch:
             self._telling.end(store_fails())
 
     async def _acknowledge(self, number: int) -> None:
-        field = "acknowledge_change_number"
+        field = _ACKNOWLEDGED
         if self._subscribers is None:
             raise RefusedError(Reason.BAD_REQUEST, f"{field}: wanted a watch of a subscription, got another", field)
         if number > self._telling.position:
@@ -103,6 +112,13 @@ class Watch:
             yield with_token(self._messages.change(event), event.token)
         else:
             yield with_token(self._messages.heartbeat(event.number), event.token)
+
+
+def _check_later(request: feed_pb2.WatchIncidentsRequest) -> None:
+    for field, _ in request.ListFields():
+        if field.name in _ON_OPENING:
+            message = f"{field.name}: wanted in the opening of a watch, got on an open one; open another"
+            raise RefusedError(Reason.BAD_REQUEST, message, field.name)
 
 
 def _start(feed: LiveFeed, binding: Binding, opening: feed_pb2.WatchIncidentsRequest) -> tuple[int | None, str]:

@@ -4,5 +4,7 @@ asking    what a query string asks for
 caller    who asks, as doors know callers
 answers   events, lists and refusals as JSON
 service   the calls
+handler   one connection, and what of it cannot be read
+porch     where connections come in, counted from the first
 server    the port, with its limits
 """

@@ -43,6 +43,12 @@ STATUSES: Final[Mapping[int, int]] = MappingProxyType(
 """The status of HTTP for each of gRPC that a refusal may have."""
 RETRY: Final = b"retry: 1000\n\n"
 """How soon a client comes back that lost the stream, ms."""
+HEADERS: Final = MappingProxyType(
+    {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "city-brain"}
+)
+"""Of every answer."""
+PROBLEM: Final = "application/problem+json"
+"""The type of a refusal (RFC 9457)."""
 _KEPT: Final = 2_000
 
 

@@ -1,7 +1,7 @@
 """What a query string asks for: strictly read, and refused in the words of the query."""
 
 import difflib
-import math
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -34,6 +34,8 @@ _PARAMETERS = {
 """Fields as the feed calls them, to what a query calls them."""
 _LONGEST = 9
 """Digits of a number."""
+_FIGURE = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
+"""A number as JSON writes it; Python's own reading knows digits of all scripts, and underscores."""
 
 
 def check_known(query: Query, known: Collection[str]) -> None:
@@ -52,17 +54,13 @@ def check_known(query: Query, known: Collection[str]) -> None:
 def wanted_in(query: Query) -> Wanted:
     """The filter of a query; names in it are checked with those of the city."""
     said = query.get("confidence", "0")
-    try:
-        confidence = float(said)
-    except ValueError:
-        confidence = math.nan
-    if math.isnan(confidence):
+    if _FIGURE.fullmatch(said) is None:
         raise _bad("confidence", "a probability from 0 to 1", repr(said[:100]))
     return Wanted(
         types=tuple(query.getall("type", [])),
         states=tuple(query.getall("state", [])),
         minimum_level=query.get("level", ""),
-        minimum_confidence=confidence,
+        minimum_confidence=float(said),
         area_codes=tuple(query.getall("area", [])),
     )
 

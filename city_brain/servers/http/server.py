@@ -10,7 +10,11 @@ from city_brain.errors import SettingsError
 from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
+from city_brain.servers.files import connections_allowed
+from city_brain.servers.http.handler import handlers
+from city_brain.servers.http.porch import Porch
 from city_brain.servers.http.service import HttpService
+from city_brain.servers.repeats import Complaints, Repeats
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, bracketed, is_loopback, split
 
 URL_BYTES = 16 << 10
@@ -27,18 +31,24 @@ class HttpServer:
 
     `beside`: how gRPC listens, whose policy holds here too. Starting raises SettingsError where the address, the
     certificate, the policy or the port will not do. A connection beyond `watchers` and `calls` of the limits is closed
-    at once; one that asks for nothing, after `opening_s` of them; and one whose other end takes nothing, after
-    `keepalive_s` and `keepalive_wait_s`.
+    at once; one that asks for nothing, after `opening_s` of them, its handshake included; and one whose other end takes
+    nothing, after `keepalive_s` and `keepalive_wait_s`.
     """
 
     def __init__(
-        self, feed: LiveFeed, settings: HttpSettings, beside: ListenSettings, limits: Limits | None = None
+        self,
+        feed: LiveFeed,
+        settings: HttpSettings,
+        beside: ListenSettings,
+        limits: Limits | None = None,
+        complaints: Complaints | None = None,
     ) -> None:
+        """`complaints`: those of another server of the program, which reads the same files."""
         self._feed, self._settings, self._limits = feed, settings, limits or Limits()
         self._listen = settings.listening(beside)
-        self._silent: set[web.RequestHandler] = set()
+        self._complaints = complaints or Complaints()
         self._runner: web.AppRunner | None = None
-        self._listening: asyncio.Server | None = None
+        self._porch: Porch | None = None
         self.doors: Doors | None = None
         """Who may ask, and what was refused; good once it has started."""
         self.address = ""
@@ -52,67 +62,65 @@ class HttpServer:
         host, port = split(self._listen.address)
         if host.startswith("unix:"):
             raise SettingsError(f"http address: wanted host:port or [ipv6]:port, got {self._listen.address!r}")
-        doors = Doors(self._listen, lambda: self._feed.names, status_of, cut_wait_s=limits.cut_wait_s)
+        names, wait_s = lambda: self._feed.names, limits.cut_wait_s
+        doors = Doors(self._listen, names, status_of, cut_wait_s=wait_s, complaints=self._complaints)
         service = HttpService(self._feed, limits, doors, local=is_loopback(host))
-        self._runner = web.AppRunner(
-            service.application(self._seen),
+        repeats = Repeats()
+        runner = web.AppRunner(
+            service.application(self._seen), handler_cancellation=True, shutdown_timeout=limits.stop_wait_s
+        )
+        await runner.setup()
+        make = handlers(
+            runner,
+            repeats,
+            loop=asyncio.get_running_loop(),
             access_log=None,
-            handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_S,
-            shutdown_timeout=limits.stop_wait_s,
             max_line_size=URL_BYTES,
             max_field_size=URL_BYTES,
         )
-        await self._runner.setup()
+        porch = Porch(
+            make,
+            lambda: len(runner.server.connections) if runner.server else 0,
+            connections_allowed(limits.watchers + limits.calls, self._complaints),
+            doors.ssl_context(),
+            limits.opening_s,
+            repeats,
+        )
         try:
-            self._listening = await asyncio.get_running_loop().create_server(
-                self._connection, host, port, ssl=doors.ssl_context()
-            )
+            bound = await porch.open(host, port)
         except OSError as wrong:
-            await self._runner.cleanup()
+            await runner.cleanup()
             raise SettingsError(
                 f"http address {self._listen.address}: wanted a free port of this machine, got {wrong}"
             ) from wrong
-        self.address = f"{bracketed(host)}:{self._listening.sockets[0].getsockname()[1]}"
+        self.address = f"{bracketed(host)}:{bound}"
+        self._runner, self._porch = runner, porch
         self.doors = doors
         self._feed.open()
         doors.open()
 
     async def stop(self) -> None:
         """Turns away the readers, lets other calls end, and closes the port."""
-        if self._runner is None or self._listening is None:
+        if self._runner is None or self._porch is None:
             return
-        self._listening.close()
+        await self._porch.close()
         self._feed.stop()
         await self._runner.cleanup()
         if self.doors is not None:
             await self.doors.close()
         self._runner = None
 
-    def _connection(self) -> asyncio.BaseProtocol:
-        served = self._runner.server if self._runner else None
-        if served is None or len(served.connections) >= self._limits.watchers + self._limits.calls:
-            return asyncio.StreamReaderProtocol(asyncio.StreamReader(), lambda _, writer: writer.close())
-        handler = served()
-        self._silent.add(handler)
-        asyncio.get_running_loop().call_later(self._limits.opening_s, self._close_silent, handler)
-        return handler
-
     def _seen(self, request: web.Request) -> None:
         """It speaks. From now on the system gives up a connection whose other end takes nothing for so long (RFC 5482):
         one that has vanished would else hold its place for a quarter of an hour.
         """
-        self._silent.discard(request.protocol)
+        if self._porch is not None:
+            self._porch.heard(request.protocol)
         held = request.transport.get_extra_info("socket") if request.transport else None
         if held is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             wait_ms = round(1000 * (self._limits.keepalive_s + self._limits.keepalive_wait_s))
             held.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, wait_ms)
-
-    def _close_silent(self, handler: web.RequestHandler) -> None:
-        if handler in self._silent:
-            self._silent.discard(handler)
-            if handler.transport is not None:
-                handler.transport.abort()
 
     async def __aenter__(self) -> "HttpServer":
         await self.start()

@@ -23,7 +23,7 @@ from city_brain.servers.doors.policy import Caller
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.watches.telling import Telling, Told
 from city_brain.servers.http import asking
-from city_brain.servers.http.answers import RETRY, Answers, other_problem, problem, status_of
+from city_brain.servers.http.answers import HEADERS, PROBLEM, RETRY, Answers, other_problem, problem, status_of
 from city_brain.servers.http.caller import HttpContext, check_page
 from city_brain.servers.settings import Limits
 
@@ -159,13 +159,11 @@ class HttpService:
 
 
 async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Server"] = "city-brain"
+    response.headers.update(HEADERS)
 
 
 def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    kind = "application/json" if status < 400 else "application/problem+json"
+    kind = "application/json" if status < 400 else PROBLEM
     return web.Response(body=body + b"\n", status=status, content_type=kind, headers=headers)
 
 

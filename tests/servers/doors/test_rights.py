@@ -16,11 +16,12 @@ from grpc_status import rpc_status
 from city_brain.errors import SettingsError
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.servers.codec.incidents import incident_from_proto
-from city_brain.servers.doors.denials import TOLD_EVERY_S, Denials
+from city_brain.servers.doors.denials import Denials
 from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.doors.peers import Peer
 from city_brain.servers.doors.permissions import KNOWN, OPEN, PERMISSIONS, WORDS
 from city_brain.servers.feed.refusing import status_of
+from city_brain.servers.repeats import TOLD_EVERY_S
 from city_brain.servers.settings import ListenSettings
 from city_brain.wire.feed.v1 import feed_pb2
 from tests.feeds.builders import NAMES, a_log, an_incident
