@@ -14,6 +14,7 @@ from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import ProvincialIncident
 from city_brain.province.books.city_book import CityStore
 from city_brain.province.serving.forwarder import Forwarder
+from city_brain.province.serving.pauses import Pauses
 from city_brain.province.serving.program import ProvinceProgram
 from city_brain.province.serving.service import SERVICE
 from city_brain.province.settings import ProvinceSettings, ReportSettings
@@ -46,11 +47,11 @@ async def province_at(folder: Path, listen: ListenSettings = FREE_PORT) -> Async
 
 
 @asynccontextmanager
-async def reporting(city: City, address: str, **settings: Any) -> AsyncIterator[Forwarder]:
+async def reporting(city: City, address: str, jitter: float = 0.05, **settings: Any) -> AsyncIterator[Forwarder]:
     """The end of a city that runs."""
     report = ReportSettings(address=address, city_code=city.code, **settings)
     forwarder = Forwarder(
-        report, CityStore(city.store, lambda: city.feed, lambda: NAMES), CITIES[city.code], lambda: 0.05
+        report, CityStore(city.store, lambda: city.feed, lambda: NAMES), CITIES[city.code], Pauses(lambda: jitter)
     )
     running = asyncio.create_task(forwarder.run())
     try:
