@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc.aio
 
-from city_brain.errors import StoreError
+from city_brain.errors import DamagedError, StoreError
 from city_brain.feeds.filters import Names
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.incidents.incident import ProvincialIncident
@@ -88,19 +88,29 @@ class ProvinceProgram:
             async with server:
                 started(server.address)
                 try:
-                    await self._go_on(feed, book, lambda work: loop.run_in_executor(thread, work))
+                    await self._go_on(feed, book, lambda work: loop.run_in_executor(thread, work), trouble)
                 finally:
                     self._links.stop()
                     # Waited for elsewhere: what it does last it tells this loop.
                     await asyncio.to_thread(thread.shutdown, cancel_futures=True)
 
     async def _go_on(
-        self, feed: LiveFeed, book: ProvinceStore, blocking: Callable[[Callable[[], int]], Awaitable[int]]
+        self,
+        feed: LiveFeed,
+        book: ProvinceStore,
+        blocking: Callable[[Callable[[], int]], Awaitable[int]],
+        trouble: Callable[[str], Awaitable[None]],
     ) -> None:
-        """Signs of life, and now and then what may be forgotten."""
+        """Signs of life, a look whether the store is still there, and now and then what may be forgotten."""
         compacted_s = -COMPACT_S
         while True:
             await self._append(feed, book, ())
+            try:
+                await blocking(lambda: book.feed().head().last_number)
+            except DamagedError as wrong:
+                await trouble(str(wrong))
+            except StoreError:
+                pass  # a link says it, and that it works again
             if time.monotonic() - compacted_s > COMPACT_S:
                 compacted_s = time.monotonic()
                 first = await blocking(lambda: _compacted(book, self._settings.history_days))
