@@ -1,6 +1,5 @@
 """`city-brain province`: runs a province, or prints how its cities are linked and whether both ends hold the same."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,7 +37,8 @@ def province(
 ) -> None:
     """Run a province until Ctrl-C; or, with --status, print how its cities are linked.
 
-    Exit code 4 where a city and its mirror hold different lines, else 1 where two feeds claim the code of a city.
+    Ctrl-C and SIGTERM tell cities and watchers that it stops; exit code 130 and 0. With --status:
+    exit code 4 where a city and its mirror hold different lines, else 1 where two feeds claim the code of a city.
     """
     if (folder is None) == (not status):
         raise SettingsError("province: wanted FOLDER or --status ADDRESS, got both or neither")
@@ -75,15 +75,7 @@ def _run(folder: Path, listen: str) -> None:
         name = settings.name or settings.code
         typer.echo(f"serving province {name} on {address}; city-brain watch {address}", err=True)
 
-    async def until_stopped() -> None:
-        running = asyncio.ensure_future(program.run(started))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
-        await running
-
-    try:
-        asyncio.run(until_stopped())
-    except asyncio.CancelledError:
-        typer.echo("stopped", err=True)
+    asyncio.run(program.run(started))
 
 
 def _tell(there: "Endpoint", zone: str, as_json: bool) -> None:
