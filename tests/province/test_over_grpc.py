@@ -120,6 +120,23 @@ def test_the_link_is_cut_again_and_again_and_both_ends_hold_the_same(tmp_path: P
     run(test)
 
 
+def test_a_link_that_grpc_ends_says_what_it_was_about(tmp_path: Path) -> None:
+    """While nobody is there, and when it was up."""
+
+    async def test() -> None:
+        city = City(tmp_path, "370100")
+        city.append(an_incident("a"))
+        async with Proxy("127.0.0.1:1") as proxy, reporting(city, proxy.address) as forwarder:
+            await until(lambda: ", while calling" in forwarder.now.why)
+            async with province_at(tmp_path) as address, asking(address) as stub:
+                proxy.target = address
+                await same_at_both_ends(stub, city)
+                proxy.reset()
+                await until(lambda: ", while reporting the changes after " in forwarder.now.why)
+
+    run(test)
+
+
 def test_a_province_that_comes_back_goes_on_where_it_was(tmp_path: Path) -> None:
     """The city hears nothing of it but a link that is lost; watchers begin where the store is."""
 

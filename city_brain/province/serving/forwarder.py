@@ -54,6 +54,8 @@ class Forwarder:
     def __init__(self, settings: ReportSettings, book: CityStore, name: str, pauses: Pauses | None = None) -> None:
         self._settings, self._book, self._name, self._pauses = settings, book, name, pauses or Pauses()
         self._up_s = 0.0
+        self._doing = "calling"
+        """What it was about when gRPC ends a link with words of its own, which say nothing of it."""
         self.now = LinkNow()
 
     async def run(self) -> None:
@@ -68,7 +70,7 @@ class Forwarder:
                 why = f"no answer for {SILENCE_S:g} s"
             except grpc.aio.AioRpcError as wrong:
                 reason = reason_of(wrong)
-                why = f"{reason or wrong.code().name}: {wrong.details()}"
+                why = f"{reason or wrong.code().name}: {wrong.details()}{'' if reason else f', while {self._doing}'}"
                 refused = bool(reason) and reason not in _PASSING
             except CityBrainError as wrong:
                 why, refused = str(wrong), not isinstance(wrong, StoreError)
@@ -89,6 +91,7 @@ class Forwarder:
         await asyncio.to_thread(self._book.hold_back)
 
     async def _link(self) -> None:
+        self._doing = "calling"
         async with self._settings.endpoint().channel() as channel:
             call = province_pb2_grpc.ProvinceServiceStub(channel).Report()  # type: ignore[no-untyped-call]
             end = CityEnd(self._book, self._settings.city_code, self._settings.name or self._name)
@@ -137,6 +140,7 @@ class Forwarder:
         if end.acknowledged is None:
             return
         if not self.now.up:
+            self._doing = f"reporting the changes after {end.acknowledged}"
             logger.warning("province %s: linked; it has %d changes", self._settings.address, end.acknowledged)
             self._up_s = time.monotonic()
         self.now.up, self.now.why = True, ""
