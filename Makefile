@@ -18,7 +18,7 @@ WORLD ?= ../shared/scenarios/tune/101
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 .PHONY: help install demo demo-province test campaign check format lock protos lint-protos promise-protos bench \
-  bench-feed bench-kafka verify kafka mission chaos chaos-full feed-chaos feed-chaos-full clean
+  bench-bag bench-feed bench-kafka bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +47,14 @@ check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a 
 format: $(INSTALLED) ## Formats the code and repairs what the linter can repair.
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
+bench-bag: $(INSTALLED) ## Measures recording and reading beside the official package: speed, seeks and memory.
+	@$(BIN)/python -m tests.benchmarks.bag $(ARGS)
+
 bench-feed: $(INSTALLED) ## Measures what 1,000 readers of the feed cost, with slow ones among them, and after all links broke.
 	@$(BIN)/python -m tests.benchmarks.feed $(ARGS)
+
+bench-vision: $(INSTALLED) ## Measures what the eyes cost beside network and decoding, for 1, 4 and 16 cameras on a core; wants shared data.
+	@$(BIN)/python -m tests.benchmarks.vision $(ARGS)
 
 verify: $(INSTALLED) ## Reads the folder WORLD in many orders, groupings and restarts, and compares the digests.
 	@$(BIN)/city-brain verify $(WORLD)/observations.jsonl.zst --map $(WORLD)/city.geojson $(ARGS)

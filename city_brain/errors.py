@@ -6,7 +6,8 @@ CityBrainError
 ├── RuleError          an incident type file is wrong: whoever wrote the rule
 ├── SettingsError      a setting is wrong: whoever runs the site
 │   └── AddressError   a camera's address must not be dialled: whoever runs the site
-├── RecordingError     a file of observations or incidents cannot be read: whoever made the file
+├── RecordingError     a file of observations, incidents or records cannot be read or written: whoever made the file
+│   └── RecordingFullError   there is no room to go on recording: whoever runs the recorder
 ├── CalibrationError   points or pose do not make a camera's picture of the ground: whoever calibrates it
 ├── CapError           a warning in CAP is malformed, or an attack: whoever sent it
 ├── ModelError         a model card or its weights cannot be used, or must not be: whoever gave them
@@ -46,7 +47,11 @@ class AddressError(SettingsError):
 
 
 class RecordingError(CityBrainError):
-    """A file cannot be read as a recording."""
+    """A file cannot be read as a recording, or a recording not written."""
+
+
+class RecordingFullError(RecordingError):
+    """The disk or the budget of a recording is used up; what was taken before is in its file."""
 
 
 class CalibrationError(CityBrainError):

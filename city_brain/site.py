@@ -27,6 +27,7 @@ from city_brain.runner import Runner
 from city_brain.servers.paths import placed
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, StoreSettings
 from city_brain.ticks.tick import TickSettings
+from city_brain.vision.live.settings import VideoSettings
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +47,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     province: ReportSettings = ReportSettings()
     kafka: KafkaSettings = KafkaSettings()
     workers: WorkerSettings = WorkerSettings()
+    video: VideoSettings = VideoSettings()
     issuer: Issuer = Issuer()
     """Who speaks in warnings to others."""
 

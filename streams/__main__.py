@@ -84,11 +84,12 @@ def run_all(
     ] = True,
     log: LogOption = LogForm.TEXT,
 ) -> None:
-    """Makes the topics, then runs clock, ingest, fuse, desk, serve, and departments if any, until stopped."""
+    """Makes the topics, then runs clock, ingest, fuse, desk, serve, detect and departments if any, until stopped."""
     settings = read_settings(site / "site.toml")
     apply(settings.kafka, settings.partitions)
     programs = [("clock", "0")] if clock else []
     programs += [(program, str(slot)) for program in WORKERS for slot in range(workers)]
+    programs += [("detect", str(slot)) for slot in range(workers)] if settings.video.cameras else []
     programs += [("departments", "0")] if settings.kafka.departments else []
     Supervisor(site, log).run([*programs, ("serve", "0")])
 

@@ -35,12 +35,26 @@ class Names:
     name_en: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LensShape:
+    """How a lens bends straight lines, by Brown's model: r_seen = r · (1 + k1·r² + k2·r⁴), r being how far it is from
+    the pixel (`centre_x`, `centre_y`) in focal lengths `focal_px`, in pixels.
+    """
+
+    k1: float
+    k2: float = 0.0
+    focal_px: float
+    centre_x: float
+    centre_y: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Camera(Names):
     """A camera and the ground it sees.
 
     `view` (k, 2): counter-clockwise outline in metres, not closed. `homography` (3, 3) takes pixels to metres east
-    and north of the camera, with the error `homography_error_m` (1 σ). `datum` is what its own rows are given in.
+    and north of the camera, with the error `homography_error_m` (1 σ): pixels of a picture straightened by the `lens`,
+    where there is one. `datum` is what its own rows are given in.
     """
 
     x: float
@@ -51,6 +65,7 @@ class Camera(Names):
     view: Floats
     homography: Floats | None = None
     homography_error_m: float | None = None
+    lens: LensShape | None = None
     datum: Datum | None = None
 
 

@@ -4,6 +4,10 @@ Every feature has an `id` and `properties.kind`. Any winding is read and counter
 of one part is read as that part, altitudes are dropped, unknown properties belong to others and are left alone. Top
 level `origin` [longitude, latitude], WGS-84, fixes the local frame across edits of the map; without it the middle of
 the map is taken.
+
+A camera, a Polygon of the ground it sees, has `position`, `heading_deg`, `range_m` and `fov_deg`. It may have
+`homography` (3 x 3, pixels to metres east and north of it), `homography_error_m` (1 σ), `datum`, and `lens` (k1, k2,
+focal_px, centre_x, centre_y): then the pixels of the homography are those of a straight picture.
 """
 
 import hashlib
@@ -17,6 +21,7 @@ import numpy as np
 from city_brain.city.city_map import Camera, CityMap, Crosswalk, Intersection, Lane, Sensor, Signal
 from city_brain.city.features.areas import check_areas, make_area, read_area
 from city_brain.city.features.fields import Fields, is_plain_text, nearest, read_datum, read_position, shown
+from city_brain.city.features.lenses import read_lens
 from city_brain.city.features.shapes import Shapes, centroid
 from city_brain.city.features.writing import geojson_lines
 from city_brain.errors import MapError
@@ -152,6 +157,7 @@ def _read_camera(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any
         "fov_deg": fields.number("fov_deg", 0.1, 360.0, "degrees"),
         "homography": fields.maybe_matrix("homography"),
         "homography_error_m": fields.maybe_number("homography_error_m", 0.0, 1000.0, "m"),
+        "lens": read_lens(fields),
         "datum": fields.maybe_datum("datum"),
         "view": shapes.add(fields.place, geometry, "Polygon"),
     }

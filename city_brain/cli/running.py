@@ -31,7 +31,7 @@ def run(
     site_folder: Annotated[
         Path, typer.Argument(metavar="SITE", help="A folder with city.geojson, and site.toml if any.")
     ],
-    observations: Annotated[str, typer.Option("--from", help="A recording, or - for standard input.")] = "-",
+    observations: Annotated[str, typer.Option("--from", help="A recording; or -: standard input, and cameras.")] = "-",
     listen: Annotated[
         str | None, typer.Option("--listen", help="host:port of the feed; port 0 takes a free one.")
     ] = None,
@@ -62,29 +62,29 @@ def run(
     """
     import asyncio
 
+    from city_brain.cli.vision.cameras import observed
     from city_brain.province.serving.reporting import reporting
     from city_brain.replay.stream import StreamReader
     from city_brain.servers.city_service import CityService, paced
     from city_brain.site import Site
-    from city_brain.sources.recording import read_blocks
 
     site = Site.open(site_folder)
     given = {"address": listen, "tls_certificate": tls_certificate, "tls_key": tls_key, "tls_client_ca": tls_client_ca}
     feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
     runner, settings = site.runner(), site.settings
-    teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
+    teller, reader = _Teller(site, ("zh", "en") if language == "both" else (language,), zone), StreamReader(runner)
     keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
     service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
     service.http, service.http_started = _listening(settings.http, {"address": http}), teller.http_started
-    reader = StreamReader(runner)
-    ticks = paced(reader.read(read_blocks(observations, 64 if observations == "-" else 4096)), rate)
-    try:
-        asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
-    finally:
-        service.stop()
-        teller.progress.done()
-        if teller.serving:
-            typer.echo(counters_text(runner.counters, runner.held), err=True)
+    with observed(site, site_folder, observations) as blocks:
+        try:
+            ticks = paced(reader.read(blocks), rate)
+            asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
+        finally:
+            service.stop()
+            teller.progress.done()
+            if teller.serving:
+                typer.echo(counters_text(runner.counters, runner.held), err=True)
     check_input(reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
 
 

@@ -1,6 +1,6 @@
 """`city-brain synth`: a seeded city of our own as a folder, from ten sources to a million."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from city_brain.errors import RecordingError, SettingsError
 
 if TYPE_CHECKING:
     from city_brain.synth import Block, SynthCity
+    from city_brain.synth.senses.tracking import Scene
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OPTIONS = {
@@ -115,8 +116,11 @@ def synth(
         typer.echo(f"{folder}: {plural(lines, 'line')}; {told}")
 
 
-def write(city: "SynthCity", folder: Path) -> int:
-    """Writes a world with progress on standard error; gives its lines. Raises RecordingError where it cannot."""
+def write(city: "SynthCity", folder: Path, watch: "Callable[[Scene], None]" = lambda scene: None) -> int:
+    """Writes a world with progress on standard error; gives its lines. Raises RecordingError where it cannot.
+
+    `watch` is given what there is in each second.
+    """
     from city_brain.synth import write_world
 
     progress, seconds = Progress("synth"), city.settings.seconds
@@ -125,7 +129,7 @@ def write(city: "SynthCity", folder: Path) -> int:
         progress.show(f"{min(block.second + 1, seconds)} of {seconds} s")
 
     try:
-        return write_world(city, folder, written)
+        return write_world(city, folder, written, watch)
     except OSError as wrong:
         raise RecordingError(f"{folder}: wanted a folder to write into, got: {wrong.strerror}") from wrong
     finally:

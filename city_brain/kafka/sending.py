@@ -49,13 +49,23 @@ class Sent:
     rejected: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class RawOut:
+    """A record for a raw topic, whose name is with the prefix, and how many rows are in it."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+    rows: int
+
+
 class Sender:
     """Sends blocks of lines; a context manager that waits, at its end, for what is underway."""
 
     def __init__(self, settings: KafkaSettings, rows_per_record: int) -> None:
         self.sent = Sent()
         self._settings, self._rows_per_record = settings, rows_per_record
-        self._partitions = {kind: list(raw_partitions(settings).values())[kind] for kind in Kind}
         self._underway: deque[tuple[Any, int, int]] = deque()
         self._underway_bytes = 0
         self._opened = producer(
@@ -63,7 +73,7 @@ class Sender:
         )
 
     def __enter__(self) -> "Sender":
-        _check_topics(self._settings)
+        check_topics(self._settings)
         self._producer: Producer = self._opened.__enter__()
         return self
 
@@ -78,50 +88,22 @@ class Sender:
 
     def send(self, parsed: Parsed) -> tuple[Rejected, ...]:
         """Sends the rows of a block and answers the lines that are none; waits where too much is underway."""
-        for kind, partition, rows in self._parts(parsed.observations):
-            topic = self._settings.topic(raw_topic(kind))
-            for count, key, record in self._records(rows):
-                self._put(topic, partition, key, record, count)
+        for record in raw_records(self._settings, parsed.observations, self._rows_per_record):
+            self._put(record)
         reports = self._settings.topic(raw_topic(Kind.REPORT))
         for warning in parsed.warnings:
-            self._put(reports, 0, None, warning.data, 0)
+            self._put(RawOut(reports, 0, None, warning.data, 0))
         self.sent.warnings += len(parsed.warnings)
         self.sent.marks += len(parsed.marks)
         self.sent.unknown_keys += parsed.unknown_keys
         self.sent.rejected.update(line.reason.value for line in parsed.rejected)
         return parsed.rejected
 
-    def _put(self, topic: str, partition: int, key: bytes | None, record: bytes, rows: int) -> None:
-        future = self._producer.send(topic, value=record, key=key, partition=partition)
-        self._underway.append((future, rows, len(record)))
-        self._underway_bytes += len(record)
+    def _put(self, record: RawOut) -> None:
+        future = self._producer.send(record.topic, value=record.value, key=record.key, partition=record.partition)
+        self._underway.append((future, record.rows, len(record.value)))
+        self._underway_bytes += len(record.value)
         self._wait(UNDERWAY_RECORDS, UNDERWAY_BYTES)
-
-    def _parts(self, rows: Observations) -> Iterator[tuple[Kind, int, Observations]]:
-        """The rows by kind and partition, in their order."""
-        kinds = rows.common.kind
-        for kind in Kind:
-            of_kind = kinds == kind
-            if of_kind.any():
-                places = self._places(rows, kind)
-                for partition in np.unique(places[of_kind]).tolist():
-                    yield kind, partition, rows.take(of_kind & (places == partition))
-
-    def _places(self, rows: Observations, kind: Kind) -> Ints:
-        """The partition (n,) of each row, were it of that kind."""
-        # The dictionary holds other texts too; a hash is cheaper than finding out which are sources.
-        found = [partition_of(text, self._partitions[kind]) for text in rows.strings]
-        return np.array(found, dtype=np.int64)[rows.common.source]
-
-    def _records(self, rows: Observations) -> Iterator[tuple[int, bytes | None, bytes]]:
-        """Each record: how many rows, its key, its bytes."""
-        if self._rows_per_record == 1:
-            sources = rows.common.source.tolist()
-            for source, line in zip(sources, to_lines(rows), strict=True):
-                yield 1, rows.strings[source].encode(), line
-            return
-        for start in range(0, rows.n, self._rows_per_record):
-            yield from _envelopes(rows.take(np.arange(start, min(start + self._rows_per_record, rows.n))))
 
     def _wait(self, records: int, most_bytes: int) -> None:
         """Waits until at most so much is underway, and counts what was acknowledged."""
@@ -136,7 +118,7 @@ class Sender:
             self.sent.records += 1
 
 
-def _check_topics(settings: KafkaSettings) -> None:
+def check_topics(settings: KafkaSettings) -> None:
     """Raises BrokerError where a raw topic is not as wide as settings say: a source would not stay in its partition."""
     wanted = {settings.topic(name): count for name, count in raw_partitions(settings).items()}
     with admin(settings) as client:
@@ -145,6 +127,37 @@ def _check_topics(settings: KafkaSettings) -> None:
         if widths[name] != count:
             told = f"wanted {count} partitions, got {widths[name]}; city-brain topics apply"
             raise BrokerError(f"topic {name}: {told}")
+
+
+def raw_records(settings: KafkaSettings, rows: Observations, rows_per_record: int) -> Iterator[RawOut]:
+    """Rows of any kinds and sources as records, by kind and partition, in their order."""
+    kinds = rows.common.kind
+    for kind, (name, count) in zip(Kind, raw_partitions(settings).items(), strict=False):
+        of_kind = kinds == kind
+        if of_kind.any():
+            places = _places(rows, count)
+            for partition in np.unique(places[of_kind]).tolist():
+                mine = rows.take(of_kind & (places == partition))
+                for how_many, key, value in _records(mine, rows_per_record):
+                    yield RawOut(settings.topic(name), partition, key, value, how_many)
+
+
+def _places(rows: Observations, partitions: int) -> Ints:
+    """The partition (n,) of each row, where its topic has so many."""
+    # The dictionary holds other texts too; a hash is cheaper than finding out which are sources.
+    found = [partition_of(text, partitions) for text in rows.strings]
+    return np.array(found, dtype=np.int64)[rows.common.source]
+
+
+def _records(rows: Observations, rows_per_record: int) -> Iterator[tuple[int, bytes | None, bytes]]:
+    """Each record: how many rows, its key, its bytes."""
+    if rows_per_record == 1:
+        sources = rows.common.source.tolist()
+        for source, line in zip(sources, to_lines(rows), strict=True):
+            yield 1, rows.strings[source].encode(), line
+        return
+    for start in range(0, rows.n, rows_per_record):
+        yield from _envelopes(rows.take(np.arange(start, min(start + rows_per_record, rows.n))))
 
 
 def _envelopes(rows: Observations) -> Iterator[tuple[int, bytes | None, bytes]]:

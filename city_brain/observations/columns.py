@@ -64,8 +64,8 @@ class Group:
         """How many rows."""
         return len(getattr(self, next(iter(self.specs))))
 
-    def take(self, which: Column) -> Self:
-        """The rows at the positions, or where the mask is true."""
+    def take(self, which: Column | slice) -> Self:
+        """The rows at the positions, or where the mask is true; those of a slice without a copy."""
         return type(self)(**{name: getattr(self, name)[which] for name in self.specs})
 
     @classmethod

@@ -128,6 +128,24 @@ class Quantity(IntEnum):
     SPEED = 21
     QUEUE_LENGTH = 22
     DISCHARGE = 23
+    CAMERA_DOWN = 24
+    PICTURE_FROZEN = 25
+    PICTURE_BLACK = 26
+    PICTURE_BLURRED = 27
+    PICTURE_MOVED = 28
+
+
+CAMERA_HEALTH: Final = (
+    Quantity.CAMERA_DOWN,
+    Quantity.PICTURE_FROZEN,
+    Quantity.PICTURE_BLACK,
+    Quantity.PICTURE_BLURRED,
+    Quantity.PICTURE_MOVED,
+)
+"""What is told of a camera itself: 1 where it is so, else 0."""
+
+CAMERA_BLIND: Final = (Quantity.CAMERA_DOWN, Quantity.PICTURE_FROZEN, Quantity.PICTURE_BLACK, Quantity.PICTURE_MOVED)
+"""Of these, those with which nothing can be believed of what the camera shows: neither that it is so, nor where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +199,7 @@ MEASURES: Final = {
     Quantity.SPEED: Measure("m/s", 0.0, 120.0, _SPEEDS),
     Quantity.QUEUE_LENGTH: Measure("m", 0.0, 20_000.0, _METRES),
     Quantity.DISCHARGE: Measure("m3/s", -1_000.0, 200_000.0, {"m³/s": (1.0, 0.0), "ft3/s": (0.3048**3, 0.0)}),
+    **dict.fromkeys(CAMERA_HEALTH, Measure("1", 0.0, 1.0, {})),
 }
 
 CLASS_CODES: Final = {word.name.lower(): int(word) for word in ObjectClass}

@@ -28,8 +28,10 @@ _PACKED_CHUNK: Final = 1 << 10
 """1 KiB of Zstandard is at most 256 blocks of 128 KiB: a bomb gives 32 MiB at a time, which become rejected lines."""
 
 
-def read_blocks(path: str | Path, block_rows: int = BLOCK_ROWS) -> Iterator[Parsed]:
+def read_blocks(path: str | Path, block_rows: int = BLOCK_ROWS, *, live: bool = False) -> Iterator[Parsed]:
     """Reads a recording (`-`: standard input) in blocks of at most `block_rows` lines, in order.
+
+    `live`: whole lines that are there go on at once, however few; no line waits for those behind it.
 
     Zstandard is recognised by its first bytes, not by the name. Whatever stands on a line, reading goes on: a line is a
     row, a mark, or rejected with its number. A line longer than 1 MiB is rejected with its first bytes, and the rest of
@@ -42,9 +44,10 @@ def read_blocks(path: str | Path, block_rows: int = BLOCK_ROWS) -> Iterator[Pars
         with _open(path) as file:
             opened = True
             for line in _lines(_chunks(file)):
-                lines.append(line)
-                filled += len(line)
-                if len(lines) == block_rows or filled >= BLOCK_BYTES:
+                if line is not None:
+                    lines.append(line)
+                    filled += len(line)
+                if len(lines) == block_rows or filled >= BLOCK_BYTES or (live and lines and line is None):
                     yield from_lines(lines, number)
                     number += len(lines)
                     lines, filled = [], 0
@@ -110,8 +113,10 @@ def _unpacked(packed: bytes, file: BinaryIO) -> Iterator[bytes]:
                 raise _CutShortError
 
 
-def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The lines without their ends; of a line that is too long only so much that this can be seen."""
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes | None]:
+    """The lines without their ends, None behind those of each chunk; of a line that is too long only so much that this
+    can be seen.
+    """
     limit = LINE_BYTES_MAX + 1
     rest = b""
     for chunk in chunks:
@@ -122,5 +127,6 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
             for line in whole:
                 yield line[:limit]
         rest = (rest + tail)[:limit]
+        yield None
     if rest:
         yield rest

@@ -4,7 +4,7 @@ Memory grows with the number of sources, not with time: every second is generate
 out before the next. The same settings give the same bytes on one build of numpy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -102,10 +102,10 @@ class SynthCity:
         """The map as one FeatureCollection."""
         return {"type": "FeatureCollection", "datum": DATUM, "features": list(self.features())}
 
-    def blocks(self) -> Iterator[Block]:
-        """What arrives, second by second. Each call runs the city anew."""
+    def blocks(self, watch: Callable[[Scene], None] = lambda scene: None) -> Iterator[Block]:
+        """What arrives, second by second; `watch` is given what there is in each. Each call runs the city anew."""
         run = _Run(self)
-        yield from run.blocks()
+        yield from run.blocks(watch)
         self._truth = run.truth()
 
     def truth(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class _Run:
         self._sigma_sent = self._chance.random(city.cameras.count) < self._chance.choice([0.0, 0.4])
         self._sent = dict.fromkeys(("detection", "signal", "sensor", "report"), 0)
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self, watch: Callable[[Scene], None]) -> Iterator[Block]:
         """Seconds of arrivals, then the rest that is still under way."""
         for second in range(-self._settings.warm_up_s, 0):
             self._script.step(second)
@@ -183,7 +183,9 @@ class _Run:
         for second in range(self._settings.seconds):
             reports = self._script.step(second)
             self._move(second)
-            seen = self._tracker.look(second, self._scene())
+            scene = self._scene()
+            watch(scene)
+            seen = self._tracker.look(second, scene)
             readings = self._weather.read(second)
             shown = self._signals.to_send(second)
             self._script.sightings(seen, readings.touched, shown)

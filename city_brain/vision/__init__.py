@@ -1,7 +1,7 @@
 """Pixels to detections: what a network is, what it says of a frame, and where on the ground that is.
 
 children     programs beside ours, in which bytes of strangers are unpacked
-frames       recordings as frames with their times, and frames with what was seen drawn upon them
+frames       recordings as frames with their times; videos and snapshots of what was seen, without what is to be hidden
 live         cameras as they watch: streams, their addresses, and whether their pictures can be believed
 cards        what a network is: read strictly, looked through before anything runs it
 letterbox    a frame as the input of a network, and boxes back
@@ -13,5 +13,5 @@ motion       which frames are worth a look
 tracker      boxes to tracks, camera by camera
 ground       pixels to places in the city, with their errors
 calibration  points to what a map says of a camera
-eyes         all of these for one camera: frames to observations
+eyes         all of these for cameras, one over a recording or many at once: frames to observations
 """

@@ -16,6 +16,7 @@ no box. A row has its best label only, but in `detr` every label that reaches th
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -46,16 +47,20 @@ def decode(card: ModelCard, outputs: Outputs, frames: int) -> list[Boxes]:
 
 def _yolox(card: ModelCard, outputs: Outputs, frames: int) -> list[Boxes]:
     cells = _cells(card.input.width, card.input.height, card.strides)
-    output = _only(card, outputs, (frames, len(cells), 5 + len(card.labels)))
-    found = []
-    for rows in output[:frames]:
-        row = (rows[:, 4] >= card.thresholds.confidence).nonzero()[0]
-        read, cell = rows[row].astype(np.float64), cells[row]
-        label = read[:, 5:].argmax(axis=1)
-        score = read[:, 4] * read[np.arange(len(row)), 5 + label]
-        centre, size = (read[:, :2] + cell[:, :2]) * cell[:, 2:], np.exp(read[:, 2:4]) * cell[:, 2:]
-        found.append(_boxes(card, _corners(centre, size), score, label))
-    return found
+    output = _only(card, outputs, (frames, len(cells), 5 + len(card.labels)))[:frames]
+    # Of most cells one number is read: a label is at most certain, so objectness alone rules them out.
+    of_frame, row = (output[:, :, 4] >= card.thresholds.confidence).nonzero()
+    said = output[of_frame, row]
+    label = said[:, 5:].argmax(axis=1)
+    score = said[:, 4].astype(np.float64) * said[np.arange(len(row)), 5 + label]
+    sure = _sure(card, score)
+    read, cell = said[sure, :4].astype(np.float64), cells[row[sure]]
+    centre, size = (read[:, :2] + cell[:, :2]) * cell[:, 2:], np.exp(read[:, 2:]) * cell[:, 2:]
+    box = _corners(centre, size)
+    whole = with_area(box)
+    found = Boxes(box, np.minimum(score[sure], 1.0), label[sure]).take(whole)
+    ends = of_frame[sure][whole].searchsorted(np.arange(frames + 1)).tolist()
+    return [found.take(slice(*rows)) for rows in pairwise(ends)]
 
 
 def _yolov8(card: ModelCard, outputs: Outputs, frames: int) -> list[Boxes]:
@@ -176,13 +181,19 @@ def _labels(card: ModelCard, said: Floats) -> Ints:
     return label
 
 
+def _sure(card: ModelCard, score: Floats) -> Ints:
+    """Rows whose score (n,) reaches the confidence; ModelError where one is no probability."""
+    sure: Ints = ((score >= card.thresholds.confidence) & (score < np.inf)).nonzero()[0]
+    most = score[sure].max(initial=0.0)
+    if most > PROBABLE:
+        raise ModelError(f"{card.name}: wanted scores that are probabilities, got {most:g}; are they logits?")
+    return sure
+
+
 def _boxes(card: ModelCard, box: Floats, score: Floats, label: Ints) -> Boxes:
     """Those of the rows that are boxes: finite, with an area, and sure enough."""
-    sure = np.isfinite(score) & (score >= card.thresholds.confidence)
-    if (score[sure] > PROBABLE).any():
-        got = f"{score[sure].max():g}"
-        raise ModelError(f"{card.name}: wanted scores that are probabilities, got {got}; are they logits?")
-    rows = sure & with_area(box) & (label >= 0)
+    sure = _sure(card, score)
+    rows = sure[with_area(box[sure]) & (label[sure] >= 0)]
     return Boxes(box[rows], np.minimum(score[rows], 1.0), label[rows].astype(np.int64))
 
 

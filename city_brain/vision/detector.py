@@ -1,6 +1,7 @@
 """Frames of several cameras through one network at once: boxes in pixels of each frame."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ from city_brain.vision.cards.fitting import SIZES
 from city_brain.vision.cards.sessions import feed, open_session
 from city_brain.vision.decode import Outputs, decode
 from city_brain.vision.detections import Boxes, with_area
-from city_brain.vision.letterbox import Frame, Placement, Planes, fill
+from city_brain.vision.letterbox import Frame, Placement, Planes, Scratch, fill
 from city_brain.vision.nms import best, suppress
 
 MOST_FRAMES: Final = 16
@@ -48,26 +49,41 @@ class Detector:
         self._wants_sizes = SIZES in [wanted.name for wanted in self._session.get_inputs()]
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._planes = np.empty((0, 3, card.input.height, card.input.width), dtype=np.float32)
+        self._held: list[Placement | None] = []
+        self._scratch = Scratch()
         ours = sorted(set(card.classes.values()))
         number = {label: ours.index(name) for label, name in card.classes.items()}
+        number |= {label: len(ours) + at for at, label in enumerate(card.blur)}
         self._group = np.array([number.get(label, -1) for label in card.labels], dtype=np.int64)
+        self._told = np.array([label in card.classes for label in card.labels], dtype=np.bool_)
 
     def detect(self, frames: Sequence[Frame]) -> list[Boxes]:
-        """The boxes of each frame, by falling score; only those whose label has a class of ours."""
+        """The boxes of each frame, by falling score; only those whose label has a class of ours, or is to be hidden.
+
+        The network runs on up to `MOST_FRAMES` frames before the first answer is read, so that what reads is warm.
+        """
         found: list[Boxes] = []
+        answers: list[tuple[Outputs, list[Placement]]] = []
         most = self._batch or MOST_FRAMES
         for first in range(0, len(frames), most):
             planes, places = self.prepare(frames[first : first + most])
-            found += self.read(self.run(planes), places)
+            answers.append((self.run(planes), places))
+            if len(answers) * most >= MOST_FRAMES or first + most >= len(frames):
+                found += [boxes for outputs, places in answers for boxes in self.read(outputs, places)]
+                answers.clear()
         return found
 
     def prepare(self, frames: Sequence[Frame]) -> tuple[Planes, list[Placement]]:
         """Frames as the network's input, which holds until the next call; zeros fill up a fixed batch."""
         wanted = self._batch or len(frames)
         if len(self._planes) < wanted:
-            self._planes = np.zeros((wanted, *self._planes.shape[1:]), dtype=np.float32)
-        places = [fill(self.card.input, frame, into) for frame, into in zip(frames, self._planes, strict=False)]
+            self._planes, self._held = np.zeros((wanted, *self._planes.shape[1:]), dtype=np.float32), []
+        held, self._held = self._held, []  # a frame that is refused leaves planes that nobody knows
+        held += [None] * (wanted - len(held))
+        spec = self.card.input
+        places = [fill(spec, *slot, self._scratch) for slot in zip(frames, self._planes, held, strict=False)]
         self._planes[len(frames) : wanted] = 0.0
+        self._held = [*places, *[None] * (wanted - len(places)), *held[wanted:]]
         return self._planes[:wanted], places
 
     def run(self, planes: Planes) -> Outputs:
@@ -92,7 +108,11 @@ class Detector:
         else:
             boxes = boxes.take(best(boxes.score, limits.most))
         inside = Boxes(at.to_frame(boxes.box), boxes.score, boxes.label)
-        return inside.take(with_area(inside.box))
+        inside = inside.take(with_area(inside.box))
+        if not self.card.blur:
+            return inside
+        told = self._told[inside.label]
+        return replace(inside.take(told), hidden=inside.box[~told])
 
 
 def _check(providers: Sequence[str]) -> None:

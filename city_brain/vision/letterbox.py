@@ -6,6 +6,7 @@ axis, not by one for both.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -34,19 +35,22 @@ class Placement:
 
     def to_input(self, box: Floats) -> Floats:
         """Boxes (n, 4) of the frame in the input."""
-        return box * self._scale() + self._corner()
+        scale, corner, _ = _axes(self)
+        return box * scale + corner
 
     def to_frame(self, box: Floats) -> Floats:
         """Boxes (n, 4) of the input in the frame, clipped to it."""
-        most = np.array([self.frame_width, self.frame_height, self.frame_width, self.frame_height], dtype=np.float64)
-        return np.clip((box - self._corner()) / self._scale(), 0.0, most)
+        scale, corner, most = _axes(self)
+        inside: Floats = np.minimum(np.maximum((box - corner) / scale, 0.0), most)
+        return inside
 
-    def _scale(self) -> Floats:
-        x, y = self.width / self.frame_width, self.height / self.frame_height
-        return np.array([x, y, x, y])
 
-    def _corner(self) -> Floats:
-        return np.array([self.left, self.top, self.left, self.top], dtype=np.float64)
+@lru_cache(maxsize=256)
+def _axes(at: Placement) -> tuple[Floats, Floats, Floats]:
+    """Scale and corner in the input, and sides of the frame, each along the columns of a box."""
+    x, y = at.width / at.frame_width, at.height / at.frame_height
+    scale, corner = np.array([x, y, x, y]), np.array([at.left, at.top] * 2, dtype=np.float64)
+    return scale, corner, np.array([at.frame_width, at.frame_height] * 2, dtype=np.float64)
 
 
 def place(spec: InputSpec, frame_width: int, frame_height: int) -> Placement:
@@ -73,24 +77,52 @@ def check_frame(frame: Frame) -> None:
         raise ObservationError(f"frame: wanted (height, width, 3) of uint8 with at least one pixel, got {got}")
 
 
-def fill(spec: InputSpec, frame: Frame, into: Planes) -> Placement:
-    """Writes a frame into all of the planes (3, height, width) of an input; ObservationError where it is no frame."""
+class Scratch:
+    """Room for a resized frame and its three colours: to ask for it anew each time costs as much as to fill it."""
+
+    def __init__(self) -> None:
+        self._take_size((0, 0))
+
+    def of(self, height: int, width: int) -> tuple[Frame, list[Frame]]:
+        """The room (height, width, 3), and (height, width) three times."""
+        if self.picture.shape[:2] != (height, width):
+            self._take_size((height, width))
+        return self.picture, self.colours
+
+    def _take_size(self, size: tuple[int, int]) -> None:
+        self.picture: Frame = np.empty((*size, 3), dtype=np.uint8)
+        self.colours: list[Frame] = [np.empty(size, dtype=np.uint8) for _ in range(3)]
+
+
+def fill(
+    spec: InputSpec, frame: Frame, into: Planes, before: Placement | None = None, scratch: Scratch | None = None
+) -> Placement:
+    """Writes a frame into all of the planes (3, height, width) of an input; ObservationError where it is no frame.
+
+    `before` is where the frame lies that the planes hold, None where they hold anything else: around one that lies as
+    this one does, the padding is there already.
+    """
     import cv2
 
     check_frame(frame)
     at = place(spec, frame.shape[1], frame.shape[0])
-    picture = frame
-    if (at.width, at.height) != (at.frame_width, at.frame_height):
-        picture = cv2.resize(frame, (at.width, at.height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    right, below = at.left + at.width, at.top + at.height
-    channels = cv2.split(picture)
+    picture, colours = (scratch or Scratch()).of(at.height, at.width)
+    if (at.width, at.height) == (at.frame_width, at.frame_height):
+        picture = frame
+    else:
+        size = (at.width, at.height)
+        picture = cv2.resize(frame, size, dst=picture, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    right, below, padded = at.left + at.width, at.top + at.height, at == before
+    channels = cv2.split(picture, colours)
     if spec.colour == "rgb":
         channels = channels[::-1]
     for plane, channel, mean, std in zip(into, channels, spec.mean, spec.std, strict=True):
         factor, offset = spec.scale / std, -mean / std
-        inner, padding = plane[at.top : below, at.left : right], spec.pad * factor + offset
-        plane[: at.top], plane[below:] = padding, padding
-        plane[at.top : below, : at.left], plane[at.top : below, right:] = padding, padding
+        inner = plane[at.top : below, at.left : right]
+        if not padded:
+            padding = spec.pad * factor + offset
+            plane[: at.top], plane[below:] = padding, padding
+            plane[at.top : below, : at.left], plane[at.top : below, right:] = padding, padding
         inner[:] = channel
         if factor != 1.0:
             inner *= np.float32(factor)

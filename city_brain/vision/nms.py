@@ -18,7 +18,7 @@ _BLOCK: Final = 256
 
 def best(score: Floats, most: int) -> Ints:
     """Rows of the `most` highest scores (n,), best first, equal ones in their order."""
-    return np.argsort(-score, kind="stable")[:most]
+    return (-score).argsort(kind="stable")[:most]
 
 
 def suppress(box: Floats, score: Floats, group: Ints, iou: float, most: int) -> Ints:
@@ -39,12 +39,13 @@ def suppress(box: Floats, score: Floats, group: Ints, iou: float, most: int) -> 
     return order[kept[:most]]
 
 
-def _first_ones(alike: Bools) -> Bools:
+def _first_ones(alike: Bools) -> list[int]:
     """Which rows stay where each that stays removes those after it that are like it (n, n)."""
-    apart, stays = ~alike, np.ones(len(alike), dtype=np.bool_)
+    stays, gone = [], np.zeros(len(alike), dtype=np.bool_)
     for row in range(len(alike)):
-        if stays[row]:
-            stays[row + 1 :] &= apart[row, row + 1 :]
+        if not gone[row]:
+            stays.append(row)
+            gone |= alike[row]
     return stays
 
 

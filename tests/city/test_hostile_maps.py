@@ -26,6 +26,7 @@ from tests.city.city_maps import (
 )
 
 Change = Callable[[dict[str, Feature]], Any]
+LENS = {"k1": -0.3, "focal_px": 1200.0, "centre_x": 960.0, "centre_y": 540.0}
 
 
 def parts() -> dict[str, Feature]:
@@ -155,6 +156,23 @@ SPOILT: dict[str, tuple[Change, str]] = {
         r"homography: wanted an invertible",
     ),
     "homography of texts": (property_of("camera", "homography", [["a"] * 3] * 3), r"homography: wanted an invertible"),
+    "lens of numbers alone": (
+        property_of("camera", "lens", [-0.3, 0.1]),
+        r"camera 'cam': lens: wanted an object, got \[-0\.3",
+    ),
+    "lens without a focal length": (
+        property_of("camera", "lens", {"k1": 0.1, "centre_x": 9, "centre_y": 9}),
+        r"camera 'cam': lens: focal_px: wanted a number of 1 to 100000 px, got nothing",
+    ),
+    "lens of text": (
+        property_of("camera", "lens", LENS | {"k2": "0.1"}),
+        r"camera 'cam': lens: k2: wanted a number of -100000 to 100000 without a unit, got '0\.1'",
+    ),
+    "lens misspelt": (
+        property_of("camera", "lens", LENS | {"center_x": 5}),
+        r"lens: wanted one of centre_x, centre_y, focal_px, k1, k2, got 'center_x'; nearest is 'centre_x'",
+    ),
+    "lens out of range": (property_of("camera", "lens", LENS | {"focal_px": 0}), r"lens: focal_px: wanted .*, got 0"),
     "datum of a source unknown": (
         property_of("sensor", "datum", "GCJ-20"),
         r"datum: wanted one of .* nearest is 'GCJ-02'",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city_brain.city.city_map import CityMap, SourceKind
+from city_brain.city.city_map import CityMap, LensShape, SourceKind
 from city_brain.city.datum import Datum
 from city_brain.city.loading import city_to_geojson, load_city
 from city_brain.errors import MapError
@@ -216,6 +216,16 @@ def test_a_homography_is_read_as_a_matrix() -> None:
     assert seen.homography is not None
     assert seen.homography.tolist() == [[1, 2, 3], [0, 1, 4], [0, 0, 1]]
     assert seen.homography_error_m == 0.4
+
+
+def test_a_lens_is_read_and_written_back() -> None:
+    """All of it, k2 as 0 where it is left out; a camera without one has none, and writes none."""
+    item = camera("c", 0, 0, square(0, 0, 10))
+    assert built(item).cameras[0].lens is None
+    assert b"lens" not in city_to_geojson(built(item))
+    item["properties"] |= {"lens": {"k1": -0.3, "focal_px": 1200, "centre_x": 960, "centre_y": 540.5}}
+    [seen] = load_city(city_to_geojson(built(item))).cameras
+    assert seen.lens == LensShape(k1=-0.3, k2=0.0, focal_px=1200.0, centre_x=960.0, centre_y=540.5)
 
 
 def test_kinds_of_later_are_kept_as_they_are() -> None:

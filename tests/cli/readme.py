@@ -18,7 +18,7 @@ from tests.house import ROOT
 README = ROOT / "README.md"
 LEFT_OUT = "…"
 INCIDENTS_SHOWN = 3
-SHOWN = ("CITY", "INCIDENTS", "WHY", "NEAR MISS", "ROWS", "SCORE", "THE SAME")
+SHOWN = ("CITY", "INCIDENTS", "PIXELS", "WHY", "NEAR MISS", "ROWS", "SCORE", "THE SAME")
 _PASTED = re.compile(r"(?<=<!-- printed for observations )([0-9a-f]{16})( -->\n```text\n)(.*?)(?=^```$)", re.M | re.S)
 _TITLE = re.compile(r"^([A-Z]+(?: [A-Z]+)?)(?:  |$)")
 

@@ -1,18 +1,26 @@
 """`city-brain demo` goes the whole way, computes what it prints, and prints what README.md shows."""
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
+import zstandard
 
+from city_brain.cli.demo.pixels import Pixels, put_pixels
+from city_brain.cli.demo.story import world
 from city_brain.incidents.incident import read_incident
+from city_brain.observations.json_twin import from_lines
 from city_brain.scoring import Score, read_answers, read_truth, score
-from tests.cli.processes import Done, city_brain
+from city_brain.synth import SynthCity, write_world
+from city_brain.synth.sights import Sights
+from tests.cli.processes import ENVIRONMENT, Done, city_brain
 from tests.cli.readme import LEFT_OUT, SHOWN, excerpt, fingerprint, pasted, sections
 
-TITLES = ["CITY", "INCIDENTS", "WHY", "NEAR MISS", "BLIND", "ROWS", "SCORE", "THE SAME", "LEFT", "NEXT"]
+TITLES = ["CITY", "INCIDENTS", "PIXELS", "WHY", "NEAR MISS", "BLIND", "ROWS", "SCORE", "THE SAME", "LEFT", "NEXT"]
 LEFT = {
     "city.geojson", "observations.jsonl.zst", "incidents.jsonl", "ticks.jsonl", "tracks.jsonl", "truth.json",
     "identity.json", "explanations.txt", "score.json",
@@ -39,6 +47,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     done = city_brain("demo", folder=folder)
     assert done.code == 0, done.err
     return Shown(done, folder)
+
+
+def observation_lines(folder: Path) -> list[bytes]:
+    """The lines of what arrived in a world."""
+    packed = (folder / "observations.jsonl.zst").read_bytes()
+    return zstandard.ZstdDecompressor().decompressobj().decompress(packed).split(b"\n")[:-1]
 
 
 def test_the_demo_tells_the_whole_story(demo: Shown) -> None:
@@ -118,6 +132,59 @@ def test_cameras_that_fell_silent_are_counted_as_they_were_shown(demo: Shown) ->
     listed = [line for line in demo.sections["BLIND"][1:] if line.startswith("  cam-")]
     assert 0 < shown <= silent
     assert len(listed) >= shown
+
+
+def test_an_incident_comes_from_pixels(demo: Shown) -> None:
+    """An announced incident names the camera that was drawn, and the lines that are named as its rows are what was seen
+    in pictures; nothing of what was made up for that camera is left.
+    """
+    title, _, second, third = demo.sections["PIXELS"]
+    camera = title.split()[1].rstrip(",")
+    folder = demo.folder / "out/demo"
+    lines = observation_lines(folder)
+    mine = [number for number, line in enumerate(lines, 1) if f'"source_id":"{camera}"'.encode() in line]
+    assert second.startswith(f"  {len(mine)} detections on the ground, in place of ")
+    number, kind = third.split()[:2]
+    assert f"{number}  {kind}" in "\n".join(demo.sections["INCIDENTS"])
+    incidents = map(read_incident, (folder / "incidents.jsonl").read_bytes().splitlines())
+    named = [item for incident in incidents if incident.number == number for item in incident.evidence]
+    rows = sorted({row for item in named if camera in item.sources for _, row, _ in item.rows} & set(mine))
+    told = (
+        f"{len(rows)} rows of its evidence from pixels, among what arrived as number {', '.join(map(str, rows[:4]))}, …"
+    )
+    assert third == f"  {number} {kind} names it: {told}"
+    seen = from_lines([lines[row - 1] for row in rows])
+    assert not seen.rejected
+    assert seen.observations.n == len(rows)
+    assert not any(key.startswith(f"{camera}|") for key in msgspec.json.decode((folder / "identity.json").read_bytes()))
+
+
+def test_pixels_are_the_same_on_every_run(demo: Shown, tmp_path: Path) -> None:
+    """The world drawn and looked at again: every file that is fused has the same bytes."""
+    city, sights = SynthCity(world(5, 24, 6)), Sights()
+    write_world(city, tmp_path, watch=sights.take)
+    pixels = put_pixels(city, sights, read_truth((tmp_path / "truth.json").read_bytes()), tmp_path)
+    assert isinstance(pixels, Pixels)
+    for name in ("city.geojson", "identity.json"):
+        assert (tmp_path / name).read_bytes() == (demo.folder / "out/demo" / name).read_bytes()
+    assert observation_lines(tmp_path) == observation_lines(demo.folder / "out/demo")
+
+
+def test_without_the_extra_pixels_are_left_out(tmp_path: Path) -> None:
+    """It says what to install, and all else goes its way."""
+    absent = "import sys; sys.modules['cv2'] = None; from city_brain.cli import main; main()"
+    words = ["demo", "--cameras", "4", "--minutes", "0.3"]
+    done = subprocess.run(
+        [sys.executable, "-c", absent, *words],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    told = sections(done.stdout)["PIXELS"]
+    assert told == ["PIXELS  left out: wanted the package cv2, got none: install city-brain[vision]"]
 
 
 def test_readme_shows_what_the_demo_prints(demo: Shown) -> None:

@@ -194,7 +194,8 @@ def test_a_full_disk_is_no_recording_that_breaks_off(drive: Path) -> None:
 
 
 REFUSED = [
-    (("rtsp://127.0.0.1/live",), USAGE, r"rtsp://127\.0\.0\.1/live: wanted a file or folder of this machine"),
+    (("concat:a.avi|b.avi",), USAGE, r"concat:a\.avi\|b\.avi: wanted a file or folder of this machine"),
+    (("rtsp://127.0.0.1/live",), USAGE, "--start: wanted a recording with it, got an address"),
     (("{absent}",), USAGE, "absent: wanted a video file or a folder of images, got: No such file"),
     (("{pipe}",), USAGE, "pipe: wanted a video file or a folder of images, got a device, a pipe or a socket"),
     (("{empty}",), FAILED, r"empty: wanted a folder with images \(\.png, \.jpg, \.jpeg\), got none in it"),

@@ -65,7 +65,7 @@ def test_every_setting_of_a_synthetic_city_has_an_option() -> None:
         (("--incident-type", "flood"), "--incident-type: wanted some of stopped_vehicle, crash"),
         (("--cameras", "many"), "valid integer"),
         (("--scene", "crash_at_signal"), "--scene: wanted NAME@SECOND"),
-        (("--scene", "crash@5"), "--scene: wanted some of crash_at_signal, got 'crash'"),
+        (("--scene", "crash@5"), "--scene: wanted some of crash_at_signal, stopped_before_camera, got 'crash'"),
         (("--scene", "crash_at_signal@90", "--minutes", "1"), "--scene: wanted crash_at_signal from second 0 to 59"),
     ],
 )

@@ -1,6 +1,7 @@
 """`city-brain send`: every row arrives once, in the partition and the order of its source; every other line is told."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -126,22 +127,25 @@ def test_every_row_arrives_once_in_the_order_of_its_source(
 
 
 def test_standard_input_goes_on_before_it_ends(site: Path) -> None:
-    """Lines that are piped in arrive while the pipe is open, and Ctrl-C then ends with 130 and the true sums."""
+    """Lines that are piped in arrive while the pipe is open, be it a single one, and Ctrl-C then ends with 130 and the
+    true sums.
+    """
     with _sending(site) as sending:
         assert sending.stdin is not None and sending.stderr is not None
-        for at in range(128):
-            sending.stdin.write(orjson.dumps(line("sensor", "thermometer", seq=at)) + b"\n")
-        sending.stdin.flush()
         deadline = time.monotonic() + 60
         rows = 0
-        while rows < 128 and time.monotonic() < deadline:
-            rows = sum(read(records).n for records in arrived(site).values())
+        for wanted in (1, 128):
+            for at in range(rows, wanted):
+                sending.stdin.write(orjson.dumps(line("sensor", "thermometer", seq=at)) + b"\n")
+            sending.stdin.flush()
+            while rows < wanted and time.monotonic() < deadline:
+                rows = sum(read(records).n for records in arrived(site).values())
         sending.send_signal(signal.SIGINT)
         code = sending.wait(30)
         said = sending.stderr.read().decode()
     assert rows == 128
     assert code == 130
-    assert said == "sent 128 rows in 2 records; 0 lines rejected\n"
+    assert re.fullmatch(r"sent 128 rows in \d+ records; 0 lines rejected\n", said)
 
 
 def test_a_file_that_ends_too_early_is_sent_as_far_as_it_goes(tmp_path: Path, site: Path) -> None:
@@ -193,7 +197,8 @@ def test_a_broker_that_dies_and_comes_back_costs_no_row_and_doubles_none(tmp_pat
                     own.brokers[0].kill()
                     own.start()
             said, code = _ended(sending)
-        assert (said, code) == (f"sent {len(lines)} rows in 40 records; 0 lines rejected\n", 0)
+        assert code == 0
+        assert re.fullmatch(rf"sent {len(lines)} rows in \d+ records; 0 lines rejected\n", said)
         rows = [record for records in arrived(site).values() for record in records]
         assert by_source(read(rows)) == by_source(from_lines([said.rstrip() for said in lines]).observations)
         impatient = a_site(tmp_path / "impatient", own.bootstrap_servers, "", "request_wait_s = 1.0")
@@ -202,13 +207,14 @@ def test_a_broker_that_dies_and_comes_back_costs_no_row_and_doubles_none(tmp_pat
             sending.stdin.write(b"".join(lines[:64]))
             sending.stdin.flush()
             deadline = time.monotonic() + 30
-            while sum(map(len, arrived(site).values())) < 41 and time.monotonic() < deadline:
+            wanted = len(lines) + 64
+            while sum(read(said).n for said in arrived(site).values()) < wanted and time.monotonic() < deadline:
                 time.sleep(0.1)
             own.brokers[0].kill()
             sending.stdin.write(b"".join(lines[64:128]))
             said, code = _ended(sending)
     assert code == 1
-    assert said.splitlines()[0] == "sent 64 rows in 1 records; 0 lines rejected"
+    assert re.fullmatch(r"sent 64 rows in \d+ records; 0 lines rejected", said.splitlines()[0])
     assert said.splitlines()[1].startswith("city-brain: kafka 127.0.0.1:")
     assert len(said.splitlines()) == 2
 

@@ -1,5 +1,8 @@
 """`make mission`: from the devices of a synthetic city over a real Apache Kafka, ingest, fuse, desk and gRPC, to its
-province, which shows one incident that cameras, a signal and sensors tell of, after a cut and a kill on the way.
+province, which shows one incident that a camera, a signal and sensors tell of, after a cut and a kill on the way.
+
+What the camera tells comes from pixels: a network looks at a film in which a car comes, stops and stands. The film is
+composed from the recording of a real junction where the shared data are, else drawn for the tiny network.
 
 Prints the incident and what was checked on standard output, and progress on standard error; exit code 0 only where
 everything holds.

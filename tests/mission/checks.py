@@ -1,15 +1,17 @@
 """What must hold of the incident that the mission shows, each as what was wanted and what was got."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from city_brain.city.city_map import CityMap
+from city_brain.cli.common import plural
 from city_brain.cli.demo.choosing import enough
 from city_brain.distributed import RAW_TOPICS
+from city_brain.incidents.hypothesis import LogPosition
 from city_brain.incidents.incident import Evidence, Incident, ProvincialIncident, incident_line
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.scoring import Truth
@@ -17,6 +19,8 @@ from city_brain.scoring.matching import metres
 from city_brain.wire.province.v1 import province_pb2
 from tests.chaos.checker import Verdict
 from tests.chaos.oracle import Wanted
+from tests.mission.camera import CAMERA
+from tests.mission.films import Film
 from tests.mission.province import at_home
 
 KINDS: Final = ("camera", "signal", "sensor")
@@ -59,12 +63,13 @@ def sources_by_kind(
     return found
 
 
-def chosen(incidents: Iterable[Incident], city: CityMap) -> Incident | None:
-    """Of the active incidents with all kinds of evidence the surest, the first announced of equals."""
+def chosen(incidents: Iterable[Incident], city: CityMap, camera: str) -> Incident | None:
+    """Of the active incidents that all kinds of sources and `camera` speak for the surest, the first of equals."""
+    found = [(incident, sources_by_kind(incident, city)) for incident in incidents if incident.state == "active"]
     whole = [
         incident
-        for incident in incidents
-        if incident.state == "active" and all(kind in sources_by_kind(incident, city) for kind in KINDS)
+        for incident, by_kind in found
+        if all(kind in by_kind for kind in KINDS) and camera in by_kind["camera"]
     ]
     return min(whole, key=lambda incident: (-incident.confidence, incident.detected_ms, incident.number), default=None)
 
@@ -97,6 +102,24 @@ def of_positions(incident: Incident, city: CityMap, places: Sequence[tuple[str, 
     told = "; ".join(f"{rows} of {kind} in {topic}" for kind in found for topic, rows in found[kind].items())
     holds = {"camera", "sensor"} <= found.keys() and all(list(rows) == [topics[kind]] for kind, rows in found.items())
     return Check("positions", "those of cameras and sensors in their topics", told or "none", holds)
+
+
+def of_pixels(incident: Incident, city: CityMap, stored: Set[LogPosition], told: int, film: Film) -> Check:
+    """All that cameras say for it comes from the pixels of a film, and stands where the evidence says.
+
+    `stored`: where the rows of the film's camera lie; `told`: how many its network gave.
+    """
+    found = [item for item in incident.evidence if list(sources_by_kind(incident, city, [item])) == ["camera"]]
+    cameras = sorted({source for item in found for source in item.sources})
+    rows = sorted({row for item in found for row in item.rows})
+    offsets = ", ".join(str(offset) for offset in sorted({offset for _, offset, _ in rows})) or "none"
+    wanted = f"rows of {CAMERA} alone, {told} of them in {RAW_TOPICS[0]}"
+    got = (
+        f"{plural(len(rows), 'row')} of {', '.join(cameras) or 'no camera'}, at offsets {offsets} of {RAW_TOPICS[0]}; "
+        f"{len(stored)} lie there, seen by {film.network} in a film, {film.told}"
+    )
+    holds = cameras == [CAMERA] and bool(rows) and set(rows) <= stored and len(stored) == told
+    return Check("pixels", wanted, got, holds)
 
 
 def of_belief(incident: Incident, types: IncidentTypes) -> Check:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from city_brain.cli.common import plural
 from city_brain.incidents.incident import Incident, ProvincialIncident
 from city_brain.kafka.admin import apply
 from city_brain.scoring import read_truth
@@ -25,6 +26,7 @@ from tests.chaos.scenario import Player
 from tests.kafka.broker import free_ports
 from tests.kafka.sites import a_site
 from tests.mission import checks
+from tests.mission.camera import CAMERA, stored
 from tests.mission.checks import Check
 from tests.mission.client import Client
 from tests.mission.province import Province
@@ -95,17 +97,24 @@ class Mission:
 
     def _make_site(self, province: Province) -> None:
         """A city, what its devices say, and the topics for it."""
-        truth = self.city.city.truth
+        self.truth, film = read_truth(msgspec.json.encode(self.city.city.truth())), self.city.film
+        self.step(f"a film, {film.told}; the car stands for {self.city.stands_s:.0f} s")
+        seen = self.city.watched.counters
+        self.step(
+            f"{film.network} looked at {seen.frames - seen.skipped} of {plural(seen.frames, 'frame')}: "
+            f"{seen.boxes} boxes, {plural(seen.tracks, 'track')}, {plural(seen.detections, 'detection')} by {CAMERA}, "
+            f"in place of {plural(len(self.city.replaced), 'camera')}"
+        )
         records = sum(len(records) for _, records, _ in self.city.recorded)
-        self.truth = read_truth(msgspec.json.encode(truth()))
-        self.step(f"made a city: {SETTINGS.minutes:g} minutes, {self.truth.cameras} cameras, {records} raw records")
+        seconds, cameras = (self.city.ends_ms - SETTINGS.start_ms) / 1000.0, self.truth.cameras
+        self.step(f"made a city: {seconds:.0f} s, {plural(cameras, 'camera')}, {records} raw records")
         counts = f"raw_partitions = {{ detections = {self.city.detections}, signals = 1, sensors = 1, reports = 1 }}"
         feed = f'[feed]\naddress = "127.0.0.1:{free_ports(1)[0]}"'
         top = f'city = "city"\npartitions = {self.city.partitions}'
         self.site_folder = a_site(
             self.folder / "city", self.servers, "mission.", counts, "replayed = true", feed, province.settings, top=top
         )
-        (self.site_folder / "city.geojson").write_bytes(msgspec.json.encode(self.city.city.geojson()))
+        (self.site_folder / "city.geojson").write_bytes(self.city.map)
         self.site = Site.open(self.site_folder)
         made = apply(self.site.settings.kafka, self.city.partitions)
         self.step(f"made {len(made)} topics on {self.servers}")
@@ -125,9 +134,10 @@ class Mission:
                 f"feed: wanted log time {settings.due_ms(last)}, got {got} and nothing for {PATIENCE_S:g} s"
             ) from None
         self.step(f"the client was told {client.changes} revisions of {len(client.newest)} incidents")
-        incident = checks.chosen(client.newest.values(), self.site.ground.city)
+        incident = checks.chosen(client.newest.values(), self.site.ground.city, CAMERA)
         if incident is None:
-            raise FailedError(f"incident: wanted an active one with {', '.join(checks.KINDS)}, got {self._got(client)}")
+            wanted = f"an active one of {CAMERA} with {', '.join(checks.KINDS)}"
+            raise FailedError(f"incident: wanted {wanted}, got {self._got(client)}")
         return incident, await client.explain(incident.incident_id, self.language)
 
     def _tending(self, client: Client, crew: Crew, player: Player, province: Province) -> Callable[[], None]:
@@ -172,9 +182,11 @@ class Mission:
         self.step("stopped the programs; reads the topics again in one process")
         wanted = Oracle(self.site, self.city.places).read(self.site.settings.kafka)
         verdict = check(self.site.settings.kafka, wanted, self.city.partitions)
+        rows = stored(self.site.settings.kafka, self.city.places)
         return [
             checks.of_evidence(incident, self.site.ground.city),
             checks.of_positions(incident, self.site.ground.city, self.city.places),
+            checks.of_pixels(incident, self.site.ground.city, rows, len(self.city.watched.lines), self.city.film),
             checks.of_belief(incident, self.site.types),
             checks.of_explanation(incident, incident_from_proto(explained.incident), explained.text),
             checks.of_bytes(incident, wanted),

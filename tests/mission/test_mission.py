@@ -9,7 +9,8 @@ import pytest
 
 from city_brain.canonical import canonical_json
 from city_brain.city.city_map import CityMap
-from city_brain.incidents.incident import Incident, incident_line
+from city_brain.incidents.hypothesis import LogPosition
+from city_brain.incidents.incident import Evidence, Incident, incident_line
 from city_brain.incidents.incident_type import load_incident_types
 from city_brain.scoring import Truth
 from city_brain.scoring.records import TrueIncident
@@ -20,6 +21,7 @@ from tests.feeds.builders import START_MS, an_incident, evidence
 from tests.house import ROOT
 from tests.kafka.jars import need_java
 from tests.mission import checks
+from tests.mission.films import Drawn
 
 PATIENCE_S = 300.0
 CAMERA, BANG, LAMP = (
@@ -55,8 +57,9 @@ def test_an_incident_of_two_kinds_of_evidence_is_not_the_one() -> None:
     two = _crash(evidence=(CAMERA, BANG), confidence=0.99)
     over = _crash(state="ended", confidence=0.99)
     sure, surer = _crash(confidence=0.95), _crash(incident_id="b", confidence=0.97)
-    assert checks.chosen([two, over, sure, surer], city) == surer
-    assert checks.chosen([two, over], city) is None
+    assert checks.chosen([two, over, sure, surer], city, "cam-1") == surer
+    assert checks.chosen([two, over], city, "cam-1") is None
+    assert checks.chosen([sure, surer], city, "cam-2") is None, "another camera tells of them"
     assert checks.of_evidence(sure, city).holds
     assert "wanted camera, signal and sensor, got camera cam-1" in str(checks.of_evidence(two, city))
 
@@ -80,6 +83,28 @@ def test_a_position_in_another_topic_is_seen() -> None:
     assert not holds(2, 0)
     assert not holds(0, 1)
     assert not checks.of_positions(_crash(), _city(), places).holds, "there are none"
+
+
+def test_a_row_that_is_not_from_pixels_is_seen() -> None:
+    """All rows of cameras must be those of the film's camera, as they lie in the topic, and none may be missing."""
+    saw = evidence("abrupt_stop", ("cam-film",), 2.0, rows=((0, 17, 0), (0, 19, 3)))
+    heard = msgspec.structs.replace(BANG, rows=((2, 4, 1),))
+    corners = city_maps.square(0, 0, 10)
+    city = city_maps.built(
+        city_maps.camera("cam-film", 0, 0, corners), city_maps.camera("cam-1", 0, 0, corners),
+        city_maps.sensor("mic-2", 5, 5),
+    )  # fmt: skip
+    stored = {(0, 17, 0), (0, 18, 0), (0, 19, 3)}
+
+    def check(*said: Evidence, told: int = 3, stored: set[LogPosition] = stored) -> checks.Check:
+        return checks.of_pixels(_crash(evidence=said), city, stored, told, Drawn())
+
+    assert check(saw, heard).holds
+    assert "2 rows of cam-film, at offsets 17, 19 of video.detections" in check(saw, heard).got
+    assert not check(saw, heard, told=4).holds
+    assert not check(saw, heard, stored={(0, 17, 0), (0, 18, 0), (0, 19, 2)}).holds
+    assert not check(saw, heard, msgspec.structs.replace(CAMERA, rows=((0, 18, 0),))).holds
+    assert not check(heard).holds
 
 
 @pytest.mark.parametrize("said", [{"state": "suspected"}, {"confidence": 0.5}, {"level": None}])
@@ -138,4 +163,4 @@ def test_the_mission_succeeds() -> None:
     out, err = done.stdout.decode(), done.stderr.decode()
     assert done.returncode == 0, out + err
     assert "own lamp was green" in out
-    assert out.count("\n  ok ") == 11
+    assert out.count("\n  ok ") == 12

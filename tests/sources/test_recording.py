@@ -1,10 +1,12 @@
 """Recordings: the same rows however the file is packed and read, constant memory, and errors that say where."""
 
 import io
+import os
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import zstandard
@@ -164,3 +166,27 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
     for path, why in ((tmp_path / "absent", "No such file"), (tmp_path, "directory")):
         with pytest.raises(RecordingError, match=rf"{path.name}: wanted .*{why}"):
             list(read_blocks(path))
+
+
+def test_live_lines_go_on_as_they_come(tmp_path: Path) -> None:
+    """However few they are, and as soon as they are whole; otherwise a block waits until it is full."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    came, all_came = Event(), Event()
+
+    def write() -> None:
+        with pipe.open("wb", buffering=0) as file:
+            file.write(GOOD + b"\n" + GOOD[:20])
+            came.wait(30.0)
+            file.write(GOOD[20:] + b"\n" + GOOD + b"\n")
+            all_came.wait(30.0)
+
+    writer = Thread(target=write)
+    writer.start()
+    blocks = read_blocks(pipe, live=True)
+    assert next(blocks).line.tolist() == [1]
+    came.set()
+    assert next(blocks).line.tolist() == [2, 3]
+    all_came.set()
+    assert list(blocks) == []
+    writer.join()

@@ -9,6 +9,7 @@ import pytest
 from city_brain.observations.vocabulary import Kind, Mode, ObjectClass, Quantity
 from city_brain.synth import Scene, SynthCity, SynthSettings
 from city_brain.synth.events.distractors import DISTRACTORS
+from city_brain.synth.ground.cameras import ROUND
 from city_brain.types import Column
 
 
@@ -231,3 +232,20 @@ def test_a_staged_crash_happens_at_a_stop_line_also_in_a_quiet_city() -> None:
         away = np.hypot(streets.junction_x - x, streets.junction_y - y) - streets.junction_radius
         assert -2 < away.min() < 35
         assert {source.split("-")[0] for source in incident["sources"]} >= {"cam", "noise"}
+
+
+def test_a_staged_breakdown_is_plain_to_a_camera_that_looks_one_way() -> None:
+    """It stands in the middle of some camera's view, neither below it nor far away, and for minutes."""
+    found = 0
+    for seed in (3, 4, 5):
+        scenes = (Scene(name="stopped_before_camera", from_s=10),)
+        city = SynthCity(SynthSettings(seed=seed, cameras=24, minutes=2, warm_up_s=60, quiet=True, scenes=scenes))
+        for incident in city.truth()["incidents"]:
+            assert incident["type"] == "stopped_vehicle"
+            x, y = city.frame.to_metres(incident["lon"], incident["lat"])
+            cameras = np.flatnonzero(city.cameras.kind != ROUND)
+            away_m = np.hypot(city.cameras.x[cameras] - x, city.cameras.y[cameras] - y)
+            seen = city.cameras.sees(cameras, np.full(len(cameras), x), np.full(len(cameras), y))
+            assert 20.0 < away_m[seen].min() < 45.0
+            found += 1
+    assert found > 1

@@ -192,6 +192,40 @@ def test_a_fixed_batch_is_filled_up_with_zeros() -> None:
     assert (planes[0, 0] == 1.0).all() and (planes[1:] == 0.0).all()
 
 
+@pytest.mark.parametrize("batch", ["batch", 3])
+def test_padding_is_right_whatever_came_before(batch: int | str) -> None:
+    """Frames of other sizes, fewer of them, and one that is refused: the input is what a new detector makes of it."""
+    detector, chance = Detector(tiny(), samples.brightest(batch)), np.random.default_rng(1)
+    for sizes in (
+        [(32, 16)] * 3,
+        [(32, 16)] * 3,
+        [(16, 32), (32, 16)],
+        [(32, 16)] * 3,
+        [(8, 8), (0, 9)],
+        [(32, 16)] * 2,
+    ):
+        frames = [chance.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+        if (0, 9) in sizes:
+            with pytest.raises(ObservationError):
+                detector.prepare(frames)
+            continue
+        planes, places = detector.prepare(frames)
+        wanted, wanted_places = Detector(tiny(), samples.brightest(batch)).prepare(frames)
+        assert places == wanted_places
+        assert planes.tobytes() == wanted.tobytes()
+
+
+def test_labels_to_blur_are_boxes_apart() -> None:
+    """What the card wants blurred is told of as no thing, suppresses none, and comes as a box to hide."""
+    shown = [painted(20, 10, 204), painted(5, 30, 204)]
+    card = samples.card("yolov8_nms", ("face", "car"), width=32, height=32, classes={"car": "car"}, blur=("face",))
+    for boxes, wanted in zip(Detector(card, samples.brightest()).detect(shown), ([20, 10], [5, 30]), strict=True):
+        assert boxes.n == 0
+        assert boxes.hidden.tolist() == [[0.0, 0.0, *wanted]]
+    silent = samples.card("yolov8_nms", ("face", "car"), width=32, height=32, classes={"car": "car"})
+    assert [boxes.hidden.shape for boxes in Detector(silent, samples.brightest()).detect(shown)] == [(0, 4)] * 2
+
+
 def test_no_frames_have_no_boxes() -> None:
     """Nothing is asked of the network, and frames without a box have empty columns."""
     detector = Detector(tiny(), samples.brightest())

@@ -79,6 +79,21 @@ def test_every_pixel_of_the_input_is_written(spec: InputSpec, width: int, height
     assert (into[:, ~inside] == 114.0).all()
 
 
+@given(specs(st.integers(32, 64)), st.integers(1, 90), st.integers(1, 90), st.integers(1, 90), st.integers(1, 90))
+def test_a_frame_over_another_leaves_nothing_of_it(
+    spec: InputSpec, width: int, height: int, wide: int, high: int
+) -> None:
+    """Also where the padding of the one before is taken over, since both lie alike."""
+    into, alone = (np.full((3, spec.height, spec.width), np.nan, dtype=np.float32) for _ in range(2))
+    before = fill(spec, np.full((height, width, 3), 7, dtype=np.uint8), into)
+    frame = np.full((high, wide, 3), 9, dtype=np.uint8)
+    assert fill(spec, frame, into, before) == fill(spec, frame, alone)
+    assert into.tobytes() == alone.tobytes()
+    again = np.full((high, wide, 3), 11, dtype=np.uint8)
+    assert fill(spec, again, into, place(spec, wide, high)) == fill(spec, again, alone)
+    assert into.tobytes() == alone.tobytes()
+
+
 def test_values_are_those_of_the_card() -> None:
     """A value is (pixel x scale - mean) / deviation, in the card's order of colours; padding is treated alike."""
     spec = InputSpec(

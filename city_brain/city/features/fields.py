@@ -108,6 +108,19 @@ class Fields:
             self.wrong(name, wanted, value)
         return [[float(cell) for cell in row] for row in value]
 
+    def maybe_object(self, name: str) -> "Fields | None":
+        """The fields of an object within, or None where absent or null."""
+        value = self._maybe(name)
+        if value is not None and not isinstance(value, dict):
+            self.wrong(name, "an object", value)
+        return None if value is None else Fields(f"{self.place}: {name}", value)
+
+    def finish_strictly(self) -> None:
+        """Raises where anything is left: for an object of which every property is ours."""
+        for key in self._left:
+            known = sorted(self._taken)
+            raise MapError(f"{self.place}: wanted one of {', '.join(known)}, got {shown(key)}{nearest(key, known)}")
+
     def finish(self) -> None:
         """Raises where an untouched property looks like a misspelt one that is absent; others are other people's."""
         for key in self._left:

@@ -8,6 +8,7 @@ import numpy as np
 
 from city_brain.city.city_map import Area, Camera, CityMap, Lane, Names, Sensor, Signal
 from city_brain.city.datum import Datum, from_wgs84
+from city_brain.city.features.lenses import lens_properties
 from city_brain.geo import LocalFrame
 from city_brain.types import Floats
 
@@ -95,6 +96,7 @@ def _camera(degrees: _Degrees, camera: Camera) -> dict[str, Any]:
         "fov_deg": camera.fov_deg,
         "homography": None if camera.homography is None else camera.homography.tolist(),
         "homography_error_m": camera.homography_error_m,
+        "lens": lens_properties(camera.lens),
         "datum": _label(camera.datum),
     }
 

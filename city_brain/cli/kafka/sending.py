@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from city_brain.kafka.sending import Sent
     from city_brain.observations.json_twin import Rejected
 
-_LIVE_BLOCK_ROWS: Final = 64
-"""Lines of standard input may be live: they go on in small blocks."""
 _TOLD_LINES: Final = 20
 """Rejected lines that are told one by one; the others are counted."""
 
@@ -43,17 +41,17 @@ def send(
     """Send observations to a site's raw topics."""
     from city_brain.cli.kafka.pacing import as_now
     from city_brain.kafka.sending import Sender
-    from city_brain.sources.recording import BLOCK_ROWS, STANDARD_INPUT, read_blocks
+    from city_brain.sources.recording import STANDARD_INPUT, read_blocks
 
     settings = site_settings(site).kafka
-    block_rows = min(BLOCK_ROWS, _LIVE_BLOCK_ROWS) if observations == STANDARD_INPUT else BLOCK_ROWS
+    live = observations == STANDARD_INPUT
     teller = _Teller()
     broken: RecordingError | None = None
     sender = Sender(settings, rows_per_record)
     try:
         with sender:
             try:
-                blocks = read_blocks(observations, block_rows)
+                blocks = read_blocks(observations, live=live)
                 for parsed in as_now(blocks) if now else blocks:
                     teller.tell(sender.send(parsed), sender.sent)
             except RecordingError as wrong:

@@ -80,7 +80,7 @@ def calibrate(
     city, known = _on_map(map_path, camera)
     limits = FitSettings(point_error_px=pixel_error, point_error_m=ground_error)
     place = "standard input" if str(points) == "-" else str(points)
-    said = _read(points, place)
+    said = _with_lens(_read(points, place), known)
     given = _datum(datum, said, city, f"{place}: datum")
     origin, pairs = _pairs(said, given, _origin(city, known, position, given), place)
     picture = None if image is None else _picture(image, said)
@@ -99,6 +99,17 @@ def _read(points: Path, place: str) -> "PointsFile":
     if str(points) == "-":
         return read_points(sys.stdin.buffer.read(MOST_BYTES + 1), place)
     return read_points(read_file(points, "a file of points"), place)
+
+
+def _with_lens(said: "PointsFile", camera: "Camera | None") -> "PointsFile":
+    """The points with the lens that their file says, else with that of the camera on the map."""
+    import msgspec
+
+    from city_brain.vision.ground.lens import Lens
+
+    if said.lens is not None or camera is None:
+        return said
+    return msgspec.structs.replace(said, lens=Lens.of_map(camera.lens))
 
 
 def _on_map(map_path: Path | None, camera: str) -> "tuple[CityMap | None, Camera | None]":

@@ -2,9 +2,9 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -19,13 +19,24 @@ from city_brain.cli.common import (
     keep_apart,
     plural,
 )
+from city_brain.cli.vision.live import AllowOption, is_live, open_live, told
 from city_brain.cli.vision.models import SiteOption, WeightsOption, need_extra
+from city_brain.cli.vision.pictures import (
+    AnnotateOption,
+    BlurOption,
+    MostMegabytesOption,
+    MostSnapshotsOption,
+    Pictures,
+    PicturesAsked,
+    SnapshotEveryOption,
+    SnapshotsOption,
+)
 from city_brain.errors import RecordingError, SettingsError
 
 if TYPE_CHECKING:
     from city_brain.vision.detector import Detector
     from city_brain.vision.eyes import Eyes, EyesCounters
-    from city_brain.vision.frames.annotating import AnnotatedVideo
+    from city_brain.vision.eyes.lookout import Lookout
     from city_brain.vision.frames.limits import Footage, TimedFrame
 
 STANDARD_OUTPUT: Final = "-"
@@ -41,7 +52,7 @@ def register(app: typer.Typer) -> None:
 
 
 def detect(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, or a folder of PNG or JPEG images.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video file, a folder of images, or an address.")],
     camera: Annotated[str, typer.Option("--camera", help="Id of the camera on the map.")],
     map_path: MapOption,
     model: Annotated[str, typer.Option("--model", help="Name of a network: `city-brain models list`.")],
@@ -55,40 +66,55 @@ def detect(
         int | None,
         typer.Option("--every-ms", help="Look at a frame every so many ms; images are so far apart (default 1000)."),
     ] = None,
-    annotate: Annotated[
-        Path | None, typer.Option("--annotate", help="An MP4 to write: the frames with what was seen.")
-    ] = None,
+    annotate: AnnotateOption = None,
+    snapshots: SnapshotsOption = None,
+    snapshot_every: SnapshotEveryOption = 10.0,
+    most_snapshots: MostSnapshotsOption = 10_000,
+    most_snapshot_mb: MostMegabytesOption = 1000.0,
+    blur: BlurOption = True,
+    allow: AllowOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Turn the frames of one camera into detections on the ground, as JSON lines that `fuse` and `send` read.
 
-    Files are complete or not there: the lines grow as *.part and are renamed at the end.
+    Files are complete or not there: the lines grow as *.part and are renamed at the end. An address is watched until
+    Ctrl-C.
     """
     if as_json and out == STANDARD_OUTPUT:
         raise SettingsError("--json: wanted --out FILE with it, got lines and result both on standard output")
-    if annotate is not None and annotate.suffix.lower() != ".mp4":
-        raise SettingsError(f"--annotate: wanted a name that ends in .mp4, got {str(annotate)!r}")
+    asked = PicturesAsked(
+        source=source, annotate=annotate, snapshots=snapshots, every_s=snapshot_every, most=most_snapshots,
+        most_mb=most_snapshot_mb, blur=blur,
+    )  # fmt: skip
     keep_apart((source, map_path), (out, annotate))
     start_ms = 0 if start is None else epoch_ms(start, "--start")
     if start_ms < 0:
         raise SettingsError(f"--start: wanted 1970 or later, got {start!r}")
     need_extra("detect", "cv2", "onnx", "onnxruntime")
+    if is_live(source):
+        _recording_only(start, annotate or snapshots, as_json)
+        _watch_live(open_live(source, camera, map_path, model, site, weights, allow or (), every_ms), camera, out)
     footage, eyes = _opened(source, every_ms, camera, map_path, model, site, weights, start_ms)
     if start is None:
         typer.echo("no --start: times count from 1970-01-01T00:00:00Z", err=True)
     stopped, reading = _Stopped(), _Reading(footage)
     with ExitStack() as opened:
         lines = opened.enter_context(_Lines(out))
-        video = opened.enter_context(_video(annotate, footage))
+        pictures = opened.enter_context(asked.open(camera, start_ms, footage.fps, eyes.card))
         opened.enter_context(stopped.by_signal())
-        _watch(reading, eyes, lines, video, stopped)
+        _watch(reading, eyes, lines, pictures, stopped)
         if reading.broken is not None and not eyes.counters.frames:
             raise reading.broken
         lines.complete = not stopped
-    _tell(eyes.counters, as_json)
+    _tell(eyes.counters, pictures, as_json)
+    _end(stopped, reading, eyes.counters, out)
+
+
+def _end(stopped: "_Stopped", reading: "_Reading", counters: "EyesCounters", out: str) -> None:
+    """Says how far it got, and ends with the code for that, where it did not get to the end."""
     if stopped:
         unfinished = "" if out == STANDARD_OUTPUT else f"; incomplete: {out}{UNFINISHED}"
-        typer.echo(printable(f"stopped after {plural(eyes.counters.frames, 'frame')}{unfinished}"), err=True)
+        typer.echo(printable(f"stopped after {plural(counters.frames, 'frame')}{unfinished}"), err=True)
         raise typer.Exit(INTERRUPTED)
     if reading.broken is not None:
         typer.echo(printable(f"city-brain: {reading.broken}"), err=True)
@@ -135,9 +161,7 @@ def _detector(entry: Any) -> "Detector":
     return Detector(entry.card, check_weights(entry.weights, entry.card).data)
 
 
-def _watch(
-    reading: "_Reading", eyes: "Eyes", lines: "_Lines", video: "AnnotatedVideo | None", stopped: "_Stopped"
-) -> None:
+def _watch(reading: "_Reading", eyes: "Eyes", lines: "_Lines", pictures: Pictures, stopped: "_Stopped") -> None:
     """Goes through the recording until it ends, breaks off or is stopped."""
     from city_brain.observations.json_twin import to_lines
 
@@ -146,9 +170,8 @@ def _watch(
     try:
         for batch in reading.batches():
             seen = eyes.see(batch)
-            if video is not None:
-                for timed, each in zip(batch, seen, strict=True):
-                    video.add(timed.frame, each)
+            for timed, each in zip(batch, seen, strict=True):
+                pictures.add(timed.frame, each)
             lines.write(b"".join(line + b"\n" for each in seen for line in to_lines(each.observations)))
             if stopped:
                 return
@@ -158,19 +181,27 @@ def _watch(
         progress.done()
 
 
-def _video(annotate: Path | None, footage: "Footage") -> Any:
-    if annotate is None:
-        return nullcontext()
-    from city_brain.vision.frames.annotating import AnnotatedVideo
-
-    return AnnotatedVideo(annotate, footage.fps)
+def _recording_only(start: str | None, pictures: Path | None, as_json: bool) -> None:
+    for option, given in (("--start", start), ("--annotate or --snapshots", pictures), ("--json", as_json)):
+        if given:
+            raise SettingsError(f"{option}: wanted a recording with it, got an address")
 
 
-def _tell(counters: "EyesCounters", as_json: bool) -> None:
+def _watch_live(lookout: "Lookout", camera: str, out: str) -> NoReturn:
+    """Tells what a live camera sees, until somebody stops it."""
+    stopped = _Stopped()
+    with _Lines(out) as lines, stopped.by_signal():
+        for told_of in told(lookout, camera, lambda: not stopped):
+            lines.write(told_of)
+        lines.complete = True
+    raise typer.Exit(INTERRUPTED)
+
+
+def _tell(counters: "EyesCounters", pictures: Pictures, as_json: bool) -> None:
     import msgspec
 
     if as_json:
-        typer.echo(msgspec.json.encode(counters))
+        typer.echo(msgspec.json.encode(msgspec.structs.asdict(counters) | pictures.result()))
         return
     frames, tracks = plural(counters.frames, "frame"), plural(counters.tracks, "track")
     lines = [
@@ -182,6 +213,7 @@ def _tell(counters: "EyesCounters", as_json: bool) -> None:
         lines.append(f"boxes that were not used: unusable {counters.unusable}, too many {counters.too_many}")
     for line in lines:
         typer.echo(line, err=True)
+    pictures.tell()
 
 
 class _Reading:

@@ -31,11 +31,12 @@ class PointFit(msgspec.Struct, frozen=True, kw_only=True):
     off_m: float | None
 
 
-class Properties(msgspec.Struct, frozen=True, kw_only=True):
-    """What belongs among the properties of the camera on the map."""
+class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What belongs among the properties of the camera on the map; a `lens` where one straightened the points."""
 
     homography: list[list[float]]
     homography_error_m: float
+    lens: Lens | None = None
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +81,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         ]
         lon, lat = origin.frame.to_degrees(origin.x, origin.y)
         error_m = max(round(fitted.error_m, 3), 0.001)
+        properties = Properties(homography=matrix, homography_error_m=error_m, lens=said.lens)
         return cls(
             camera=camera,
             origin=(round(lon, 7), round(lat, 7)),
@@ -95,7 +97,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
             lens=said.lens,
             overlay=None if overlay is None else str(overlay),
             grid_m=grid_m,
-            properties=Properties(homography=matrix, homography_error_m=error_m) if origin.at_camera else None,
+            properties=properties if origin.at_camera else None,
         )
 
 
@@ -117,7 +119,7 @@ def told_as_text(found: Calibration, limits: FitSettings) -> str:
         _verdict(found, limits),
     ]
     if found.lens is not None:
-        lines.append("the homography is of a picture straightened by the lens in the file; a map holds no lens")
+        lines.append("the homography is of a picture straightened by the lens, so both belong on the map")
     if found.overlay is not None:
         lines.append(f"{found.overlay}: points, and a grid of {found.grid_m:g} m")
     if found.properties is None:

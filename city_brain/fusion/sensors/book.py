@@ -26,7 +26,7 @@ from city_brain.fusion.sensors.silence import SilentSources
 from city_brain.fusion.sensors.weather import Weather
 from city_brain.numerics import find_sorted, first_of_run, hash63, pair_key
 from city_brain.observations.rows import Rows
-from city_brain.observations.vocabulary import QUANTITY_CODES, Kind, Quantity, Status
+from city_brain.observations.vocabulary import CAMERA_HEALTH, QUANTITY_CODES, Kind, Quantity, Status
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
@@ -52,6 +52,7 @@ _RESTS_AT_ZERO = np.isin(
     (
         *(Quantity.RAIN, Quantity.WATER_LEVEL, Quantity.WIND_SPEED, Quantity.ILLUMINANCE, Quantity.METHANE),
         *(Quantity.VOC, Quantity.SO2, Quantity.FLOW, Quantity.OCCUPANCY, Quantity.QUEUE_LENGTH),
+        *CAMERA_HEALTH,
     ),
 )
 

@@ -3,7 +3,8 @@
 A sensor or a signal controller speaks in a rhythm of its own: four beats missed, far beyond its longest gap so far, is
 silence. A source without a rhythm (one that speaks when something happens) is never judged. A camera sends rows only
 while it sees something: its silence counts only while other cameras see objects within its view, as heavily as it
-usually sees what they see.
+usually sees what they see. What is told of a camera itself is no sign that it sees: one that is said to be down, or to
+show nothing that could be believed, is blind from then on, until the contrary is told or it is heard.
 """
 
 from typing import TYPE_CHECKING
@@ -12,9 +13,9 @@ import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Sensor, SourceKind
-from city_brain.numerics import find_sorted
+from city_brain.numerics import find_sorted, first_of_run
 from city_brain.observations.rows import Rows
-from city_brain.observations.vocabulary import Kind, Status
+from city_brain.observations.vocabulary import CAMERA_BLIND, CAMERA_HEALTH, Kind, Quantity, Status
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
 
@@ -41,6 +42,8 @@ DOUBT_PER_MISS = 1.0
 
 BLIND_AT = 4.0
 _LEARN_OVER = 100.0
+_HEALTH = np.isin(np.arange(len(Quantity)), CAMERA_HEALTH)
+_BLINDS = np.isin(np.arange(len(Quantity)), CAMERA_BLIND)
 
 
 class Presence(msgspec.Struct, frozen=True, array_like=True):
@@ -130,7 +133,14 @@ class SilentSources(msgspec.Struct):
             return
         rows = tick.rows
         of = find_sorted(self.source, rows.source)
-        self._hear(of, tick.time_ms)
+        sensed = np.flatnonzero(rows.kind == int(Kind.SENSOR))
+        of_itself = sensed[_HEALTH[rows.code[sensed]]]
+        heard = of
+        if len(of_itself):
+            heard = of.copy()
+            heard[of_itself] = -1
+        self._hear(heard, tick.time_ms)
+        self._take_words(rows, of_itself[of[of_itself] >= 0], of, tick.time_ms)
         if tick.index % WITNESS_EVERY == 0:
             self._compare(rows, ground)
             self._judge(tick.end_ms)
@@ -151,6 +161,21 @@ class SilentSources(msgspec.Struct):
         self.n[at] += 1
         self.last_ms[at] = heard[at]
         self.blind[at], self.since_ms[at], self.doubt[at] = False, -1, 0.0
+
+    def _take_words(self, rows: Rows, at: Ints, of: Ints, time_ms: Ints) -> None:
+        """Takes what rows `at` (k,) tell of cameras themselves: of each word the newest, and any that blinds counts."""
+        at = at[_BLINDS[rows.code[at]] & (rows.status[at] == int(Status.ACTUAL))]
+        if len(at) == 0:
+            return
+        order = np.lexsort((rows.seq[at], time_ms[at], rows.code[at], of[at]))
+        at = at[order]
+        word = of[at] * len(Quantity) + rows.code[at]
+        at = at[np.append(first_of_run(word)[1:], True)]
+        holds = rows.value[at] > 0.5
+        clear = of[at[~holds]]
+        self.blind[clear], self.since_ms[clear], self.doubt[clear] = False, -1, 0.0
+        begins = at[holds & ~self.blind[of[at]]]
+        self.blind[of[begins]], self.since_ms[of[begins]] = True, time_ms[begins]
 
     def _compare(self, rows: Rows, ground: "Ground") -> None:
         """Asks of every camera whether others see something in its view, and whether it sees something too."""

@@ -3,6 +3,7 @@
 A course sets up what it needs, yields the second at which it wants to go on, and leaves its record in the event.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -10,11 +11,18 @@ import numpy as np
 from city_brain.observations.vocabulary import Colour, ObjectClass
 from city_brain.synth.events.crashes import crash
 from city_brain.synth.events.stage import FOUR_WHEELS, Course, Event, Stage
+from city_brain.synth.ground.cameras import ROUND
 from city_brain.synth.ground.signals import Overlay
 from city_brain.synth.ground.streets import SLOTS
 from city_brain.synth.life.people import ALONG, PERSON, THING
+from city_brain.types import Ints
 
 _TRIES = 40
+_PLAIN_MPS2 = 2.4
+_PLAIN_M: Final = (25.0, 40.0)
+"""Of a camera on a mast: nearer the picture ends, farther away a car is a few pixels wide."""
+_MIDDLE = 0.7
+"""Share of the angle of view that is the middle of it."""
 _CLUSTER_S = 90
 """Two vehicles within this time are more than one driver's fault."""
 FAULTS: Final = ("all_red", "dark", "dark_silent", "stuck", "flashing")
@@ -22,9 +30,21 @@ FAULTS: Final = ("all_red", "dark", "dark_silent", "stuck", "flashing")
 
 def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
     """A vehicle breaks down on its lane and stands there for minutes."""
+    yield from _breakdown(stage, event, now, stage.moving_cars)
+
+
+def stopped_before_camera(stage: Stage, event: Event, now: float) -> Course:
+    """The same, so near before a camera that looks one way that its pictures show it plainly."""
+    yield from _breakdown(stage, event, now, lambda: _plain(stage, stage.moving_cars(margin_m=90.0)), _PLAIN_MPS2)
+
+
+def _breakdown(
+    stage: Stage, event: Event, now: float, choice: Callable[[], Ints], brake: float | None = None
+) -> Course:
+    """A breakdown of one of the vehicles (rows) to choose from, as soon as there are any; it brakes with m/s²."""
     table = stage.traffic.fleet.table
     for _ in range(_TRIES):
-        rows = stage.moving_cars()
+        rows = choice()
         rows = rows[np.isin(table["cls"][rows], FOUR_WHEELS)]
         if len(rows):
             break
@@ -36,7 +56,7 @@ def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
     oid, road = int(table["oid"][row]), int(table["link"][row] // SLOTS)
     stage.claim(road)
     end = now + stage.uniform(150, 400)
-    table["hold_until"][row], table["hold_brake"][row] = end, stage.uniform(1.6, 3.2)
+    table["hold_until"][row], table["hold_brake"][row] = end, brake or stage.uniform(1.6, 3.2)
     for _ in range(20):
         now += 1
         yield now
@@ -50,6 +70,19 @@ def stopped_vehicle(stage: Stage, event: Event, now: float) -> Course:
             break
     yield end
     stage.release(road)
+
+
+def _plain(stage: Stage, rows: Ints) -> Ints:
+    """Those of some vehicles that would come to stand in the middle of the view of a camera, neither below nor far."""
+    table, cameras = stage.traffic.fleet.table, stage.cameras
+    ahead_m = table["v"][rows] ** 2 / (2 * _PLAIN_MPS2)
+    x, y = (table[name][rows] + table["h" + name][rows] * ahead_m for name in "xy")
+    dx, dy = x[:, None] - cameras.x, y[:, None] - cameras.y
+    away_m, turn = np.hypot(dx, dy), np.deg2rad(cameras.heading_deg)
+    middle = dx * np.sin(turn) + dy * np.cos(turn) >= away_m * np.cos(np.deg2rad(cameras.fov_deg * _MIDDLE / 2))
+    plain = middle & (away_m >= _PLAIN_M[0]) & (away_m <= _PLAIN_M[1]) & (cameras.kind != ROUND)
+    shown: Ints = rows[plain.any(axis=1)]
+    return shown
 
 
 def wrong_way(stage: Stage, event: Event, now: float) -> Course:

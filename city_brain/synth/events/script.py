@@ -12,7 +12,7 @@ from city_brain.errors import SettingsError
 from city_brain.geo import LocalFrame
 from city_brain.synth.events.crashes import crash_at_signal
 from city_brain.synth.events.distractors import DISTRACTORS
-from city_brain.synth.events.incidents import INCIDENTS
+from city_brain.synth.events.incidents import INCIDENTS, stopped_before_camera
 from city_brain.synth.events.jams import Jams
 from city_brain.synth.events.reports import Report, Reporter
 from city_brain.synth.events.stage import Course, Event, Stage
@@ -22,7 +22,10 @@ from city_brain.synth.settings import SynthSettings
 from city_brain.types import Column
 
 Play = Callable[[Stage, Event, float], Course]
-SCENES: Final[dict[str, tuple[str, Play]]] = {"crash_at_signal": ("crash", crash_at_signal)}
+SCENES: Final[dict[str, tuple[str, Play]]] = {
+    "crash_at_signal": ("crash", crash_at_signal),
+    "stopped_before_camera": ("stopped_vehicle", stopped_before_camera),
+}
 """What is staged and never drawn, by name: the type of incident, and its play."""
 _LEAST_SIGHTINGS = {"stopped_vehicle": 20, "crash": 20, "crowd": 60, "pedestrian_on_carriageway": 5, "fire": 10}
 _LEAST_OTHERWISE = 3

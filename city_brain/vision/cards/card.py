@@ -76,6 +76,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Of the network, in its order."""
     classes: dict[str, str]
     """Label to our class; labels that are not named are left out."""
+    blur: tuple[str, ...] = ()
+    """Labels, such as faces and licence plates: told of nowhere, and unknowable in every picture that is written."""
     thresholds: Thresholds = Thresholds()
     strides: tuple[Annotated[int, msgspec.Meta(ge=1, le=256)], ...] = (8, 16, 32)
     """Pixels between cells of each grid, for yolox and nanodet."""
@@ -124,6 +126,12 @@ def _check_labels(card: ModelCard, place: str) -> None:
             raise ModelError(f"{place}: labels: wanted printable words, each once, got {label!r}")
     if not card.classes:
         raise ModelError(f"{place}: classes: wanted at least one label with its class, got none")
+    for label in card.blur:
+        if label not in labels or card.blur.count(label) > 1:
+            hint = nearest(label, labels) if label not in labels else ""
+            raise ModelError(f"{place}: blur: wanted labels of this card, each once, got {label!r}{hint}")
+        if label in card.classes:
+            raise ModelError(f"{place}: blur: wanted labels without a class, got {label!r}, which is told of as one")
     for label, word in card.classes.items():
         if label not in labels:
             raise ModelError(f"{place}: classes: wanted labels of this card, got {label!r}{nearest(label, labels)}")

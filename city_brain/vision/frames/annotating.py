@@ -50,15 +50,18 @@ class AnnotatedVideo:
         return writer
 
 
-def draw(cv2: Any, canvas: Frame, seen: Seen) -> None:
-    """Draws boxes with class, track, score and speed, and the media time, upon a frame itself."""
+def draw(cv2: Any, canvas: Frame, seen: Seen, shown: int | None = None) -> None:
+    """Draws boxes with class, track, score and speed, and the media time, upon a frame itself.
+
+    The box of the track `shown` has a thicker line.
+    """
     thick = max(1, round(canvas.shape[1] / 960))
     tracks = seen.tracks
     columns = (tracks.track, tracks.box, tracks.label, tracks.score, seen.speed_mps)
     for track, box, label, score, speed in zip(*(column.tolist() for column in columns), strict=True):
         colour = _COLOURS[track % len(_COLOURS)]
         x0, y0, x1, y1 = (round(side) for side in box)
-        cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, thick, cv2.LINE_AA)
+        cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, (3 if track == shown else 1) * thick, cv2.LINE_AA)
         fast = "" if math.isnan(speed) else f" {3.6 * speed:.0f} km/h"
         said = f"{ObjectClass(label).name.lower()} {track} {score:.2f}{fast}"
         _write(cv2, canvas, said, (x0, max(y0 - 4, 12 * thick)), colour, thick)

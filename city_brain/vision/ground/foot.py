@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from city_brain.observations.vocabulary import ObjectClass
-from city_brain.types import Bools, Codes, Floats
+from city_brain.types import Bools, Codes, Floats, Ints
 
 FOOTPRINT_M: Final = {
     ObjectClass.CAR: (4.6, 1.8),
@@ -66,8 +66,8 @@ class Feet:
     cut: Bools
 
 
-def feet_of(box: Floats, label: Codes, frame_height_px: float) -> Feet:
-    """The feet of boxes (n, 4) of classes (n,) in a frame so high."""
+def feet_of(box: Floats, label: Codes, frame_height_px: Ints | float) -> Feet:
+    """The feet of boxes (n, 4) of classes (n,) in a frame so high, or each in one of its own height (n,)."""
     width, height = box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]
     return Feet(
         u=(box[:, 0] + box[:, 2]) / 2.0,

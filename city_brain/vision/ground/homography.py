@@ -91,24 +91,23 @@ class Homography:
 
     def place(self, u: Floats, v: Floats, sigma_u: Floats, sigma_v: Floats) -> Places:
         """The places of pixels (n,), (n,) whose errors are `sigma_u` and `sigma_v` (n,) in pixels."""
-        (h11, h12, _), (h21, h22, _), (h31, h32, _) = self.matrix.tolist()
+        (h11, h12, h13), (h21, h22, h23), (h31, h32, _) = self.matrix.tolist()
         depth = self._below(u, v)
         sigma_w2 = (h31 * sigma_u) ** 2 + (h32 * sigma_v) ** 2
-        x, y = self.to_ground(u, v)
-        own_xx, own_xy, own_yy, own_w2 = self._own_error(u, v, x, y)
-        near = ~(depth > SURE_SIGMAS * np.sqrt(sigma_w2 + own_w2))
+        x, y = (h11 * u + h12 * v + h13) / depth, (h21 * u + h22 * v + h23) / depth
+        own = self._own_error(u, v, x, y) if self.spread.shape[1] else None
+        near = ~(depth > SURE_SIGMAS * np.sqrt(sigma_w2 if own is None else sigma_w2 + own[3]))
         x[near] = y[near] = np.nan
         by_u, by_v = sigma_u / depth, sigma_v / depth
         x_u, x_v = (h11 - x * h31) * by_u, (h12 - x * h32) * by_v
         y_u, y_v = (h21 - y * h31) * by_u, (h22 - y * h32) * by_v
         xx, xy, yy = x_u * x_u + x_v * x_v, x_u * y_u + x_v * y_v, y_u * y_u + y_v * y_v
-        return Places(x, y, xx + own_xx, xy + own_xy, yy + own_yy, xx, xy, yy)
+        if own is None:
+            return Places(x, y, xx, xy, yy, xx, xy, yy)
+        return Places(x, y, xx + own[0], xy + own[1], yy + own[2], xx, xy, yy)
 
     def _own_error(self, u: Floats, v: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         """What the changes of the matrix do to places, added up: xx, xy, yy and the variance of w, each (n,)."""
-        if self.spread.shape[1] == 0:
-            none = np.zeros(len(u))
-            return none, none, none, none
         spread = self.spread.reshape(3, 3, -1)
         moved = spread[:, 0, None] * u[:, None] + spread[:, 1, None] * v[:, None] + spread[:, 2, None]
         depth = self._below(u, v)[:, None]

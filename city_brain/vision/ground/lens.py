@@ -10,6 +10,7 @@ import math
 import msgspec
 import numpy as np
 
+from city_brain.city.city_map import LensShape
 from city_brain.errors import CalibrationError
 from city_brain.types import Floats
 
@@ -32,6 +33,14 @@ class Lens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             value, low = getattr(self, name), 1.0 if name == "focal_px" else -1e5
             if not (math.isfinite(value) and low <= value <= 1e5):
                 raise CalibrationError(f"lens: {name}: wanted {low:g} to 1e5, got {value}")
+
+    @classmethod
+    def of_map(cls, shape: LensShape | None) -> "Lens | None":
+        """What the map says of a camera's lens, None where it says nothing."""
+        if shape is None:
+            return None
+        focal_px, centre_x, centre_y = shape.focal_px, shape.centre_x, shape.centre_y
+        return cls(k1=shape.k1, k2=shape.k2, focal_px=focal_px, centre_x=centre_x, centre_y=centre_y)
 
     @property
     def widest(self) -> float:

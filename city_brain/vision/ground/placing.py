@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from city_brain.city.city_map import Camera
-from city_brain.types import Codes, Floats
+from city_brain.types import Codes, Floats, Ints
 from city_brain.vision.ground.foot import feet_of
 from city_brain.vision.ground.homography import Homography, Places
 from city_brain.vision.ground.lens import Lens
@@ -36,8 +36,9 @@ class CameraGround:
     def of_map(cls, camera: Camera, lens: Lens | None = None, homography: Homography | None = None) -> "CameraGround":
         """What the map says of a camera, or the map and a `homography` that is known with its own spread, of a pose.
 
-        A homography on the map without an error is taken to be as wrong as 1 m.
+        A homography on the map without an error is taken to be as wrong as 1 m. `lens` replaces that of the map.
         """
+        lens = lens or Lens.of_map(camera.lens)
         ground = cls(x=camera.x, y=camera.y, view=camera.view, range_m=camera.range_m, homography=homography, lens=lens)
         if homography is not None or camera.homography is None:
             return ground
@@ -51,7 +52,7 @@ class CameraGround:
         """Whether things have places of their own; without, speeds mean nothing."""
         return self.homography is not None
 
-    def place(self, box: Floats, label: Codes, frame_height_px: float) -> Places:
+    def place(self, box: Floats, label: Codes, frame_height_px: Ints | float) -> Places:
         """Places (n,) in metres of the city's frame of what boxes (n, 4) of classes (n,) show, in a frame so high.
 
         NaN where the foot is cut off by the frame, on or above the horizon, or beyond what the lens can show.
@@ -62,17 +63,14 @@ class CameraGround:
         u, v = (feet.u, feet.v) if self.lens is None else self.lens.straighten(feet.u, feet.v)
         seen = self.homography.place(u, np.where(feet.cut, np.nan, v), feet.sigma_u, feet.sigma_v)
         away = np.sqrt(seen.x**2 + seen.y**2)
-        east, north = (side / np.maximum(away, 1e-9) for side in (seen.x, seen.y))
+        far = np.maximum(away, 1e-9)
+        east, north = seen.x / far, seen.y / far
         behind2 = feet.behind_m**2
         drift2 = (self.error_m * np.maximum(1.0, away / self.range_m) ** 2) ** 2
-        return replace(
-            seen,
-            x=self.x + seen.x,
-            y=self.y + seen.y,
-            xx=seen.xx + behind2 * east * east + drift2,
-            xy=seen.xy + behind2 * east * north,
-            yy=seen.yy + behind2 * north * north + drift2,
-        )
+        xx = seen.xx + behind2 * east * east + drift2
+        yy = seen.yy + behind2 * north * north + drift2
+        xy, shaken = seen.xy + behind2 * east * north, (seen.shaken_xx, seen.shaken_xy, seen.shaken_yy)
+        return Places(self.x + seen.x, self.y + seen.y, xx, xy, yy, *shaken)
 
     def _somewhere(self, n: int) -> Places:
         (x, y), spread = _moments(self.view)

@@ -17,17 +17,8 @@ import msgspec
 import numpy as np
 
 from city_brain.errors import SettingsError
-from city_brain.numerics import segment_sum
-from city_brain.table import Table
 from city_brain.types import Floats, Ints
 from city_brain.vision.ground.homography import Places
-
-_SCHEMA = {
-    "track": np.int64,
-    "time_ms": np.int64,
-    **dict.fromkeys(("x", "y", "xx", "xy", "yy"), np.float64),
-}
-
 
 _LEAST_ALIKE = 0.25
 """The bracket above never counts for less: over a short time its two terms are not all there is."""
@@ -75,46 +66,69 @@ class Speedometer:
     def __init__(self, x: float, y: float, settings: SpeedSettings | None = None) -> None:
         self.x, self.y = x, y
         self.settings = settings or SpeedSettings()
-        self._kept = Table(_SCHEMA)
+        self._time_ms, self._track = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        self._seen = np.empty((5, 0))
+        """Along the times: x, y, and the part of their covariance xx, xy, yy that is new in every frame."""
 
     @property
     def remembered(self) -> int:
         """How many places are kept."""
-        return self._kept.n
+        return len(self._track)
 
     def step(self, time_ms: int, track: Ints, places: Places) -> Speeds:
         """The speeds of tracks (n,), each given once, seen at `places` (n,) in the frame of a media time."""
-        kept, limits = self._kept, self.settings
-        age_ms = time_ms - kept["time_ms"]
-        kept.keep((age_ms > 0) & (age_ms <= 1000.0 * limits.window_s))
-        known = places.known
-        new = {name: getattr(places, name)[known] for name in ("x", "y")}
-        new |= {name: getattr(places, f"shaken_{name}")[known] for name in ("xx", "xy", "yy")}
-        kept.append(int(known.sum()), track=track[known], time_ms=time_ms, **new)
-        order = track.argsort(kind="stable")
-        row = track[order].searchsorted(kept["track"]) if len(track) else np.zeros(kept.n, np.int64)
-        mine = (row < len(track)) & (track[order].take(row, mode="clip") == kept["track"]) if len(track) else row > 0
-        chosen = {name: kept[name][mine] for name in ("time_ms", "x", "y", "xx", "xy", "yy")}
-        return self._fitted(time_ms, order[row[mine]], len(track), chosen, places)
+        return self.steps(np.full(len(track), time_ms), track, places)
 
-    def _fitted(self, time_ms: int, of: Ints, n: int, kept: dict[str, Floats], places: Places) -> Speeds:
-        t = (kept["time_ms"] - time_ms) / 1000.0
-        weight = 1.0 / np.maximum(kept["xx"] + kept["yy"], 1e-12)
+    def steps(self, time_ms: Ints, track: Ints, places: Places) -> Speeds:
+        """The same for several frames, whose media times `time_ms` (n,) do not fall; a track comes once in a frame."""
+        if len(track) == 0:
+            return Speeds(*(np.zeros(0) for _ in Speeds.__slots__))
+        window_ms = int(1000.0 * self.settings.window_s)
+        seen = np.array([places.x, places.y, places.shaken_xx, places.shaken_xy, places.shaken_yy])
+        known, now_ms, of_track = places.known, time_ms, track
+        if not known.all():
+            seen, now_ms, of_track = seen[:, known], time_ms[known], track[known]
+        # What is kept is in the order of time; where time has jumped back, what was later is of no use.
+        old, end = self._time_ms.searchsorted((time_ms[0] - window_ms, time_ms[0])).tolist()
+        self._time_ms = np.concatenate([self._time_ms[old:end], now_ms])
+        self._track = np.concatenate([self._track[old:end], of_track])
+        self._seen = np.concatenate([self._seen[:, old:end], seen], axis=1)
+        of, row = self._in_window(time_ms, track, window_ms)
+        t = (self._time_ms[row] - time_ms[of]) / 1000.0
+        return self._fitted(of, t, self._seen[:, row], places)
 
-        def total(values: Floats) -> Floats:
-            return segment_sum(values, of, n)
+    def _in_window(self, time_ms: Ints, track: Ints, window_ms: int) -> tuple[Ints, Ints]:
+        """For each of the tracks the places remembered of it, the oldest first: two columns of numbers (k,)."""
+        first_ms = int(time_ms[0]) - window_ms
+        span_ms = int(time_ms[-1]) - first_ms + 1
+        # One number for a track and a moment, so that one search finds where a track's window begins and ends.
+        moment = self._track * span_ms + (self._time_ms - first_ms)
+        order = moment.argsort(kind="stable")
+        moment, now = moment[order], track * span_ms + (time_ms - first_ms)
+        low, end = moment.searchsorted(now - window_ms), moment.searchsorted(now, side="right")
+        count = end - low
+        of = np.arange(len(track)).repeat(count)
+        return of, order[np.arange(len(of)) + (low - count.cumsum() + count)[of]]
 
+    def _fitted(self, of: Ints, t: Floats, seen: Floats, places: Places) -> Speeds:
+        """Lines through places `seen` (5, k) at times `t` (k,) in s, before 0, of the tracks numbered `of` (k,)."""
+        n, (x, y, xx, xy, yy) = len(places.x), seen
+        weight = 1.0 / np.maximum(xx + yy, 1e-12)
         count, span = np.bincount(of, minlength=n), np.zeros(n)
-        np.maximum.at(span, of, -t)
+        span[of[::-1]] = -t[::-1]  # of those of a track the last one written stays, and is the oldest
         with np.errstate(invalid="ignore", divide="ignore"):
-            t = t - (total(weight * t) / total(weight))[of]
-            lever = total(weight * t * t)
+            whole, moment = _totals(of, n, weight, weight * t)
+            t = t - (moment / whole)[of]
+            pull = weight * t
+            pull2 = pull * pull
+            lever, by_x, by_y, xx, xy, yy = _totals(
+                of, n, pull * t, pull * x, pull * y, pull2 * xx, pull2 * xy, pull2 * yy
+            )
             lever[(count < 3) | (span < self.settings.least_span_s)] = np.nan
-            vx, vy = total(weight * t * kept["x"]) / lever, total(weight * t * kept["y"]) / lever
             sway = self.settings.sway_s / span
             alike = 1.0 + 2.0 * sway * (count - 1) * np.maximum(1.0 - 3.0 * sway, _LEAST_ALIKE)
-            xx, xy, yy = (alike * total((weight * t) ** 2 * kept[name]) / lever**2 for name in ("xx", "xy", "yy"))
-            return self._turned(vx, vy, (xx, xy, yy), places)
+            shaken = alike / lever**2
+            return self._turned(by_x / lever, by_y / lever, (shaken * xx, shaken * xy, shaken * yy), places)
 
     def _turned(self, vx: Floats, vy: Floats, spread: tuple[Floats, Floats, Floats], places: Places) -> Speeds:
         """Velocities (n,) east and north with their covariance, as speed and heading."""
@@ -122,7 +136,7 @@ class Speedometer:
         speed = np.sqrt(vx * vx + vy * vy)
         east, north = vx / speed, vy / speed
         along2 = xx * east**2 + 2.0 * xy * east * north + yy * north**2
-        across2 = xx * north**2 - 2.0 * xy * east * north + yy * east**2
+        across2 = np.maximum(xx + yy - along2, 0.0)
         shared2 = (places.xx - places.shaken_xx + places.yy - places.shaken_yy) / 2.0
         scale2 = 4.0 * shared2 / np.maximum((places.x - self.x) ** 2 + (places.y - self.y) ** 2, 1.0)
         error = np.sqrt(np.where(speed > 0.0, along2, (xx + yy) / 2.0) + scale2 * speed**2)
@@ -130,3 +144,10 @@ class Speedometer:
         heading = np.where(clear, np.degrees(np.arctan2(vx, vy)) % 360.0, np.nan)
         off = np.where(clear, np.degrees(np.sqrt(across2 / speed**2 + scale2)), np.nan)
         return Speeds(speed, error, heading, off)
+
+
+def _totals(of: Ints, n: int, *values: Floats) -> Floats:
+    """Sums (values, n) of several columns (k,) by the number `of` (k,) of a track, each added in the order of rows."""
+    at = of + n * np.arange(len(values))[:, None]
+    sums = np.bincount(at.ravel(), weights=np.concatenate(values), minlength=n * len(values))
+    return sums.astype(np.float64, copy=False).reshape(-1, n)

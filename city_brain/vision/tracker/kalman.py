@@ -27,8 +27,11 @@ _BIRTH_SPEED = np.array([6.0, 6.0, 1.0, 1.0])
 """1 σ of the unknown speed of a new track, in sizes per second: a car of 2 m at 45 km/h."""
 _SMALLEST_PX = 1.0
 
-STATE = dict.fromkeys(("place", "speed", "pp", "ps", "ss"), (np.float64, (4,)))
-"""Columns of a table that this filter keeps: centre x, centre y, width, height in pixels; per second; variances."""
+PLACE, SPEED, PP, PS, SS = range(5)
+STATE = {"state": (np.float64, (5, 4))}
+"""The column of a table that this filter keeps: rows place, speed and the variances pp, ps, ss; columns centre x
+and y, width, height in pixels; per second.
+"""
 
 
 def size_px(place: Floats) -> Floats:
@@ -39,32 +42,36 @@ def size_px(place: Floats) -> Floats:
 
 def centred(box: Floats) -> Floats:
     """Corners (n, 4) x0, y0, x1, y1 as centre x, centre y, width, height."""
+    place = np.empty_like(box)
     low, high = box[:, :2], box[:, 2:]
-    return np.concatenate([(low + high) / 2.0, high - low], axis=1)
+    np.subtract(high, low, out=place[:, 2:])
+    np.add(low, high, out=place[:, :2])
+    place[:, :2] /= 2.0
+    return place
 
 
 def cornered(place: Floats) -> Floats:
     """Centre x, centre y, width, height (n, 4) as corners x0, y0, x1, y1."""
+    box = np.empty_like(place)
     half = place[:, 2:] / 2.0
-    return np.concatenate([place[:, :2] - half, place[:, :2] + half], axis=1)
+    np.subtract(place[:, :2], half, out=box[:, :2])
+    np.add(place[:, :2], half, out=box[:, 2:])
+    return box
 
 
-def born(place: Floats) -> dict[str, Floats]:
-    """The state of new tracks at boxes (n, 4): standing, with a speed that may be anything."""
-    size = size_px(place)
-    return {
-        "place": place,
-        "speed": np.zeros_like(place),
-        "pp": np.broadcast_to((BOX_SIGMA * size) ** 2, place.shape),
-        "ps": np.zeros_like(place),
-        "ss": (_BIRTH_SPEED * size) ** 2,
-    }
+def born(place: Floats) -> Floats:
+    """The states (n, 5, 4) of new tracks at boxes (n, 4): standing, with a speed that may be anything."""
+    size, state = size_px(place), np.zeros((len(place), 5, 4))
+    state[:, PLACE], state[:, PP], state[:, SS] = place, (BOX_SIGMA * size) ** 2, (_BIRTH_SPEED * size) ** 2
+    return state
 
 
 def predict(table: Table, dt_s: float) -> None:
     """Moves every row on by `dt_s`; a box that is not seen keeps its size, as in SORT."""
-    place, speed, pp, ps, ss = (table[name] for name in STATE)
-    speed[table["misses"] > 0, 2:] = 0.0
+    place, speed, pp, ps, ss = table["state"].swapaxes(0, 1)
+    unseen = table["misses"] > 0
+    if unseen.any():
+        speed[unseen, 2:] = 0.0
     q = _ACCELERATION2 * (place[:, 2:3] * place[:, 3:4])
     place += speed * dt_s
     np.maximum(place[:, 2:], _SMALLEST_PX, out=place[:, 2:])
@@ -73,25 +80,27 @@ def predict(table: Table, dt_s: float) -> None:
     ss += q * dt_s
 
 
-def update(table: Table, rows: Ints, seen: Floats, factor: Floats) -> None:
-    """Gives the tracks `rows` (k,) their boxes `seen` (k, 4); `factor` (k,) multiplies the error of a box.
+def update(table: Table, rows: Ints, seen: Floats, factor: Floats | float) -> None:
+    """Gives the tracks `rows` (k,) their boxes `seen` (k, 4); `factor` (k, 1) multiplies the error of a box.
 
     A size stays positive: it becomes a mean of two that are.
     """
-    noise2 = (BOX_SIGMA * factor[:, None] * size_px(seen)) ** 2
-    pp, ps = table["pp"][rows], table["ps"][rows]
-    gain, gain_speed = pp / (pp + noise2), ps / (pp + noise2)
-    off = seen - table["place"][rows]
-    table["place"][rows] += gain * off
-    table["speed"][rows] += gain_speed * off
-    table["ss"][rows] -= gain_speed * ps
-    table["ps"][rows] = (1.0 - gain) * ps
-    table["pp"][rows] = (1.0 - gain) * pp
+    state = table["state"][rows]
+    place, speed, pp, ps, ss = state.swapaxes(0, 1)
+    error2 = pp + (BOX_SIGMA * factor * size_px(seen)) ** 2
+    gain, gain_speed = pp / error2, ps / error2
+    off, left = seen - place, 1.0 - gain
+    place += gain * off
+    speed += gain_speed * off
+    ss -= gain_speed * ps
+    ps *= left
+    pp *= left
+    table["state"][rows] = state
 
 
-def distance2(table: Table, rows: Ints, seen: Floats) -> Floats:
+def distance2(state: Floats, rows: Ints, seen: Floats) -> Floats:
     """Squared Mahalanobis distance (k,) of the centres of boxes `seen` (k, 4) from where tracks `rows` are expected."""
     noise2 = (BOX_SIGMA * size_px(seen)) ** 2
-    off = seen[:, :2] - table["place"][rows, :2]
-    total: Floats = (off * off / (table["pp"][rows, :2] + noise2)).sum(axis=1)
+    off = seen[:, :2] - state[rows, PLACE, :2]
+    total: Floats = (off * off / (state[rows, PP, :2] + noise2)).sum(axis=1)
     return total

@@ -1,16 +1,15 @@
 """Which box belongs to which track: candidates by overlap or by distance in sigmas, then one to one.
 
-The one-to-one step is the one that tracks of different cameras are joined by (`fusion.tracking.associate`): greedy by
-mutual best, ties settled by order. Boxes and tracks come in an order of content, so nothing depends on how a detector
-lists them.
+Both are greedy by mutual best, ties settled by order. Where two candidates that lie close must leave a track without a
+box, the step is the one that tracks of different cameras are joined by (`fusion.tracking.associate`). Boxes and tracks
+come in an order of content, so nothing depends on how a detector lists them.
 """
 
 import numpy as np
 
 from city_brain.fusion.tracking.associate import assign
-from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
-from city_brain.vision.tracker.kalman import centred, cornered, distance2, size_px
+from city_brain.vision.tracker.kalman import PLACE, centred, distance2, size_px
 
 OTHER_CLASS_COST = 0.2
 """What another class costs, in IoU: a car is often called a truck, but a rider is not the bicycle below."""
@@ -33,35 +32,37 @@ def overlaps(a: Floats, b: Floats) -> Floats:
     return iou
 
 
-def pair_by_overlap(
-    table: Table, tracks: Ints, box: Floats, label: Ints, boxes: Ints, least: float
-) -> tuple[Ints, Ints]:
-    """Rows of `tracks` and of `boxes` that belong together, two columns (k,), by IoU of at least `least`."""
-    if len(tracks) == 0 or len(boxes) == 0:
-        return tracks[:0], boxes[:0]
-    iou = overlaps(cornered(table["place"][tracks]), box[boxes])
-    left, right = (iou >= least).nonzero()
-    other = table["votes"][tracks].argmax(axis=1)[left] != label[boxes[right]]
-    cost = 1.0 - iou[left, right] + OTHER_CLASS_COST * other
-    best = assign(left, right, cost, margin=0.0)
-    return tracks[left[best]], boxes[right[best]]
+def pair_by_overlap(track: Floats, word: Ints, box: Floats, label: Ints, least: float) -> tuple[Ints, Ints]:
+    """Rows of tracks, expected at `track` (n, 4), and of boxes (m, 4) that belong together, two columns (k,).
 
-
-def pair_by_distance(table: Table, tracks: Ints, box: Floats, label: Ints, boxes: Ints) -> tuple[Ints, Ints]:
-    """The same where boxes do not overlap, after a gap or between frames far apart: within the gate, of like size and
-    of the same class.
+    `word` (n,) and `label` (m,) are their classes; the IoU of a pair is at least `least`.
     """
-    if len(tracks) == 0 or len(boxes) == 0:
-        return tracks[:0], boxes[:0]
-    left, right = (a.ravel() for a in np.indices((len(tracks), len(boxes))))
-    seen = centred(box[boxes])
-    ratio = (size_px(table["place"][tracks])[left] / size_px(seen)[right])[:, 0]
-    same = table["votes"][tracks].argmax(axis=1)[left] == label[boxes[right]]
-    cost = distance2(table, tracks[left], seen[right])
-    near = (cost < GATE_CHI2) & (ratio < SIZE_RATIO) & (ratio > 1.0 / SIZE_RATIO) & same
+    iou = overlaps(track, box)
+    left, right = (iou >= least).nonzero()
+    cost = 1.0 - iou[left, right] + OTHER_CLASS_COST * (word[left] != label[right])
+    # Candidates are few, and most of them pairs: one after the other costs less here than a dozen columns.
+    tracks, boxes = dict[int, int](), set[int]()
+    order = np.lexsort((right, left, cost))
+    for one, other in zip(left[order].tolist(), right[order].tolist(), strict=True):
+        if one not in tracks and other not in boxes:
+            tracks[one] = other
+            boxes.add(other)
+    return np.array([*tracks.keys()], dtype=np.int64), np.array([*tracks.values()], dtype=np.int64)
+
+
+def pair_by_distance(state: Floats, word: Ints, box: Floats, label: Ints) -> tuple[Ints, Ints]:
+    """The same where boxes do not overlap, after a gap or between frames far apart: within the gate, of like size and
+    of the same class. `state` (n, 5, 4) is that of the tracks.
+    """
+    seen = centred(box)
+    ratio = size_px(state[:, PLACE]) / size_px(seen)[:, 0]
+    like = (ratio < SIZE_RATIO) & (ratio > 1.0 / SIZE_RATIO) & (word[:, None] == label)
+    left, right = like.nonzero()
+    cost = distance2(state, left, seen[right])
+    near = cost < GATE_CHI2
     left, right, cost = left[near], right[near], cost[near]
     best = assign(left, right, cost, margin=FOUND_MARGIN_CHI2)
-    return tracks[left[best]], boxes[right[best]]
+    return left[best], right[best]
 
 
 def apart(box: Floats, most: float) -> Bools:

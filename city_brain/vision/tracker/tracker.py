@@ -15,7 +15,17 @@ from city_brain.errors import ObservationError
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.types import Bools, Codes, Column, Floats, Ints
-from city_brain.vision.tracker.kalman import LOW_SCORE_FACTOR, STATE, born, centred, cornered, predict, update
+from city_brain.vision.tracker.kalman import (
+    LOW_SCORE_FACTOR,
+    PLACE,
+    SPEED,
+    STATE,
+    born,
+    centred,
+    cornered,
+    predict,
+    update,
+)
 from city_brain.vision.tracker.pairing import apart, overlaps, pair_by_distance, pair_by_overlap
 from city_brain.vision.tracker.settings import TrackerSettings
 
@@ -34,6 +44,7 @@ _SCHEMA = {
     **STATE,
     "id": np.int64,
     "votes": (np.float64, (CLASSES,)),
+    "label": np.int64,
     "first_ms": np.int64,
     "last_ms": np.int64,
     "boxes": np.int64,
@@ -82,23 +93,15 @@ class Tracker:
         """
         box, score, label = self._usable(box, score, label)
         self._move_to(time_ms)
-        table, limits = self._table, self.settings
-        seen, factor = centred(box), np.ones(len(box))
-        high, low = (score >= limits.high_score).nonzero()[0], (score < limits.high_score).nonzero()[0]
-        factor[low] = LOW_SCORE_FACTOR
-        waiting = np.arange(table.n)
-        tracks, boxes = pair_by_overlap(table, waiting, box, label, high, limits.least_overlap)
-        waiting, left = _without(waiting, tracks), _without(high, boxes)
-        recent = waiting[table["misses"][waiting] == 0]
-        more = pair_by_overlap(table, recent, box, label, low, limits.least_overlap_low)
-        waiting = _without(waiting, more[0])
-        found = pair_by_distance(table, waiting, box, label, left)
-        left = _without(left, found[1])
-        tracks, boxes = np.concatenate([tracks, more[0], found[0]]), np.concatenate([boxes, more[1], found[1]])
-        update(table, tracks, seen[boxes], factor[boxes])
+        high = int(np.count_nonzero(score >= self.settings.high_score))
+        tracks, boxes = self._paired(box, label, high)
+        factor: Floats | float = 1.0
+        if high < len(box):
+            factor = np.where(boxes < high, 1.0, LOW_SCORE_FACTOR)[:, None]
+        update(self._table, tracks, centred(box[boxes]), factor)
         self._credit(time_ms, tracks, score[boxes], label[boxes])
         self._end_the_doubtful()
-        self._start(time_ms, box, score, label, left, boxes)
+        self._start(time_ms, box, score, label, _others(high, boxes[boxes < high]), boxes)
         return self._told(time_ms)
 
     def hold(self, time_ms: int) -> Tracks:
@@ -110,28 +113,30 @@ class Tracker:
             table.keep(np.zeros(table.n, dtype=np.bool_))
         there = table["misses"] == 0
         table["last_ms"][there] = time_ms
-        table["speed"][there] = 0.0
+        table["state"][there, SPEED] = 0.0
         self._end_the_lost(time_ms)
         return self._told(time_ms)
 
     def _usable(self, box: Floats, score: Floats, label: Column) -> tuple[Floats, Floats, Ints]:
-        """The boxes that can be used, in an order of their content."""
+        """The boxes that can be used, in an order of their content: those of high score first."""
         n = len(score)
         if box.shape != (n, 4) or score.shape != (n,) or label.shape != (n,):
             shapes = f"{box.shape}, {score.shape}, {label.shape}"
             raise ObservationError(f"tracker: wanted boxes (n, 4), scores (n,) and classes (n,), got {shapes}")
         box, score = box.astype(np.float64), score.astype(np.float64)
+        x0, y0, x1, y1 = box.T
         # Comparisons with what is no number are false.
-        good = (np.abs(box) < _FARTHEST_PX).all(axis=1) & (box[:, 2:] > box[:, :2]).all(axis=1)
-        good &= (score >= 0.0) & (score <= 1.0) & (label >= 0) & (label < CLASSES)
+        good = (x1 > x0) & (y1 > y0) & (x0 > -_FARTHEST_PX) & (y0 > -_FARTHEST_PX) & (x1 < _FARTHEST_PX)
+        good &= (y1 < _FARTHEST_PX) & (score >= 0.0) & (score <= 1.0) & (label >= 0) & (label < CLASSES)
         self.unusable += n - int(np.count_nonzero(good))
         good &= score >= self.settings.low_score
-        box, score, label = box[good], score[good], label[good].astype(np.int64)
-        order = np.lexsort((label, box[:, 3], box[:, 2], box[:, 1], box[:, 0], -score))
+        if not good.all():
+            box, score, label = box[good], score[good], label[good]
+        order = np.lexsort((label, *box.T[::-1], -score))
         most = _BOXES_PER_TRACK * self.settings.most_tracks
         self.too_many += max(len(order) - most, 0)
         order = order[:most]
-        return box[order], score[order], label[order]
+        return box[order], score[order], label[order].astype(np.int64)
 
     def _move_to(self, time_ms: int) -> None:
         before, self._now_ms = self._now_ms, time_ms
@@ -146,20 +151,39 @@ class Tracker:
     def _end_the_lost(self, time_ms: int) -> None:
         self._table.keep(time_ms - self._table["last_ms"] <= 1000.0 * self.settings.gap_s)
 
+    def _paired(self, box: Floats, label: Ints, high: int) -> tuple[Ints, Ints]:
+        """Rows of tracks and of boxes that belong together, two columns (k,); the first `high` boxes score high."""
+        table, limits = self._table, self.settings
+        expected, word = cornered(table["state"][:, PLACE]), table["label"]
+        tracks, boxes = pair_by_overlap(expected, word, box[:high], label[:high], limits.least_overlap)
+        waiting, left = _others(table.n, tracks), _others(high, boxes)
+        if high < len(box):
+            recent = waiting[table["misses"][waiting] == 0]
+            one, other = pair_by_overlap(
+                expected[recent], word[recent], box[high:], label[high:], limits.least_overlap_low
+            )
+            tracks, boxes = np.concatenate([tracks, recent[one]]), np.concatenate([boxes, other + high])
+            waiting = _others(table.n, tracks)
+        if len(waiting) and len(left):
+            one, other = pair_by_distance(table["state"][waiting], word[waiting], box[left], label[left])
+            tracks, boxes = np.concatenate([tracks, waiting[one]]), np.concatenate([boxes, left[other]])
+        return tracks, boxes
+
     def _credit(self, time_ms: int, tracks: Ints, score: Floats, label: Ints) -> None:
         """Notes what every track was given, or that it was given nothing."""
         table = self._table
-        table["misses"] += 1
-        table["misses"][tracks] = 0
+        misses, votes = table["misses"], table["votes"]
+        misses += 1
+        misses[tracks] = 0
         table["last_ms"][tracks] = time_ms
         table["boxes"][tracks] += 1
         table["score"][tracks] = score
-        table["votes"][tracks, label] += score
+        votes[tracks, label] += score
+        table["label"][tracks] = votes[tracks].argmax(axis=1)
 
     def _end_the_doubtful(self) -> None:
         table = self._table
-        doubtful = (table["boxes"] < self.settings.confirm_boxes) & (table["misses"] > _MISSES_UNCONFIRMED)
-        table.keep(~doubtful)
+        table.keep((table["boxes"] >= self.settings.confirm_boxes) | (table["misses"] <= _MISSES_UNCONFIRMED))
 
     def _start(self, time_ms: int, box: Floats, score: Floats, label: Ints, left: Ints, paired: Ints) -> None:
         """Starts tracks from the boxes `left`, best score first, but for those that show a tracked thing once more."""
@@ -176,34 +200,34 @@ class Tracker:
         votes[np.arange(count), label[left]] = score[left]
         self._table.append(
             count,
+            state=born(centred(box[left])),
             id=np.arange(self._next_id, self._next_id + count),
             votes=votes,
+            label=label[left],
             first_ms=time_ms,
             last_ms=time_ms,
             boxes=1,
             misses=0,
             score=score[left],
-            **born(centred(box[left])),
         )
         self._next_id += count
 
     def _told(self, time_ms: int) -> Tracks:
         table = self._table
         told = ((table["misses"] == 0) & (table["boxes"] >= self.settings.confirm_boxes)).nonzero()[0]
+        state = table["state"][told]
         return Tracks(
             track=table["id"][told],
-            box=cornered(table["place"][told]),
-            velocity=table["speed"][told, :2],
-            label=table["votes"][told].argmax(axis=1).astype(np.uint8),
+            box=cornered(state[:, PLACE]),
+            velocity=state[:, SPEED, :2],
+            label=table["label"][told].astype(np.uint8),
             age_s=(time_ms - table["first_ms"][told]) / 1000.0,
             score=table["score"][told],
         )
 
 
-def _without(rows: Ints, taken: Ints) -> Ints:
-    """The `rows` (n,), small numbers, that are not among those `taken`."""
-    if len(taken) == 0:
-        return rows
-    kept: Bools = np.ones(int(rows.max()) + 1, dtype=np.bool_)
-    kept[taken] = False
-    return rows[kept[rows]]
+def _others(n: int, taken: Ints) -> Ints:
+    """The numbers below `n` that are not among those `taken`."""
+    free: Bools = np.ones(n, dtype=np.bool_)
+    free[taken] = False
+    return free.nonzero()[0]

@@ -119,6 +119,26 @@ def test_a_lens_is_straightened(tmp_path: Path) -> None:
     assert "straightened by the lens" in city_brain("calibrate", with_lens, *at).out
 
 
+def test_the_lens_goes_onto_the_map_and_is_taken_from_there(tmp_path: Path) -> None:
+    """What is printed for the map holds the lens of the file; on the map it serves points whose file says none."""
+    shape = {"k1": -0.4, "k2": 0.1, "focal_px": 1660.0, "centre_x": WIDTH / 2, "centre_y": HEIGHT / 2}
+    u, v = Lens(**shape).bend(*TRUE.to_pixels(*np.array(MARKS_M).T))
+    points = [point | {"x": a, "y": b} for point, a, b in zip(marks(), u.tolist(), v.tolist(), strict=True)]
+    at = ("--camera", "mast-1", "--map", map_of(tmp_path), "--json")
+    first = json.loads(city_brain("calibrate", written(tmp_path, {"points": points, "lens": shape}), *at).out)
+    assert first["properties"]["lens"] == shape
+    assert "lens" not in json.loads(city_brain("calibrate", written(tmp_path, marks()), *at).out)["properties"]
+    with_it = city()
+    with_it["features"][0]["properties"] |= first["properties"]
+    (tmp_path / "city.geojson").write_text(json.dumps(with_it), encoding="utf-8")
+    again = json.loads(city_brain("calibrate", written(tmp_path, points), *at).out)
+    assert again["properties"] == first["properties"]
+    camera = load_city(tmp_path / "city.geojson").cameras[0]
+    box = np.array([[u[5] - 30, v[5] - 20, u[5] + 30, v[5]]])
+    places = CameraGround.of_map(camera).place(box, np.array([int(ObjectClass.CAR)], np.uint8), HEIGHT)
+    assert np.hypot(places.x[0] - camera.x - MARKS_M[5][0], places.y[0] - camera.y - MARKS_M[5][1]) < 0.1
+
+
 def test_the_overlay_shows_points_and_a_grid(tmp_path: Path) -> None:
     """Circles where the points were read, crosses on the marks of the frame, lines of the grid on whole metres."""
     frame, out = picture(tmp_path / "frame.png"), tmp_path / "overlay.png"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Camera
@@ -33,7 +34,6 @@ START, START_MS = "2026-03-01T08:00:00+08:00", 1_772_323_200_000
 STEP_MS = 100
 """Between frames."""
 ROAD = 150
-"""Grey that no colour of a car has as its brightness: by brightness alone does the gate see motion."""
 LOSSLESS = "FFV1"
 
 
@@ -142,6 +142,8 @@ def camera(homography: Homography | None = TRUE) -> Camera:
     return load_city(json.dumps(city(homography)).encode()).cameras[0]
 
 
-def detector() -> Detector:
-    """The tiny network."""
-    return Detector(card_at(TINY / "card.toml"), (TINY / "tiny.onnx").read_bytes())
+def detector(hides: Iterable[str] = ()) -> Detector:
+    """The tiny network; labels that it `hides` have no class, and are to be blurred."""
+    card, hides = card_at(TINY / "card.toml"), tuple(hides)
+    classes = {label: word for label, word in card.classes.items() if label not in hides}
+    return Detector(msgspec.structs.replace(card, classes=classes, blur=hides), (TINY / "tiny.onnx").read_bytes())

@@ -1,12 +1,12 @@
 """Boxes become places on the city's ground, with an error for each class, and never an invented place."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import shapely
 
-from city_brain.city.city_map import Camera
+from city_brain.city.city_map import Camera, LensShape
 from city_brain.city.loading import city_to_geojson, load_city
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.vision.ground.foot import FOOT_ERROR_M, FOOTPRINT_M, feet_of
@@ -120,15 +120,20 @@ def test_a_lens_is_straightened_before_the_ground() -> None:
     assert np.allclose([seen.x[0], seen.y[0]], [520.0, -275.0], atol=1e-6)
 
 
-def test_the_homography_of_the_map_comes_through_its_file() -> None:
-    """Written into a map and read from it, it puts a box on the same place."""
+def test_homography_and_lens_of_the_map_come_through_its_file() -> None:
+    """Written into a map and read from it, they put a box on the same place, which is that of the lens itself."""
     city = load_city(
         b'{"type":"FeatureCollection","datum":"WGS-84","features":[{"type":"Feature","id":"cam","properties":'
         b'{"kind":"camera","position":[120.0,30.0],"heading_deg":40,"range_m":90,"fov_deg":60},"geometry":'
         b'{"type":"Polygon","coordinates":[[[120.0,30.0],[120.0009,30.0004],[120.0004,30.0009],[120.0,30.0]]]}}]}'
     )
-    camera = replace(city.cameras[0], homography=OVER_A_STREET.homography().matrix, homography_error_m=0.5)
+    lens = LensShape(k1=-0.2, k2=0.05, focal_px=1660.0, centre_x=960.0, centre_y=540.0)
+    matrix = OVER_A_STREET.homography().matrix
+    camera = replace(city.cameras[0], homography=matrix, homography_error_m=0.5, lens=lens)
     again = load_city(city_to_geojson(replace(city, cameras=(camera,)))).cameras[0]
     box = box_at(900.0, 800.0)
     one, other = (CameraGround.of_map(each).place(box, CAR, HEIGHT) for each in (camera, again))
     assert np.allclose([one.x - camera.x, one.y - camera.y], [other.x - again.x, other.y - again.y])
+    bare = CameraGround.of_map(replace(camera, lens=None), Lens(**asdict(lens))).place(box, CAR, HEIGHT)
+    assert (bare.x[0], bare.y[0]) == (one.x[0], one.y[0])
+    assert one.x[0] != CameraGround.of_map(replace(camera, lens=None)).place(box, CAR, HEIGHT).x[0]

@@ -88,6 +88,28 @@ def test_frames_may_be_skipped_and_tracks_come_and_go() -> None:
     assert known.any()
 
 
+def test_frames_together_say_what_they_say_one_by_one() -> None:
+    """However they are cut into calls, each track has the same speed in each frame, bit for bit."""
+    draw, alone, together = np.random.default_rng(4), Speedometer(0.0, 0.0), Speedometer(0.0, 0.0)
+    times, tracks, x = [], [], []
+    for k in range(60):
+        there = np.sort(draw.permutation(5)[: draw.integers(0, 6)])
+        times.append(np.full(len(there), 70 * k))
+        tracks.append(there + 3)
+        x.append(np.where(draw.random(len(there)) < 0.1, np.nan, 20.0 + 0.3 * k * there))
+    one = [alone.step(70 * k, tracks[k], places(x[k], 2.0 * x[k])) for k in range(60)]
+    at = 0
+    while at < 60:
+        end = at + int(draw.integers(1, 9))
+        east = np.concatenate(x[at:end])
+        said = together.steps(np.concatenate(times[at:end]), np.concatenate(tracks[at:end]), places(east, 2.0 * east))
+        for name in Speeds.__slots__:
+            wanted = np.concatenate([getattr(speeds, name) for speeds in one[at:end]])
+            assert getattr(said, name).tobytes() == wanted.tobytes()
+        at = end
+    assert 20 < together.remembered < 5 * (1500 / 70 + 9)
+
+
 def test_a_shared_error_is_one_of_scale() -> None:
     """What all places of a camera share does not shake a speed: 1 m at 50 m makes 4 % of it unsure, and of the turn."""
     meter = Speedometer(0.0, 0.0)

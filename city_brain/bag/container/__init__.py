@@ -1,0 +1,1 @@
+"""MCAP files: their records as bytes (`mcap`), read from front to back (`walking`), written (`segments`)."""
