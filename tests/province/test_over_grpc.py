@@ -130,9 +130,10 @@ def test_a_link_that_grpc_ends_says_what_it_was_about(tmp_path: Path) -> None:
             await until(lambda: ", while calling" in forwarder.now.why)
             async with province_at(tmp_path) as address, asking(address) as stub:
                 proxy.target = address
-                await same_at_both_ends(stub, city)
+                told = await same_at_both_ends(stub, city)
                 proxy.reset()
                 await until(lambda: ", while reporting the changes after " in forwarder.now.why)
+        assert told.change_number == 1
 
     run(test)
 
