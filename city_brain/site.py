@@ -24,6 +24,7 @@ from city_brain.kafka.settings import KafkaSettings, WorkerSettings
 from city_brain.pipeline.configuration import Change, Configuration, Configurations, Configured
 from city_brain.province.settings import ReportSettings
 from city_brain.runner import Runner
+from city_brain.servers.paths import placed
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, StoreSettings
 from city_brain.ticks.tick import TickSettings
 from city_brain.vision.live.settings import VideoSettings
@@ -146,10 +147,13 @@ def settings_of(folder: Path) -> SiteSettings:
 
 
 def read_settings(path: Path) -> SiteSettings:
-    """Reads site.toml; a file that is not there leaves the defaults. An unknown key is an error."""
+    """Reads site.toml; a file that is not there leaves the defaults. An unknown key is an error.
+
+    Paths in it begin at its folder.
+    """
     try:
         data = path.read_bytes() if path.exists() else b""
-        return msgspec.convert(tomllib.loads(data.decode()), SiteSettings)
+        return placed(msgspec.convert(tomllib.loads(data.decode()), SiteSettings), path.parent)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
         raise SettingsError(f"{path}: wanted settings of a site, got: {wrong}") from wrong
 

@@ -1,7 +1,7 @@
 """The `city-brain` command: its subcommands, and what becomes of errors.
 
 Data go to standard output, progress and errors to standard error. Exit codes: 0 ok, 1 failed, 2 usage, 3 done but data
-was lost, 4 outputs differ, 130 interrupted.
+was lost, 4 outputs differ, 130 interrupted; what SIGTERM ends with says the package.
 """
 
 import importlib

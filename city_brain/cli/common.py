@@ -128,6 +128,15 @@ def counters_text(counters: "Counters", held: int) -> str:
     return f"read {counters.read} = " + " + ".join([*parts, f"held {held}"])
 
 
+def check_input(broken: RecordingError | None, used: int, observations: str, city_map: Path) -> None:
+    """Exits with DATA_LOST, and says so, where an input could not be read to its end, or no row of it was used."""
+    if broken is None and used:
+        return
+    wrong = broken or f"{observations}: wanted rows of sources on {city_map}, got none that is used"
+    typer.echo(f"city-brain: {wrong}", err=True)
+    raise typer.Exit(DATA_LOST)
+
+
 def instants(zone: str) -> Callable[[float], str]:
     """Epoch milliseconds as RFC 3339 in a zone, to the second."""
     from city_brain.site import time_zone

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from city_brain.cli.common import (
-    DATA_LOST,
     INTERRUPTED,
     ZONE,
     JsonOption,
@@ -15,6 +14,7 @@ from city_brain.cli.common import (
     Progress,
     TickOption,
     TypesOption,
+    check_input,
     counters_text,
     instants,
     keep_apart,
@@ -54,6 +54,7 @@ def fuse(
     """Fuse a recording into incidents.
 
     Files are complete or not there: they grow as *.part and are renamed at the end.
+    Ctrl-C and SIGTERM stop it and print how far it got; exit code 130 and 143.
     """
     from city_brain.cli.outputs import Outputs
 
@@ -70,13 +71,7 @@ def fuse(
         _tell_stopped(runner, outputs)
         raise typer.Exit(INTERRUPTED) from None
     _report(runner, outputs, as_json)
-    if broken:
-        typer.echo(f"city-brain: {broken}", err=True)
-    elif runner.counters.read and not runner.counters.used:
-        typer.echo(f"city-brain: {observations}: wanted rows of sources on {map_path}, got none that is used", err=True)
-    else:
-        return
-    raise typer.Exit(DATA_LOST)
+    check_input(broken, runner.counters.used, observations, map_path)
 
 
 def _run(runner: "Runner", observations: str, envelope: int, outputs: "Outputs") -> "RecordingError | None":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from city_brain.cli.common import DATA_LOST, Progress, counters_text, instants
+from city_brain.cli.common import Progress, check_input, counters_text, instants
 from city_brain.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def run(
     """Run a city: fuse its observations and serve the incidents.
 
     Prints a line whenever an incident is announced, ends, returns or is withdrawn, and what others warn of.
+    Ctrl-C and SIGTERM tell watchers that it stops, and print the counters; exit code 130 and 0.
     """
     import asyncio
 
@@ -84,9 +85,7 @@ def run(
             teller.progress.done()
             if teller.serving:
                 typer.echo(counters_text(runner.counters, runner.held), err=True)
-    if reader.broken:
-        typer.echo(f"city-brain: {reader.broken}", err=True)
-        raise typer.Exit(DATA_LOST)
+    check_input(reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
 
 
 def _keeping(site: "Site", folder: Path, url: str | None, *, live: bool) -> "Callable[[str], Keeper] | None":

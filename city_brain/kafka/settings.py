@@ -12,6 +12,8 @@ from city_brain.errors import SettingsError
 from city_brain.feeds.filters import Wanted, check_states_and_level
 from city_brain.feeds.refusals import RefusedError
 
+FilePath = Annotated[str, msgspec.Meta(extra_json_schema={"format": "path"})]
+"""In a file of settings it begins at the folder of that file."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Hours = Annotated[float, msgspec.Meta(gt=0.0)]
 Prefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
@@ -23,11 +25,11 @@ _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:,\
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files, PEM. An empty table `[kafka.tls]` trusts the authorities that this machine trusts."""
 
-    ca_file: str = ""
+    ca_file: FilePath = ""
     """Whom to trust instead of the authorities of this machine."""
-    certificate_file: str = ""
+    certificate_file: FilePath = ""
     """Our certificate and its chain, where the brokers ask for one."""
-    key_file: str = ""
+    key_file: FilePath = ""
     """Its private key, without a password."""
 
 
@@ -36,7 +38,7 @@ class SaslSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     username: str
-    password_file: str
+    password_file: FilePath
     """A file whose first line is the password: settings are copied about, secrets are not."""
 
 

@@ -13,7 +13,8 @@ A province's folder holds `province.toml`:
 
     [limits]                         # as [limits] of a site
 
-and, like the folder of a site, incident types of its own in `incident-types`.
+Paths in it begin at the folder, those of a site at the site's. Like a site it may have incident types of its own, in
+`incident-types`.
 """
 
 import tomllib
@@ -23,7 +24,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from city_brain.errors import SettingsError
-from city_brain.servers.settings import Limits, ListenSettings
+from city_brain.servers.paths import placed
+from city_brain.servers.settings import FilePath, Limits, ListenSettings
 
 if TYPE_CHECKING:
     from city_brain.servers.client.feed_reader import Endpoint
@@ -48,11 +50,11 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Name of this city for people; empty: that of the site."""
     tls: bool = False
     """Whether to speak TLS; files imply it."""
-    tls_ca: str = ""
+    tls_ca: FilePath = ""
     """File with the certificates to trust, PEM."""
-    tls_certificate: str = ""
+    tls_certificate: FilePath = ""
     """File with the certificate of this city and its chain, PEM."""
-    tls_key: str = ""
+    tls_key: FilePath = ""
     """File with its private key, PEM."""
 
     def __post_init__(self) -> None:
@@ -91,6 +93,6 @@ def read_province(folder: Path) -> ProvinceSettings:
     if not path.is_file():
         raise SettingsError(f"{folder}: wanted the folder of a province with {PROVINCE_FILE}, got none")
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ProvinceSettings)
+        return placed(msgspec.convert(tomllib.loads(path.read_text("utf-8")), ProvinceSettings), folder)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
         raise SettingsError(f"{path}: wanted settings of a province, got: {wrong}") from wrong

@@ -14,12 +14,13 @@ from typing import Any
 
 from city_brain.canonical import content_id
 from city_brain.feeds.change_log import ChangeLog
+from city_brain.feeds.filters import Names
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
 from city_brain.incidents.incident import Incident
 from city_brain.runner import ClosedTick, Runner
 from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
-from city_brain.servers.grpc_server import GrpcServer
+from city_brain.servers.grpc_server import GrpcServer, check_listening
 from city_brain.servers.http.server import HttpServer
 from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings
@@ -60,6 +61,7 @@ class CityService:
 
     async def run(self, ticks: Iterable[ClosedTick], started: Started, told: Told, stay: bool) -> None:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
+        self._check_settings()
         feed, complaints = self._feed(), Complaints()
         # HTTP first in and last out: health says that all of it ends from the moment it begins to.
         async with (
@@ -87,6 +89,13 @@ class CityService:
         if self._beside is None or self._keeper is None:
             return None
         return asyncio.create_task(self._beside(self._keeper, feed))
+
+    def _check_settings(self) -> None:
+        """Raises SettingsError before a store is made that nobody would be told of."""
+        names = Names(types=tuple(self.runner.types.by_name), area_codes=tuple(self.runner.ground.city.area_codes))
+        check_listening(self.listen, names)
+        if self.http.address:
+            check_listening(self.http.listening(self.listen), names)
 
     def _feed(self) -> LiveFeed:
         """The feed as it was left, or a new one."""

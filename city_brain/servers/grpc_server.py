@@ -8,6 +8,7 @@ import msgspec
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from city_brain.feeds.filters import Names
 from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
@@ -19,6 +20,14 @@ from city_brain.servers.settings import Limits, ListenSettings, bind
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _SERVICES = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+
+
+def check_listening(listen: ListenSettings, names: Names) -> None:
+    """Raises SettingsError where a server of a city with these names would not begin: before anything is made for it.
+
+    Whether the port is free only binding it shows.
+    """
+    Doors(listen, lambda: names, status_of)
 
 
 class Offered(msgspec.Struct, frozen=True):

@@ -11,7 +11,10 @@ import msgspec
 
 from city_brain.errors import SettingsError
 from city_brain.feeds.subscription import QUEUE_LIMIT
+from city_brain.servers.paths import FORMAT
 
+FilePath = Annotated[str, msgspec.Meta(extra_json_schema=FORMAT)]
+"""In a file of settings it begins at the folder of that file."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0.0)]
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
@@ -23,13 +26,13 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     address: str = "127.0.0.1:50550"
     """`host:port`, `[ipv6]:port` or `unix:path`; port 0 takes a free one."""
-    tls_certificate: str = ""
+    tls_certificate: FilePath = ""
     """File with the server's certificate and its chain, PEM; "" serves without TLS."""
-    tls_key: str = ""
+    tls_key: FilePath = ""
     """File with the certificate's private key, PEM, without a password."""
-    tls_client_ca: str = ""
+    tls_client_ca: FilePath = ""
     """File with the authorities, PEM, whose certificates clients must show; "" asks for none."""
-    policy: str = ""
+    policy: FilePath = ""
     """File that says who may do what, TOML. "" on an address of this machine: whoever reaches it may do everything;
     "" with client authorities: nobody may do anything."""
     insecure_listen: bool = False
@@ -44,11 +47,11 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     address: str = ""
     """`host:port` or `[ipv6]:port`; port 0 takes a free one, "" serves no HTTP."""
-    tls_certificate: str = ""
+    tls_certificate: FilePath = ""
     """File with the server's certificate and its chain, PEM."""
-    tls_key: str = ""
+    tls_key: FilePath = ""
     """File with the certificate's private key, PEM, without a password."""
-    tls_client_ca: str = ""
+    tls_client_ca: FilePath = ""
     """File with the authorities, PEM, whose certificates clients must show."""
     insecure_listen: bool = False
     """Serves other machines without asking for their certificates, as far as `[anonymous]` of the policy allows."""

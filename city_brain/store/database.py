@@ -11,7 +11,7 @@ shows when the caller repeats it: what is held already is compared, not written 
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,6 +65,57 @@ def store_url(address: str, folder: Path) -> str:
     return url.render_as_string(hide_password=False)
 
 
+class _File:
+    """The file of a SQLite database, which must stay the one that was opened: SQLite itself writes on into a file that
+    was deleted or replaced, and says nothing.
+
+    It is never opened here: to close it again would take SQLite's locks away.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path).absolute()
+        self._log = self._path.with_name(f"{self._path.name}-wal")
+        self._opened: tuple[int, int] | None = None
+        self._bytes = 0
+        self._logs = False
+
+    def opened(self, *, logs: bool) -> None:
+        """A connection has opened it; the first one says which file it is. `logs`: whether writes go to a log."""
+        self._logs = logs
+        if self._opened is None:
+            with suppress(OSError):
+                found = self._path.stat()
+                self._opened, self._bytes = (found.st_dev, found.st_ino), found.st_size
+
+    def wrong(self, *, written: bool = False) -> str:
+        """What was found instead of it; "" where nothing is wrong. `written`: a transaction has written to its log."""
+        if self._opened is None:
+            return ""
+        try:
+            found = self._path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return "none: it was deleted or moved away"
+        except OSError:  # a disk that fails, of which SQLite says more
+            return ""
+        if (found.st_dev, found.st_ino) != self._opened:
+            return "another one in its place"
+        if found.st_size < self._bytes and (said := self._cut() if found.st_size else "nothing"):
+            return f"{found.st_size} bytes of {self._bytes} ({' '.join(said.split())})"
+        if written and self._logs and not self._log.exists():
+            return f"no {self._log.name} beside it: it was deleted or moved away"
+        self._bytes = found.st_size
+        return ""
+
+    def _cut(self) -> str:
+        """Why a file that became shorter is not whole; "" where it was only cleared of pages that held nothing."""
+        with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
+            try:
+                (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            except sqlite3.DatabaseError as wrong:
+                said = str(wrong)
+        return "" if said == "ok" else str(said)
+
+
 class Database:
     """A database by its URL. All errors come as StoreError, with the address but never with its password."""
 
@@ -77,9 +128,11 @@ class Database:
         # A database in memory is one connection, which takes one transaction at a time.
         self._alone: AbstractContextManager[Any] = threading.RLock() if memory else nullcontext()
         settings: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
+        self._file: _File | None = None
         if self.is_sqlite:
             if not memory and url.database:
                 _make_private(url.database)
+                self._file = None if url.database.startswith("file:") else _File(url.database)
             settings["connect_args"] = {"timeout": wait_s, "check_same_thread": False}
         else:
             settings |= {"connect_args": {"connect_timeout": max(2, round(wait_s)), **_ALIVE}, "pool_pre_ping": True}
@@ -102,6 +155,7 @@ class Database:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
+                self._check_file()
                 yield connection
 
     @contextmanager
@@ -110,10 +164,13 @@ class Database:
         with self._alone, self.guard(), self._engine.connect() as connection:
             connection = connection.execution_options(city_brain_writes=True)
             with connection.begin():
+                self._check_file()
                 yield connection
+                self._check_file(written=True)
                 # SQLite ends a transaction by itself on some errors; a commit would then succeed and do nothing.
                 if self.is_sqlite and not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
                     raise self.error("wanted to commit, got a transaction that SQLite had given up", temporary=True)
+            self._check_file()
 
     @contextmanager
     def guard(self) -> Iterator[None]:
@@ -152,15 +209,26 @@ class Database:
             finally:
                 raw.close()
 
+    def _check_file(self, *, written: bool = False) -> None:
+        """Raises DamagedError where the file is not the one that was opened any more, or not all of it."""
+        if self._file is not None and (found := self._file.wrong(written=written)):
+            raise self.damaged(
+                f"wanted the file as it was opened, got {found}; nothing is told from it any more; bring it back, or "
+                "start again: what is there then is looked over, and where there is none a new one is made"
+            )
+
     def _prepare(self, connection: Any, _: object) -> None:
         """Settings of a fresh connection."""
         cursor = connection.cursor()
         if self.is_sqlite:
             connection.isolation_level = None  # we begin transactions ourselves
+            (mode,) = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
             for pragma in (
-                "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cell_size_check=ON", "trusted_schema=OFF",
+                "synchronous=FULL", "foreign_keys=ON", "cell_size_check=ON", "trusted_schema=OFF",
             ):  # fmt: skip
                 cursor.execute(f"PRAGMA {pragma}").fetchall()
+            if self._file is not None:
+                self._file.opened(logs=mode == "wal")
         else:
             limits = (("lock_timeout", self._wait_s), ("idle_in_transaction_session_timeout", STUCK_S))
             for name, seconds in limits:

@@ -109,8 +109,19 @@ def test_garbage_alone_is_counted_and_said(world: Fused) -> None:
     assert f"wanted rows of sources on {world.city_map}, got none that is used" in done.err
 
 
-def test_an_empty_recording_is_no_error(world: Fused) -> None:
-    assert city_brain("fuse", "-", "--map", world.city_map, "--incidents", "-").code == 0
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fuse", "-", "--map", "{map}", "--incidents", "-"),
+        ("run", "{folder}", "--listen", "127.0.0.1:0", "--exit-at-end", "--store", "memory"),
+    ],
+)
+@pytest.mark.parametrize("given", [b"", b"not json\n"])
+def test_nothing_that_is_used_is_data_lost(world: Fused, words: tuple[str, ...], given: bytes) -> None:
+    """An empty recording, too: exit code 3, as README says."""
+    done = city_brain(*(word.format(map=world.city_map, folder=world.folder) for word in words), given=given)
+    assert (done.code, done.out) == (3, ""), done.err
+    assert f"-: wanted rows of sources on {world.city_map}, got none that is used" in done.err
 
 
 def test_a_recording_cut_short_is_fused_as_far_as_it_goes(world: Fused, tmp_path: Path) -> None:
@@ -189,5 +200,5 @@ def test_a_full_disk_is_named(world: Fused, full: tuple[str, ...]) -> None:
 def test_json_is_on_standard_output_even_where_nothing_came(world: Fused, tmp_path: Path) -> None:
     words = ("--map", world.city_map, "--incidents", tmp_path / "i.jsonl", "--json")
     done = city_brain("fuse", "-", *words, given=b"")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, "got none that is used" in done.err) == (3, True), done.err
     assert msgspec.json.decode(done.out)["ticks"] == 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 from city_brain.province.serving.forwarder import Forwarder
+from city_brain.province.serving.pauses import Pauses
 from city_brain.province.serving.program import ProvinceProgram
 from city_brain.province.settings import ProvinceSettings, ReportSettings
 from city_brain.servers.settings import ListenSettings
@@ -44,7 +45,7 @@ def city(store: str, code: str, province: str, count: int) -> None:
     """Never ends by itself."""
     opened = Store.open(store)
     book = DyingCity(opened, lambda: opened.feed(code), lambda: NAMES)
-    forwarder = Forwarder(ReportSettings(address=province, city_code=code), book, CITIES[code], lambda: 0.1)
+    forwarder = Forwarder(ReportSettings(address=province, city_code=code), book, CITIES[code], Pauses(lambda: 0.1))
 
     def grow() -> None:
         for at, tick in enumerate(ticks(code, count)):

@@ -68,6 +68,11 @@ def test_a_city_that_runs_reports_and_is_told(world: Fused, folder: Path, tmp_pa
             asked = city_brain("instruct", address, "370100", "--query", "--id", "count-1")
             assert (asked.code, "count-1  370100  done" in asked.out) == (0, True), asked.err
             assert f"{len({line['incident_id'] for line in revisions})} incidents" in asked.out
+            nonsense = city_brain("instruct", address, "370100", "--query", "--type", "nonsense")
+            refusal = nonsense.out.splitlines()
+            assert (nonsense.code, len(refusal), refusal[0].endswith("  refused")) == (1, 2, True), nonsense.out
+            assert refusal[1].startswith("  filter.types: unknown incident type 'nonsense'")
+            assert "0 incidents" not in nonsense.out
             unknown = city_brain("instruct", address, "370100", "--follow-up", "nothing", "--json")
             assert (unknown.code, json.loads(unknown.out)["progress"]) == (1, "refused")
             assert run.interrupted() == 130
@@ -89,6 +94,7 @@ def test_a_city_that_runs_reports_and_is_told(world: Fused, folder: Path, tmp_pa
         (("province", "--status", "127.0.0.1:1"), 1, "wanted an answer of a province"),
         (("instruct", "127.0.0.1:1", "370100"), 2, "wanted one of --follow-up, --query and --readiness"),
         (("instruct", "127.0.0.1:1", "370100", "--query", "--until", "noon"), 2, "--until: wanted a time"),
+        (("instruct", "127.0.0.1:1", "370100", "--readiness", "II"), 2, "--readiness: wanted --until, the time"),
     ],
 )
 def test_what_is_wrong_is_said(folder: Path, words: tuple[str, ...], code: int, said: str) -> None:

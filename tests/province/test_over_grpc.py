@@ -14,6 +14,7 @@ from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import ProvincialIncident
 from city_brain.province.books.city_book import CityStore
 from city_brain.province.serving.forwarder import Forwarder
+from city_brain.province.serving.pauses import Pauses
 from city_brain.province.serving.program import ProvinceProgram
 from city_brain.province.serving.service import SERVICE
 from city_brain.province.settings import ProvinceSettings, ReportSettings
@@ -46,11 +47,11 @@ async def province_at(folder: Path, listen: ListenSettings = FREE_PORT) -> Async
 
 
 @asynccontextmanager
-async def reporting(city: City, address: str, **settings: Any) -> AsyncIterator[Forwarder]:
+async def reporting(city: City, address: str, jitter: float = 0.05, **settings: Any) -> AsyncIterator[Forwarder]:
     """The end of a city that runs."""
     report = ReportSettings(address=address, city_code=city.code, **settings)
     forwarder = Forwarder(
-        report, CityStore(city.store, lambda: city.feed, lambda: NAMES), CITIES[city.code], lambda: 0.05
+        report, CityStore(city.store, lambda: city.feed, lambda: NAMES), CITIES[city.code], Pauses(lambda: jitter)
     )
     running = asyncio.create_task(forwarder.run())
     try:
@@ -115,6 +116,24 @@ def test_the_link_is_cut_again_and_again_and_both_ends_hold_the_same(tmp_path: P
                 await until(lambda: forwarder.now.acknowledged == 60)
             assert told.change_number == 60
             assert proxy.connections > 2
+
+    run(test)
+
+
+def test_a_link_that_grpc_ends_says_what_it_was_about(tmp_path: Path) -> None:
+    """While nobody is there, and when it was up."""
+
+    async def test() -> None:
+        city = City(tmp_path, "370100")
+        city.append(an_incident("a"))
+        async with Proxy("127.0.0.1:1") as proxy, reporting(city, proxy.address) as forwarder:
+            await until(lambda: ", while calling" in forwarder.now.why)
+            async with province_at(tmp_path) as address, asking(address) as stub:
+                proxy.target = address
+                told = await same_at_both_ends(stub, city)
+                proxy.reset()
+                await until(lambda: ", while reporting the changes after " in forwarder.now.why)
+        assert told.change_number == 1
 
     run(test)
 

@@ -1,5 +1,6 @@
-"""The disk of a province is full: nothing is acknowledged that is not on it, and all goes on once there is room."""
+"""The disk of a province is full, or its file is gone: nothing is acknowledged that is not there, and it says so."""
 
+import asyncio
 from pathlib import Path
 
 import grpc.aio
@@ -48,5 +49,42 @@ def test_a_full_disk_holds_back_the_link_and_nothing_else(tmp_path: Path) -> Non
                 make_room()
                 assert (await same_at_both_ends(stub, city)).change_number == 17
                 assert await serving()
+
+    run(test)
+
+
+def test_a_file_that_is_gone_is_noticed_and_nothing_is_acknowledged_past_it(tmp_path: Path) -> None:
+    """Even while no city says anything; brought back, it goes on."""
+
+    async def test() -> None:
+        here, there = tmp_path / "city", tmp_path / "province"
+        here.mkdir()
+        there.mkdir()
+        city = City(here, "370100")
+        city.append(an_incident("first"))
+        async with (
+            province_at(there) as address,
+            asking(address) as stub,
+            grpc.aio.insecure_channel(address) as channel,
+        ):
+            health = health_pb2_grpc.HealthStub(channel)
+
+            async def serves(wanted: int) -> None:
+                async with asyncio.timeout(20):
+                    request = health_pb2.HealthCheckRequest(service=SERVICE)
+                    while (await health.Check(request)).status != wanted:
+                        await asyncio.sleep(0.05)
+
+            async with reporting(city, address):
+                await same_at_both_ends(stub, city)
+            (there / "province.sqlite").rename(there / "away")
+            await serves(health_pb2.HealthCheckResponse.NOT_SERVING)
+            city.append(an_incident("second"))
+            async with reporting(city, address) as forwarder:
+                await until(lambda: "got none: it was deleted or moved away" in forwarder.now.why)
+                assert forwarder.now.acknowledged == 0
+                (there / "away").rename(there / "province.sqlite")
+                assert (await same_at_both_ends(stub, city)).change_number == 2
+                await serves(health_pb2.HealthCheckResponse.SERVING)
 
     run(test)

@@ -1,19 +1,20 @@
 """`city-brain province`: runs a province, or prints how its cities are linked and whether both ends hold the same."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from city_brain.cli.common import OUTPUTS_DIFFER, ZONE, JsonOption, ZoneOption, instants
+from city_brain.cli.common import FAILED, OUTPUTS_DIFFER, ZONE, JsonOption, ZoneOption, instants, plural
 from city_brain.errors import SettingsError
 
 if TYPE_CHECKING:
     from city_brain.servers.client.feed_reader import Endpoint
     from city_brain.wire.province.v1 import province_pb2
 
+CLAIMED_TWICE = 2
+"""Links replaced by another feed within an hour; a city that begins anew beside its lost link does so once."""
 CaOption = Annotated[str, typer.Option("--tls-ca", help="Certificates to trust (PEM).")]
 CertificateOption = Annotated[str, typer.Option("--tls-certificate", help="Certificate to show (PEM).")]
 KeyOption = Annotated[str, typer.Option("--tls-key", help="Its private key (PEM).")]
@@ -36,7 +37,8 @@ def province(
 ) -> None:
     """Run a province until Ctrl-C; or, with --status, print how its cities are linked.
 
-    Exit code 4 where a city and its mirror hold different lines.
+    Ctrl-C and SIGTERM tell cities and watchers that it stops; exit code 130 and 0. With --status:
+    exit code 4 where a city and its mirror hold different lines, else 1 where two feeds claim the code of a city.
     """
     if (folder is None) == (not status):
         raise SettingsError("province: wanted FOLDER or --status ADDRESS, got both or neither")
@@ -73,15 +75,7 @@ def _run(folder: Path, listen: str) -> None:
         name = settings.name or settings.code
         typer.echo(f"serving province {name} on {address}; city-brain watch {address}", err=True)
 
-    async def until_stopped() -> None:
-        running = asyncio.ensure_future(program.run(started))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
-        await running
-
-    try:
-        asyncio.run(until_stopped())
-    except asyncio.CancelledError:
-        typer.echo("stopped", err=True)
+    asyncio.run(program.run(started))
 
 
 def _tell(there: "Endpoint", zone: str, as_json: bool) -> None:
@@ -99,6 +93,8 @@ def _tell(there: "Endpoint", zone: str, as_json: bool) -> None:
         sys.stdout.write("\n".join(_table(rows, instant)) + "\n")
     if any(row["agrees"] is False for row in rows):
         raise typer.Exit(OUTPUTS_DIFFER)
+    if any(row["replaced_by_other_feed"] >= CLAIMED_TWICE for row in rows):
+        raise typer.Exit(FAILED)
 
 
 def _row(city: "province_pb2.City") -> dict[str, Any]:
@@ -122,6 +118,7 @@ def _row(city: "province_pb2.City") -> dict[str, Any]:
         "compared": city.compared_change_number if city.HasField("compared_change_number") else None,
         "city_digest": city.city_digest.hex() or None,
         "agrees": city.agrees if city.HasField("agrees") else None,
+        "replaced_by_other_feed": city.replaced_by_other_feed,
     }
 
 
@@ -135,6 +132,8 @@ def _table(rows: list[dict[str, Any]], instant: Any) -> list[str]:
         same = {True: f"equal to {row['compared']}: {row['digest'][:12]}", False: "DIFFER", None: "not compared"}
         link = "up" if row["linked"] else "down"
         why = f"  ({row['reason']})" if row["reason"] else ""
+        if times := row["replaced_by_other_feed"]:
+            why += f"  replaced {plural(times, 'time')} in the last hour by another feed"
         said = f"{row['city']:10}  {row['name']:12}  {link:4}  {row['changes']:8}  {row['lag']:6}  {log_time:25}  "
         lines.append(printable(f"{said}{same[row['agrees']]}{why}"))
     return lines

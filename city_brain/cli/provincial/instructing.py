@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from city_brain.canonical import printable
-from city_brain.cli.common import FAILED, JsonOption, epoch_ms
+from city_brain.cli.common import FAILED, JsonOption, epoch_ms, plural
 from city_brain.cli.provincial.command import CaOption, CertificateOption, KeyOption, endpoint
 from city_brain.errors import SettingsError
 
@@ -27,7 +27,9 @@ def instruct(
         Literal["I", "II", "III", "IV"] | None, typer.Option("--readiness", help="Stand by at this level.")
     ] = None,
     text: Annotated[str, typer.Option("--text", help="What shall be done, or why.")] = "",
-    until: Annotated[str, typer.Option("--until", help="When it is due or over: RFC 3339 with an offset.")] = "",
+    until: Annotated[
+        str, typer.Option("--until", help="When it is due or over: RFC 3339 with an offset; --readiness needs it.")
+    ] = "",
     name: Annotated[str, typer.Option("--id", help="Id of the instruction; the same again changes nothing.")] = "",
     wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for its end.")] = 10.0,
     tls_ca: CaOption = "",
@@ -44,6 +46,8 @@ def instruct(
 
     if sum((bool(follow_up), query, readiness is not None)) != 1:
         raise SettingsError("instruct: wanted one of --follow-up, --query and --readiness, got none or several")
+    if readiness is not None and not until:
+        raise SettingsError("instruct --readiness: wanted --until, the time until which to stand by, got none")
     order = province_pb2.Instruction(instruction_id=name or f"order-{secrets.token_hex(8)}")
     due = epoch_ms(until, "--until") if until else None
     if follow_up:
@@ -66,10 +70,14 @@ def instruct(
 
 
 def _text(state: Any, progress: str) -> list[str]:
+    from city_brain.wire.province.v1 import province_pb2
+
+    done = province_pb2.INSTRUCTION_PROGRESS_DONE
     lines = [f"{state.instruction.instruction_id}  {state.city_code}  {progress}"]
     for answer in state.answers:
-        count = f"{answer.count} incidents" if state.instruction.HasField("query") else ""
-        lines.append(printable("  " + "  ".join(filter(None, (answer.text, count)))))
+        lines += [printable(f"  {line}") for line in answer.text.splitlines()]
+        if state.instruction.HasField("query") and answer.progress == done:
+            lines.append(f"  {plural(answer.count, 'incident')}")
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from city_brain.errors import RecordingError, StateError
+from city_brain.formats.times import rfc3339
 from city_brain.incidents.incident import Incident, read_incident
 from city_brain.servers.codec.incidents import incident_to_proto
 
@@ -14,15 +15,18 @@ LAST_MS: Final = 253_402_300_799_999
 """The last that a Timestamp may say, epoch ms."""
 AHEAD_MS: Final = 86_400_000
 """So far may the clocks of a city be ahead of the province's: what is later would outlive every history."""
+UTC: Final = ((0, 0),)
+"""The clock that messages say times by."""
 ERROR_MAX_M: Final = 100_000.0
 RADIUS_MAX_M: Final = 1_000_000.0
 POINTS_MAX: Final = 20_000
 
 
 def check_time(time_ms: int, now_ms: int) -> None:
-    """Raises StateError for a log time (epoch ms) that is none, or lies more than a day ahead."""
+    """Raises StateError for a log time (epoch ms) that is none, or lies more than a day ahead of `now_ms`."""
     if not 0 <= time_ms <= min(LAST_MS, now_ms + AHEAD_MS):
-        raise StateError(f"log time: wanted one of 1970 to tomorrow, got {time_ms} ms")
+        said = rfc3339(time_ms, UTC) if 0 <= time_ms <= LAST_MS else f"{time_ms} ms"
+        raise StateError(f"log time: wanted one of 1970 to {rfc3339(now_ms + AHEAD_MS, UTC)}, got {said}")
 
 
 def check_line(line: bytes) -> None:

@@ -29,6 +29,8 @@ from city_brain.wire.province.v1 import province_pb2
 
 FEED: Final = "province"
 ROOM: Final = "cities"
+_IDENTITY: Final = "feed identity"
+"""The secret that makes the id of the feed that of this store: in another store, numbers count other changes."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -69,7 +71,7 @@ class ProvinceStore:
         now_ms: Callable[[], int],
     ) -> None:
         self._store, self._cities, self._types, self._now_ms = store, cities, types, now_ms
-        self.feed_id = content_id("province", code)
+        self.feed_id = self.feed().head().feed_id or content_id("province", code, store.secret(_IDENTITY).hex())
         self.orders = Instructions(store, now_ms)
         self.told: Callable[[Sequence[ProvincialIncident]], None] = lambda revisions: None
         self.heard_of: dict[str, Heard] = {}

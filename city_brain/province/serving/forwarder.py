@@ -6,7 +6,7 @@ in the store, and compaction leaves it there.
 
 import asyncio
 import logging
-import random
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -15,9 +15,11 @@ import grpc
 import grpc.aio
 import msgspec
 
-from city_brain.errors import CityBrainError
+from city_brain.errors import CityBrainError, StoreError
+from city_brain.feeds.refusals import Reason
 from city_brain.province.books.city_book import CityStore
 from city_brain.province.link.city_end import CityEnd
+from city_brain.province.serving.pauses import Pauses
 from city_brain.province.settings import ReportSettings
 from city_brain.servers.client.feed_reader import reason_of
 from city_brain.wire.province.v1 import province_pb2, province_pb2_grpc
@@ -28,10 +30,9 @@ STATUS_S: Final = 5.0
 """Time between signs of life."""
 SILENCE_S: Final = 15.0
 """Without an answer to three signs of life the link is taken for dead."""
-FIRST_PAUSE_S: Final = 0.5
-LONGEST_PAUSE_S: Final = 15.0
+_PASSING: Final = frozenset({Reason.SERVER_STOPPING, Reason.STORE_FAILS, Reason.TOO_MANY_STREAMS})
+"""Refusals that go away by themselves."""
 logger = logging.getLogger("city_brain")
-_chance = random.SystemRandom().random
 Result = TypeVar("Result")
 
 
@@ -48,18 +49,19 @@ class LinkNow(msgspec.Struct, kw_only=True):
 
 
 class Forwarder:
-    """Reports a city to its province, for ever. A pause after a failure is drawn at random, up to 15 s."""
+    """Reports a city to its province, for ever. After a failure it waits as its `pauses` say."""
 
-    def __init__(
-        self, settings: ReportSettings, book: CityStore, name: str, jitter: Callable[[], float] = _chance
-    ) -> None:
-        self._settings, self._book, self._name, self._jitter = settings, book, name, jitter
-        self._failures = 0
+    def __init__(self, settings: ReportSettings, book: CityStore, name: str, pauses: Pauses | None = None) -> None:
+        self._settings, self._book, self._name, self._pauses = settings, book, name, pauses or Pauses()
+        self._up_s = 0.0
+        self._doing = "calling"
+        """What it was about when gRPC ends a link with words of its own, which say nothing of it."""
         self.now = LinkNow()
 
     async def run(self) -> None:
         """Links, and links again, until it is cancelled."""
         while True:
+            refused = False
             try:
                 await self._wait_for_feed()
                 await self._link()
@@ -67,17 +69,20 @@ class Forwarder:
             except TimeoutError:
                 why = f"no answer for {SILENCE_S:g} s"
             except grpc.aio.AioRpcError as wrong:
-                why = f"{reason_of(wrong) or wrong.code().name}: {wrong.details()}"
+                reason = reason_of(wrong)
+                why = f"{reason or wrong.code().name}: {wrong.details()}{'' if reason else f', while {self._doing}'}"
+                refused = bool(reason) and reason not in _PASSING
             except CityBrainError as wrong:
-                why = str(wrong)
+                why, refused = str(wrong), not isinstance(wrong, StoreError)
             except Exception as wrong:  # the city goes on, whatever is wrong with its link
                 logger.exception("link to province %s", self._settings.address)
                 why = f"{type(wrong).__name__}: {wrong}"
             # A cut is told once, however its errors read; a refusal is another matter.
             if self.now.up or why.split(":")[0] != self.now.why.split(":")[0]:
                 logger.warning("province %s: no link (%s); trying again", self._settings.address, why)
+            lasted_s = time.monotonic() - self._up_s if self.now.up else 0.0
             self.now.up, self.now.why = False, why
-            await asyncio.sleep(self._next_pause())
+            await asyncio.sleep(self._pauses.after(lasted_s, refused=refused))
 
     async def _wait_for_feed(self) -> None:
         """Before the first tick there is nothing to report, and no feed to name."""
@@ -86,6 +91,7 @@ class Forwarder:
         await asyncio.to_thread(self._book.hold_back)
 
     async def _link(self) -> None:
+        self._doing = "calling"
         async with self._settings.endpoint().channel() as channel:
             call = province_pb2_grpc.ProvinceServiceStub(channel).Report()  # type: ignore[no-untyped-call]
             end = CityEnd(self._book, self._settings.city_code, self._settings.name or self._name)
@@ -134,17 +140,14 @@ class Forwarder:
         if end.acknowledged is None:
             return
         if not self.now.up:
+            self._doing = f"reporting the changes after {end.acknowledged}"
             logger.warning("province %s: linked; it has %d changes", self._settings.address, end.acknowledged)
-        self.now.up, self.now.why, self._failures = True, "", 0
+            self._up_s = time.monotonic()
+        self.now.up, self.now.why = True, ""
         self.now.acknowledged = end.acknowledged
         if end.disagreement and end.disagreement != self.now.disagreement:
             logger.error("%s", end.disagreement)
         self.now.disagreement = end.disagreement
-
-    def _next_pause(self) -> float:
-        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
-        self._failures += 1
-        return longest * self._jitter()
 
 
 async def _write(call: Any, message: province_pb2.CityMessage) -> None:

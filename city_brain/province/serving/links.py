@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -12,6 +13,9 @@ from city_brain.wire.province.v1 import province_pb2
 
 logger = logging.getLogger("city_brain")
 
+HOUR_MS = 3_600_000
+REMEMBERED = 1_000
+"""Replacements of a city's links that are counted at most."""
 OUTBOX = 100
 """Messages that may wait for a city; one that reads nothing is not read either."""
 
@@ -44,6 +48,8 @@ class LinkState(msgspec.Struct, frozen=True, kw_only=True):
     """Wall time of the last change; None where the city has not called yet."""
     reason: str = ""
     """Why it is down."""
+    replaced: int = 0
+    """How often within the last hour a link that reported another feed took the place of one that was up."""
 
 
 class Links:
@@ -53,10 +59,13 @@ class Links:
         self._now_ms = now_ms
         self._open: dict[str, Link] = {}
         self._states: dict[str, LinkState] = {}
+        self._replaced: dict[str, deque[int]] = {}
 
     def state(self, city: str) -> LinkState:
         """How a city's link is."""
-        return self._states.get(city, LinkState(linked=False))
+        since_ms = self._now_ms() - HOUR_MS
+        replaced = sum(moment_ms > since_ms for moment_ms in tuple(self._replaced.get(city, ())))
+        return msgspec.structs.replace(self._states.get(city, LinkState(linked=False)), replaced=replaced)
 
     @property
     def linked(self) -> list[str]:
@@ -69,6 +78,11 @@ class Links:
         before = self._open.get(city)
         if before is not None:
             message = f"link of {city}: another link of this city has begun"
+            if before.end.feed_id != link.end.feed_id:
+                self._replaced.setdefault(city, deque(maxlen=REMEMBERED)).append(self._now_ms())
+                feeds = f"feed {link.end.feed_id} instead of {before.end.feed_id}"
+                message += f", with {feeds}: a second city of this code?"
+                logger.error("%s", message)
             before.cut(RefusedError(Reason.LINK_REPLACED, message))
         logger.warning("city %s: linked, feed %s", city, link.end.feed_id)
         self._open[city] = link

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import grpc.aio
 
-from city_brain.errors import StoreError
+from city_brain.errors import DamagedError, StoreError
+from city_brain.feeds.filters import Names
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.incidents.incident import ProvincialIncident
 from city_brain.incidents.incident_type import IncidentTypes
@@ -20,7 +21,7 @@ from city_brain.province.settings import ProvinceSettings
 from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.kept import Kept
 from city_brain.servers.feed.live_feed import LiveFeed
-from city_brain.servers.grpc_server import GrpcServer, Offered
+from city_brain.servers.grpc_server import GrpcServer, Offered, check_listening
 from city_brain.store.database import store_url
 from city_brain.store.store import Store
 from city_brain.wire.province.v1 import province_pb2_grpc
@@ -56,14 +57,15 @@ class ProvinceProgram:
 
     async def run(self, started: Callable[[str], None]) -> None:
         """Serves until it is cancelled."""
+        cities = tuple(sorted(self._settings.cities))
+        check_listening(self._settings.feed, Names(types=tuple(self._types.by_name), area_codes=cities))
         thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         with Store.open(self._store_at) as store:
             settings = self._settings
             book = self._keeps(store, settings.cities, self._types.by_name, settings.code, now_ms)
             kept = Kept(book.feed())
             self._log_time_ms = book.feed().head().log_time_ms or 0
-            areas, key = sorted(settings.cities), store.secret(_TOKENS)
-            feed = LiveFeed(kept.log(book.feed_id), self._types, areas, kept, key)
+            feed = LiveFeed(kept.log(book.feed_id), self._types, cities, kept, store.secret(_TOKENS))
             server: GrpcServer
 
             async def trouble(said: str) -> None:
@@ -86,19 +88,29 @@ class ProvinceProgram:
             async with server:
                 started(server.address)
                 try:
-                    await self._go_on(feed, book, lambda work: loop.run_in_executor(thread, work))
+                    await self._go_on(feed, book, lambda work: loop.run_in_executor(thread, work), trouble)
                 finally:
                     self._links.stop()
                     # Waited for elsewhere: what it does last it tells this loop.
                     await asyncio.to_thread(thread.shutdown, cancel_futures=True)
 
     async def _go_on(
-        self, feed: LiveFeed, book: ProvinceStore, blocking: Callable[[Callable[[], int]], Awaitable[int]]
+        self,
+        feed: LiveFeed,
+        book: ProvinceStore,
+        blocking: Callable[[Callable[[], int]], Awaitable[int]],
+        trouble: Callable[[str], Awaitable[None]],
     ) -> None:
-        """Signs of life, and now and then what may be forgotten."""
+        """Signs of life, a look whether the store is still there, and now and then what may be forgotten."""
         compacted_s = -COMPACT_S
         while True:
             await self._append(feed, book, ())
+            try:
+                await blocking(lambda: book.feed().head().last_number)
+            except DamagedError as wrong:
+                await trouble(str(wrong))
+            except StoreError:
+                pass  # a link says it, and that it works again
             if time.monotonic() - compacted_s > COMPACT_S:
                 compacted_s = time.monotonic()
                 first = await blocking(lambda: _compacted(book, self._settings.history_days))

@@ -165,6 +165,7 @@ class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
             linked=state.linked,
             link_change_time=to_timestamp(state.since_ms),
             link_reason=state.reason,
+            replaced_by_other_feed=state.replaced,
             feed_id=feed_id,
             change_number=head.last_number,
             city_change_number=max(head.last_number, heard.last_number if heard else 0),

@@ -98,6 +98,8 @@ class Doors:
 
     def open(self) -> None:
         """Looks after the files from now on, in the running loop."""
+        if self._listen.tls_client_ca and self._policy is None:
+            logger.warning("%s: no policy, so every caller will be refused (--policy)", self._listen.address)
         if self._tls is not None or self._policy is not None:
             self._polling = asyncio.get_running_loop().create_task(self._poll())
 
@@ -160,8 +162,6 @@ class Doors:
 def _check_open(listen: ListenSettings, local: bool, policy: Policy | None) -> None:
     """Raises SettingsError where strangers could come in that nobody asked for by name."""
     if local or listen.tls_client_ca:
-        if listen.tls_client_ca and policy is None:
-            logger.warning("%s: no policy, so every caller will be refused (--policy)", listen.address)
         return
     if not listen.insecure_listen:
         got = "TLS that asks nobody for a certificate" if listen.tls_certificate else "neither"

@@ -178,7 +178,7 @@ class ListCitiesResponse(_message.Message):
     def __init__(self, cities: _Optional[_Iterable[_Union[City, _Mapping]]] = ...) -> None: ...
 
 class City(_message.Message):
-    __slots__ = ("city_code", "name", "linked", "link_change_time", "link_reason", "feed_id", "change_number", "city_change_number", "last_change_time", "log_time", "digest", "compared_change_number", "city_digest", "agrees")
+    __slots__ = ("city_code", "name", "linked", "link_change_time", "link_reason", "feed_id", "change_number", "city_change_number", "last_change_time", "log_time", "digest", "compared_change_number", "city_digest", "agrees", "replaced_by_other_feed")
     CITY_CODE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LINKED_FIELD_NUMBER: _ClassVar[int]
@@ -193,6 +193,7 @@ class City(_message.Message):
     COMPARED_CHANGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     CITY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     AGREES_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_BY_OTHER_FEED_FIELD_NUMBER: _ClassVar[int]
     city_code: str
     name: str
     linked: bool
@@ -207,7 +208,8 @@ class City(_message.Message):
     compared_change_number: int
     city_digest: bytes
     agrees: bool
-    def __init__(self, city_code: _Optional[str] = ..., name: _Optional[str] = ..., linked: _Optional[bool] = ..., link_change_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., link_reason: _Optional[str] = ..., feed_id: _Optional[str] = ..., change_number: _Optional[int] = ..., city_change_number: _Optional[int] = ..., last_change_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., log_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., digest: _Optional[bytes] = ..., compared_change_number: _Optional[int] = ..., city_digest: _Optional[bytes] = ..., agrees: _Optional[bool] = ...) -> None: ...
+    replaced_by_other_feed: int
+    def __init__(self, city_code: _Optional[str] = ..., name: _Optional[str] = ..., linked: _Optional[bool] = ..., link_change_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., link_reason: _Optional[str] = ..., feed_id: _Optional[str] = ..., change_number: _Optional[int] = ..., city_change_number: _Optional[int] = ..., last_change_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., log_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., digest: _Optional[bytes] = ..., compared_change_number: _Optional[int] = ..., city_digest: _Optional[bytes] = ..., agrees: _Optional[bool] = ..., replaced_by_other_feed: _Optional[int] = ...) -> None: ...
 
 class SendInstructionRequest(_message.Message):
     __slots__ = ("city_code", "instruction")
