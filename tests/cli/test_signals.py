@@ -70,7 +70,9 @@ def test_a_fuse_that_is_terminated_says_how_far_it_got(world: Fused, tmp_path: P
     """It has not done its work, so its code is not 0."""
     words = ("fuse", "-", "--map", world.city_map, "--incidents", tmp_path / "incidents.jsonl")
     with running(*words) as fuse:
-        time.sleep(3.0)
+        until_s = time.monotonic() + 60.0
+        while not list(tmp_path.iterdir()) and time.monotonic() < until_s:
+            time.sleep(0.1)
         fuse.process.terminate()
         assert fuse.ended() == 143
     assert any(line.startswith("stopped before the first tick") for line in fuse.err), fuse.err

@@ -11,6 +11,7 @@ from city_brain.kafka.topics import RAW_TOPICS, raw_partitions, raw_topic, topic
 from city_brain.observations.vocabulary import Kind
 from city_brain.servers.settings import HttpSettings, ListenSettings
 from city_brain.site import SiteSettings, read_settings
+from city_brain.vision.live.settings import VideoSettings
 from tests.house import ROOT
 
 
@@ -98,12 +99,12 @@ def test_the_table_of_topics_follows_settings(tmp_path: Path) -> None:
 
 
 def test_the_document_shows_settings_and_topics_that_are(tmp_path: Path) -> None:
-    """The site in deploy/README.md can be read, every key has its row there, and so has every topic."""
+    """The sites in deploy/README.md can be read, every key has its row there, and so has every topic."""
     text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
     shown = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    assert [settings_of(tmp_path, site).kafka.replication_factor for site in shown] == [3]
+    assert [settings_of(tmp_path, site).kafka.replication_factor for site in shown] == [1, 3]
     tables = [re.findall(r"`([\w.]+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
     named = [name for cells in tables for name in cells]
-    groups = (KafkaSettings, WorkerSettings, ListenSettings, HttpSettings)
+    groups = (KafkaSettings, WorkerSettings, VideoSettings, ListenSettings, HttpSettings)
     keys = [key for group in groups for key in group.__struct_fields__]
     assert sorted(named) == sorted([*keys, *(topic.name for topic in topics(KafkaSettings(), 1))])
