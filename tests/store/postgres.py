@@ -51,7 +51,7 @@ class Postgres:
                   "--timeout", f"{START_S:.0f}", "--options", options, "start")  # fmt: skip
 
     def stop(self) -> None:
-        """Stops it at once, as a machine that falls over would. `pg_ctl` was seen to end without a word and leave it."""
+        """Stops it at once, as a machine that falls over would. `pg_ctl` once ended without a word."""
         lock = self.folder / "data" / "postmaster.pid"
         os.kill(int(lock.read_text(encoding="ascii").split()[0]), signal.SIGQUIT)
         until_s = time.monotonic() + START_S
