@@ -1,9 +1,11 @@
 """The command line of the programs: a site, a slot, how to log, and errors that say what to do."""
 
+import asyncio
+import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -88,6 +90,15 @@ def told_to(settings: SiteSettings, metrics_address: str, lines: logs.Lines) -> 
         return msgspec.structs.replace(settings, workers=type(settings.workers)(**workers))
     except ValueError as wrong:
         raise SettingsError(f"--metrics: {wrong}") from wrong
+
+
+async def until_stopped(program: Coroutine[Any, Any, None]) -> None:
+    """Runs a program to its end, or until SIGTERM or Ctrl-C, which let it end well, with 0."""
+    running = asyncio.ensure_future(program)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
 def told(run: Callable[[], object]) -> None:

@@ -22,8 +22,6 @@ It waits for records and for acknowledgements, and reads no clock for what it sa
 """
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -42,7 +40,18 @@ from city_brain.formats.cloudevents import kafka_binary
 from city_brain.kafka.control import read_control
 from city_brain.kafka.topics import DEPARTMENTS, INCIDENTS, RECORD_BYTES_MAX
 from city_brain.site import Site, settings_of, time_zone, utc_offsets
-from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, in_force, logger, prepare, told, told_to
+from streams.command import (
+    LogOption,
+    MetricsOption,
+    NameOption,
+    SiteArgument,
+    in_force,
+    logger,
+    prepare,
+    told,
+    told_to,
+    until_stopped,
+)
 from streams.following import changes_in, heartbeat_in
 from streams.health import Health, serve_health
 from streams.logs import LogForm
@@ -275,16 +284,7 @@ def departments(
     """Sends each department of a city on Kafka its incidents."""
     lines = prepare("departments", slot, log)
     opened = in_force(site, told_to(settings_of(site), metrics, lines))
-    asyncio.run(_until_stopped(Departments(opened, accept_gap=accept_gap)))
-
-
-async def _until_stopped(program: Departments) -> None:
-    """SIGTERM ends with 0."""
-    running = asyncio.ensure_future(program.run())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    asyncio.run(until_stopped(Departments(opened, accept_gap=accept_gap).run()))
 
 
 if __name__ == "__main__":

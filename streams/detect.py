@@ -26,8 +26,6 @@ Whatever else goes wrong ends it with an error. A camera cannot: each is read by
 """
 
 import asyncio
-import contextlib
-import signal
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +46,18 @@ from city_brain.site import Site, settings_of
 from city_brain.vision.eyes.lookout import LOOK_EVERY_S, Lookout, epoch_ms, open_lookout
 from city_brain.vision.live.settings import VideoSettings
 from streams.camera_figures import CameraFigures
-from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, in_force, logger, prepare, told, told_to
+from streams.command import (
+    LogOption,
+    MetricsOption,
+    NameOption,
+    SiteArgument,
+    in_force,
+    logger,
+    prepare,
+    told,
+    told_to,
+    until_stopped,
+)
 from streams.health import BEAT_S, Health, serve_health
 from streams.logs import LogForm
 from streams.map_in_force import MapInForce
@@ -212,16 +221,7 @@ def detect(
     """Watches cameras of a site, as many as its share."""
     lines = prepare("detect", slot, log)
     opened = in_force(site, told_to(settings_of(site), metrics, lines))
-    asyncio.run(_until_stopped(Detect(opened, site, slot)))
-
-
-async def _until_stopped(program: Detect) -> None:
-    """SIGTERM ends with 0, once what was told is stored."""
-    running = asyncio.ensure_future(program.run())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    asyncio.run(until_stopped(Detect(opened, site, slot).run()))
 
 
 if __name__ == "__main__":

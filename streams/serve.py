@@ -6,8 +6,6 @@ memory hold. A record that is missing, or comes again in other words, ends the s
 """
 
 import asyncio
-import contextlib
-import signal
 from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
@@ -30,7 +28,18 @@ from city_brain.servers.http.server import HttpServer
 from city_brain.site import Site, settings_of
 from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
-from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, in_force, logger, prepare, told, told_to
+from streams.command import (
+    LogOption,
+    MetricsOption,
+    NameOption,
+    SiteArgument,
+    in_force,
+    logger,
+    prepare,
+    told,
+    told_to,
+    until_stopped,
+)
 from streams.following import changes_in, heartbeat_in, named
 from streams.health import Health, serve_health
 from streams.logs import LogForm
@@ -160,16 +169,7 @@ def serve(
     store = opened.settings.store.url_in(site)
     if opened.settings.province.address and not store:
         raise SettingsError("site.toml, [province]: wanted a store to report from, got memory")
-    asyncio.run(_until_stopped(Server(opened, store)))
-
-
-async def _until_stopped(server: Server) -> None:
-    """SIGTERM tells watchers that the server stops, and ends with 0."""
-    running = asyncio.ensure_future(server.run())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    asyncio.run(until_stopped(Server(opened, store).run()))
 
 
 if __name__ == "__main__":
