@@ -97,7 +97,11 @@ def behind_tls(port: int, certificate: str, key: str) -> Iterator[int]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pump(reader, inner), pump(inner_reader, writer))
+        try:
+            await asyncio.gather(pump(reader, inner), pump(inner_reader, writer))
+        finally:
+            for one in (inner, writer):
+                one.transport.abort()
 
     server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0, ssl=context))
     thread = Thread(target=loop.run_forever, daemon=True)
