@@ -288,7 +288,7 @@ ALL = (
     Planted("takes-sent-for-stored", "ingest"),
     Planted("takes-sent-for-stored", "fuse"),
     Planted("takes-sent-for-stored", "desk"),
-    Planted("seeks-to-the-commit", "fuse", kills=0, freezes=2),
+    Planted("seeks-to-the-commit", "fuse", kills=0, freezes=6),
     Planted("skips-a-row", "fuse", kills=0),
     Planted("marks-before-rows", "ingest", kills=0),
     Planted("takes-parcels-again", "fuse", kills=8, hit=("ingest",)),

@@ -25,7 +25,9 @@ PAUSE_S = 0.5
 ENDED_WELL: Sequence[int] = (0, -signal.SIGTERM)
 """Asked by SIGTERM: at once, where the program had not yet come to the point where it listens."""
 _LAST_OF_TRACEBACK = re.compile(r"city-brain: |[A-Za-z][\w.]*(?:Error|Exception)\b")
-_OF_BROKERS = re.compile(r"(?:aiokafka|kafka|faust|mode)\.[\w.]*(?:Error|Exception)|TimeoutError|Connection\w*Error")
+_OF_BROKERS = re.compile(
+    r"(?:aiokafka|kafka|faust|mode)\.[\w.]*(?:Error|Exception)|TimeoutError|(?:Kafka)?Connection\w*Error"
+)
 
 _NO_BROKER = "wanted a broker that answers"
 
