@@ -9,6 +9,7 @@ import typer
 
 from city_brain.digest import TreeHead
 from city_brain.errors import RecordingError
+from city_brain.incidents.tick_record import TickRecord
 from city_brain.replay.stream import track_lines
 from city_brain.runner import ClosedTick, Runner
 
@@ -23,7 +24,7 @@ class Outputs:
     the run fails, a part that holds something stays.
     """
 
-    def __init__(self, incidents: str, tracks: str | None, ticks: str | None, names: dict[int, str]) -> None:
+    def __init__(self, incidents: str | None, tracks: str | None, ticks: str | None, names: dict[int, str]) -> None:
         self._paths = {"incidents": incidents, "tracks": tracks, "ticks": ticks}
         self._files: dict[str, IO[bytes]] = {}
         self._names = names
@@ -61,17 +62,21 @@ class Outputs:
         return [str(part) for part in parts if part.exists()]
 
     def take(self, closed: ClosedTick) -> None:
-        """Writes what a tick says."""
-        line = closed.record.to_line()
-        self.head.add(line)
-        self.due_ms = closed.record.due_ms
-        self.revisions += len(closed.record.lines)
-        for incident in closed.record.incidents:
-            self.states[incident.incident_id] = (incident.type, incident.state, incident.detected_ms is not None)
-        self._write("incidents", closed.record.lines)
-        self._write("ticks", (line,))
+        """Writes what a tick says, and which tracks ended in it."""
+        self.take_record(closed.record)
         if "tracks" in self._files:
             self._write("tracks", track_lines((reading.ended for reading in closed.readings), self._names))
+
+    def take_record(self, record: TickRecord) -> None:
+        """Writes what a tick says."""
+        line = record.to_line()
+        self.head.add(line)
+        self.due_ms = record.due_ms
+        self.revisions += len(record.lines)
+        for incident in record.incidents:
+            self.states[incident.incident_id] = (incident.type, incident.state, incident.detected_ms is not None)
+        self._write("incidents", record.lines)
+        self._write("ticks", (line,))
 
     def remaining_tracks(self, runner: Runner) -> None:
         """Writes the tracks of the objects that were still there at the end."""
