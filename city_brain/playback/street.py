@@ -14,10 +14,10 @@ import msgspec
 
 from city_brain.bag.reading import Recording, read_series
 from city_brain.bag.records import Record
-from city_brain.distributed import MARK_HEADER, CityDesk, FusePartition, Ingest, RawRecord
+from city_brain.distributed import MARK_HEADER, CityDesk, FusePartition, Ingest, RawPartitions, RawRecord
 from city_brain.distributed.city_desk import CityTick
 from city_brain.errors import RecordingError, StateError
-from city_brain.kafka.topics import CONTROL
+from city_brain.kafka.topics import CONTROL, raw_partitions
 from city_brain.pipeline.configuration import Change, Configuration, Configurations
 from city_brain.playback.recorded_city import RecordedCity
 from city_brain.site import Site
@@ -44,23 +44,26 @@ class Street:
         """
         with Recording(path) as recording:
             self.recorded = RecordedCity.read(recording)
-        self.path, self._types, self._raw = path, types, self.recorded.raw()
+        settings = self.recorded.settings
+        self.path, self._types = path, types
+        self._counts = raw_partitions(settings.kafka)
+        self._raw = RawPartitions(list(self._counts.values()))
         self._control = self._raw.number(CONTROL, 0)
         control = [record for record in map(self._raw_record, read_series(path)) if self._is_control(record)]
         changes = [record.value or b"" for record in control if record is not None and not record.mark]
         if not changes or Change.from_bytes(changes[0]).since_ms:
             told = f"wanted {CONTROL} from its first record on, which says what the city began with, got none of it"
             raise RecordingError(f"{path}: {told}")
-        self.site = Site.of_changes(changes[:1], self.recorded.settings())
+        self.site = Site.of_changes(changes[:1], settings)
         self._ingest = Ingest(self._configurations(changes), self._control)
         for record in control:
             if record is not None:
                 self._ingest.hear(record)
         total = self._raw.total
-        self._fusion = [FusePartition(self._configurations(changes), total, n) for n in range(self.recorded.partitions)]
-        self._desk = CityDesk(self.recorded.city, self._configurations(changes))
+        self._fusion = [FusePartition(self._configurations(changes), total, n) for n in range(settings.partitions)]
+        self._desk = CityDesk(self.site.name, self._configurations(changes))
         self._begun: set[int] = set()
-        self._sent = [0] * self.recorded.partitions
+        self._sent = [0] * settings.partitions
         self._judged = 0
 
     def _configurations(self, changes: list[bytes]) -> Configurations:
@@ -97,7 +100,7 @@ class Street:
         """A record of a raw topic; None for one of any other."""
         prefix = self.recorded.topic_prefix
         name = record.topic.removeprefix(prefix)
-        if name not in self.recorded.raw_partitions or not record.topic.startswith(prefix):
+        if name not in self._counts or not record.topic.startswith(prefix):
             return None
         number = self._raw.number(name, record.partition)
         mark = any(header == MARK_HEADER for header, _ in record.headers)

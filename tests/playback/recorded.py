@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from city_brain.bag.container.mcap import Attachment
 from city_brain.bag.writing import RecordingWriter, WriterSettings
 from city_brain.distributed import MARK_HEADER, RAW_TOPICS
-from city_brain.playback.recorded_city import RecordedCity
-from city_brain.ticks.tick import TickSettings
+from city_brain.kafka.settings import KafkaSettings, RawPartitionCounts
+from city_brain.playback.recorded_city import CITY, SETTINGS, decisive
+from city_brain.site import SiteSettings
 from tests.distributed import kit
 
 PREFIX = "town."
@@ -15,13 +17,15 @@ PREFIX = "town."
 
 def record(path: Path, partitions: int, seed: int, leave_out: tuple[int, int] | None = None) -> Path:
     """Writes the raw logs in a random interleaving of partitions; `leave_out`: the record that is lost."""
-    city = RecordedCity(
-        city="city", partitions=partitions, ticks=TickSettings(), topic_prefix=PREFIX,
-        raw_partitions=dict.fromkeys(RAW_TOPICS, 1),
-    )  # fmt: skip
+    counts = RawPartitionCounts(detections=1, signals=1, sensors=1, reports=1)
+    settings = SiteSettings(city="city", partitions=partitions, kafka=KafkaSettings(raw_partitions=counts))
+    attached = Attachment(
+        log_ns=0, created_ns=0, name=SETTINGS, media_type="application/toml", data=decisive(settings).encode()
+    )
     chance = np.random.Generator(np.random.PCG64(seed))
-    with RecordingWriter(path, WriterSettings(chunk_bytes=1 << 14)) as writer:
-        writer.attach(city.attachment())
+    metadata = {CITY: {"city": "city", "topic_prefix": PREFIX}}
+    with RecordingWriter(path, WriterSettings(chunk_bytes=1 << 14), metadata=metadata) as writer:
+        writer.attach(attached)
         for number, raw in enumerate(kit.interleaved(chance, kit.raw_logs())):
             if (raw.partition, raw.offset) == leave_out:
                 continue

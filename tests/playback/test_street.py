@@ -41,7 +41,7 @@ def test_a_recording_without_a_city_is_refused(tmp_path: Path) -> None:
     """It says whose topics it holds, or cannot be run."""
     with RecordingWriter(tmp_path / "a.mcap") as writer:
         writer.write(writer.channel("a", 0), 0, b"", timestamp_ms=0, log_ns=1)
-    with pytest.raises(RecordingError, match=r"wanted the attachment city\.json"):
+    with pytest.raises(RecordingError, match="wanted the metadata city"):
         Street(tmp_path / "a.mcap")
 
 
