@@ -3,8 +3,11 @@
 The recorder has no group and commits nothing: who records a city changes nothing in it.
 """
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,14 +77,17 @@ def record_topics(
         ends = client.end_offsets(places) if tape.until_end else {}
         metadata = {name: dict(said) for name, said in tape.metadata.items()}
         try:
-            with RecordingWriter(path, writing or WriterSettings(), metadata=metadata) as writer:
+            with (
+                _stopped_between_records() as stopped,
+                RecordingWriter(path, writing or WriterSettings(), metadata=metadata) as writer,
+            ):
                 for name, (media_type, data) in tape.attachments.items():
                     now_ns = time.time_ns()
                     writer.attach(
                         Attachment(log_ns=now_ns, created_ns=now_ns, name=name, media_type=media_type, data=data)
                     )
                 channels = {place: writer.channel(place.topic, place.partition, cluster=cluster) for place in places}
-                _Recorder(client, writer, channels, ends, taped).run(told)
+                _Recorder(client, writer, channels, ends, taped).run(told, stopped)
         except RecordingFullError as full:
             taped.full = str(full)
 
@@ -106,10 +112,10 @@ class _Recorder:
         self._client, self._writer, self._channels, self._ends = client, writer, channels, ends
         self._taped = taped
 
-    def run(self, told: Callable[[Taped], None]) -> None:
-        """Records until the ends are reached; without ends, until it is interrupted."""
+    def run(self, told: Callable[[Taped], None], stopped: threading.Event) -> None:
+        """Records until the ends are reached; without ends, until it is stopped."""
         flushed_s = time.monotonic()
-        while not self._ends or any(self._client.position(place) < end for place, end in self._ends.items()):
+        while not stopped.is_set() and not self._ended():
             for place, fetched in self._poll().items():
                 end = self._ends.get(place)
                 for record in fetched:
@@ -119,6 +125,10 @@ class _Recorder:
                 self._writer.flush()
                 flushed_s = time.monotonic()
             told(self._taped)
+
+    def _ended(self) -> bool:
+        ends = self._ends.items()
+        return bool(ends) and all(self._client.position(place) >= end for place, end in ends)
 
     def _poll(self) -> Mapping[Any, Sequence[Any]]:
         from kafka.errors import OffsetOutOfRangeError
@@ -162,6 +172,25 @@ class _Recorder:
             topic=place.topic, partition=place.partition, first=first, last=last, reason=reason, detail=detail[:500]
         )
         self._writer.gap(gap, time.time_ns())
+
+
+@contextmanager
+def _stopped_between_records() -> Iterator[threading.Event]:
+    """Holds Ctrl-C back until what stands in here is done with; it is told at once by the event.
+
+    Raised in the middle of a write it would leave half a record.
+    """
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if stopped.is_set():
+        raise KeyboardInterrupt
 
 
 def _places(client: Consumer, topics: Sequence[str]) -> list[Any]:

@@ -1,21 +1,26 @@
 """Records come back from a recording as they lay on the broker, and a city that a recording feeds says what it said."""
 
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 
 from city_brain.bag.reading import Recording, read_series
-from city_brain.bag.records import Record
+from city_brain.bag.records import Lost, Record
 from city_brain.bag.writing import WriterSettings
 from city_brain.errors import BrokerError, SettingsError
+from city_brain.kafka.connecting import admin, producer
 from city_brain.kafka.taping.playing import REPLAY_HEADER, Pace, Played, Playing, play
 from city_brain.kafka.taping.recording import Tape, Taped, record_topics
 from city_brain.kafka.topics import INCIDENTS
 from city_brain.site import Site, read_settings
-from tests.cli.processes import city_brain
+from tests.cli.processes import COMMAND, ENVIRONMENT, city_brain
 from tests.distributed import kit
 from tests.kafka.sites import a_site, applied, kafka_settings
 from tests.kafka.streams.fleet import read_all, write_raw
@@ -149,8 +154,62 @@ def test_a_budget_ends_a_recording_that_stays_whole(kafka: str, prefix: str, tmp
     assert 0 < len(list(read_series(file))) == taped.records < 200
 
 
+def test_what_expires_unread_stands_in_the_ledger(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """Records that the broker drops before they are read are told by their offsets; what is left is recorded."""
+    site, file = _site(tmp_path / "a", kafka, prefix), tmp_path / "a.mcap"
+    settings, place = kafka_settings(site), TopicPartition(f"{prefix}reports", 0)
+    with producer(settings) as client:
+        for number in range(60):
+            client.send(place.topic, partition=0, value=bytes([number]) * 300_000, timestamp_ms=NOON_MS)
+        client.flush()
+    taped, dropped = Taped(), []
+
+    def drop(now: Taped) -> None:
+        if now.records and not dropped:
+            with admin(settings) as client:
+                client.delete_records({place: 55})
+            dropped.append(now.records)
+
+    record_topics(settings, file, Tape(topics=(place.topic,), until_end=True), taped, told=drop)
+    with Recording(file) as recording:
+        (gap,) = recording.gaps()
+    offsets = [said.offset for said in read_series(file)]
+    assert taped.expired == gap.last - gap.first + 1 > 0 and (gap.reason, gap.last) == (Lost.EXPIRED, 54)
+    assert offsets == [*range(gap.first), *range(55, 60)] and taped.records == len(offsets)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_it_records_until_it_is_stopped(number: int, code: int, kafka: str, prefix: str, tmp_path: Path) -> None:
+    """What came is on the disk a second later, though nothing comes after it; a signal leaves a whole recording."""
+    site, file = _site(tmp_path / "a", kafka, prefix), tmp_path / "a.mcap"
+    part = file.with_name("a.mcap.part")
+    process = subprocess.Popen([*COMMAND, "bag", "record", str(site), str(file)], env=ENVIRONMENT)
+    try:
+        _wait(part.exists)
+        sent = _fill(site)
+        _wait(lambda: len(_held(part)) == sent)
+        process.send_signal(number)
+        assert process.wait(30.0) == code
+    finally:
+        process.kill()
+        process.wait()
+    assert len(list(read_series(file))) == sent and not part.exists()
+
+
+def _held(part: Path) -> list[Record]:
+    with Recording(part) as recording:
+        return list(recording.records())
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30.0
+    while not until():
+        assert time.monotonic() < deadline_s, "waited for half a minute"
+        time.sleep(0.1)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 2, pytest.param(4, marks=pytest.mark.campaign)])
 def test_a_city_fed_by_a_recording_says_what_it_said(workers: int, kafka: str, prefix: str, tmp_path: Path) -> None:
     """With one, two and four workers of each program, one of which is killed in the middle, and with no byte else."""
     file = tmp_path / "city.mcap"
