@@ -1,18 +1,19 @@
-"""`city-brain bag info|ls|run|doctor|recover`: looks into recordings of topics, runs them, and saves what is whole of
-damaged ones.
-"""
+"""`city-brain bag …`: recordings of topics, made, looked into, played, run again and mended."""
 
 import typer
 
 from city_brain.cli.recordings.commands import doctor, info, list_records, recover
 from city_brain.cli.recordings.running import run
+from city_brain.cli.recordings.taping import play, record
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    bag = typer.Typer(no_args_is_help=True, help="Look into recordings of topics, run them, and mend them.")
+    bag = typer.Typer(no_args_is_help=True, help="Record topics, play and run recordings, look into them, mend them.")
     bag.command("info")(info)
     bag.command("ls")(list_records)
+    bag.command("record")(record)
+    bag.command("play")(play)
     bag.command("run")(run)
     bag.command("doctor")(doctor)
     bag.command("recover")(recover)

@@ -21,16 +21,23 @@ ONE_EACH = "raw_partitions = { detections = 1, signals = 1, sensors = 1, reports
 
 @contextmanager
 def replayed_city(
-    folder: Path, servers: str, prefix: str, *lines: str, partitions: int = PARTITIONS, city_map: bytes = b""
+    folder: Path,
+    servers: str,
+    prefix: str,
+    *lines: str,
+    partitions: int = PARTITIONS,
+    city_map: bytes = b"",
+    announced: bool = True,
 ) -> Iterator[Fleet]:
     """Its folder with topics and the first configuration, and nothing that runs yet; `lines` follow in site.toml. All
-    programs end at the end.
+    programs end at the end. `announced`: without it the first configuration is left to who feeds the city.
     """
     top = f'city = "city"\npartitions = {partitions}'
     site = a_site(folder / "city", servers, prefix, ONE_EACH, "replayed = true", *lines, top=top)
     (site / "city.geojson").write_bytes(city_map or city_to_geojson(kit.city()[0].city))
     apply(kafka_settings(site), partitions)
-    announce(kafka_settings(site), Change(since_ms=0, configuration=written(site)))
+    if announced:
+        announce(kafka_settings(site), Change(since_ms=0, configuration=written(site)))
     fleet = Fleet(site)
     try:
         yield fleet

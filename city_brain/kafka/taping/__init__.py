@@ -1,0 +1,1 @@
+"""Topics are recorded from Kafka, and recordings are played to Kafka, record for record."""
