@@ -1,8 +1,9 @@
-"""`city-brain bag info|ls|doctor|recover`: looks into recordings of topics, and saves what is whole of damaged ones."""
+"""`city-brain bag info|ls|doctor|recover|fault`: looks into recordings, mends them, and puts faults in."""
 
 import typer
 
 from city_brain.cli.recordings.commands import doctor, info, list_records, recover
+from city_brain.cli.recordings.faults import fault
 
 
 def register(app: typer.Typer) -> None:
@@ -12,4 +13,5 @@ def register(app: typer.Typer) -> None:
     bag.command("ls")(list_records)
     bag.command("doctor")(doctor)
     bag.command("recover")(recover)
+    bag.command("fault")(fault)
     app.add_typer(bag, name="bag")
