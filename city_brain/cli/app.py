@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "calibrate": ("vision.calibrate", "Find where on the ground a camera's picture lies, from points known in both."),
     "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
     "score": ("answers.score", "Score an answer against the truth."),
+    "backtest": ("recordings.backtesting", "Judge other incident types by what they would have said of past days."),
     "bag": ("recordings", "Look into recordings of topics, and save what is whole of damaged ones."),
     "store": ("storing", "Look over what a store of feeds holds: check, prove, compact."),
     "topics": ("kafka.topics", "Plan, make and check the topics of a site on Kafka."),

@@ -5,7 +5,7 @@ must stay: every announced incident has a partner of its type within 10 m and 2 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -46,23 +46,33 @@ def announced(revisions: Iterable[Incident]) -> list[Incident]:
     return sorted(said, key=lambda incident: (incident.detected_ms or 0, incident.type, incident.incident_id))
 
 
+def paired(
+    left: Sequence[Incident], right: Sequence[Incident], within_ms: int = WITHIN_MS, within_m: float = WITHIN_M
+) -> list[tuple[int, int]]:
+    """Which announced incidents of two answers are partners, as places in either: of one type, nearest first."""
+    near = sorted(
+        (gap_m(a, b), _apart_ms(a, b), i, j)
+        for i, a in enumerate(left)
+        for j, b in enumerate(right)
+        if a.type == b.type and _apart_ms(a, b) <= within_ms and gap_m(a, b) <= within_m
+    )
+    partner: dict[int, int] = {}
+    taken: set[int] = set()
+    for *_, i, j in near:
+        if i not in partner and j not in taken:
+            partner[i] = j
+            taken.add(j)
+    return list(partner.items())
+
+
 def compare(one: Iterable[Incident], other: Iterable[Incident]) -> Comparison:
     """Pairs the announced incidents of two answers, nearest first."""
     left, right = announced(one), announced(other)
-    near = sorted(
-        (gap_m(a, b), i, j)
-        for i, a in enumerate(left)
-        for j, b in enumerate(right)
-        if a.type == b.type and _apart_ms(a, b) <= WITHIN_MS and gap_m(a, b) <= WITHIN_M
-    )
-    taken_left: dict[int, int] = {}
-    taken_right: dict[int, int] = {}
-    for _, i, j in near:
-        if i not in taken_left and j not in taken_right:
-            taken_left[i], taken_right[j] = j, i
+    partners = paired(left, right)
+    taken_left, taken_right = ({pair[side] for pair in partners} for side in (0, 1))
     alone = [f"first: {_name(a)}" for i, a in enumerate(left) if i not in taken_left]
     alone += [f"second: {_name(b)}" for j, b in enumerate(right) if j not in taken_right]
-    pairs = [(left[i], right[j]) for i, j in taken_left.items()]
+    pairs = [(left[i], right[j]) for i, j in partners]
     return Comparison(
         pairs=len(pairs),
         alone=tuple(alone),

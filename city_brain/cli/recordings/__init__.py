@@ -1,8 +1,9 @@
-"""`city-brain bag …`: recordings of topics, made, looked into, played, run again and mended."""
+"""`city-brain bag …`: recordings of topics, made, looked into, played, run again, spoilt on purpose and mended."""
 
 import typer
 
 from city_brain.cli.recordings.commands import doctor, info, list_records, recover
+from city_brain.cli.recordings.faults import fault
 from city_brain.cli.recordings.running import run
 from city_brain.cli.recordings.taping import play, record
 
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     bag.command("record")(record)
     bag.command("play")(play)
     bag.command("run")(run)
+    bag.command("fault")(fault)
     bag.command("doctor")(doctor)
     bag.command("recover")(recover)
     app.add_typer(bag, name="bag")
