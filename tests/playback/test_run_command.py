@@ -11,7 +11,7 @@ from tests.playback.recorded import record
 
 
 def test_it_prints_the_digest_of_what_the_city_said(tmp_path: Path) -> None:
-    """And writes the same tick log, whatever the order of hashes."""
+    """And writes the same tick log."""
     file, ticks = record(tmp_path / "a.mcap", 1, 7), tmp_path / "ticks.jsonl"
     done = city_brain("bag", "run", file, "--ticks", ticks, "--json")
     assert done.code == 0, done.err
