@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "synth": ("synthesise", "Write a synthetic city: its map, what its devices send, and what really happened."),
     "score": ("answers.score", "Score an answer against the truth."),
     "backtest": ("recordings.backtesting", "Judge other incident types by what they would have said of past days."),
-    "bag": ("recordings", "Look into recordings of topics, and save what is whole of damaged ones."),
+    "bag": ("recordings", "Record topics, play and run recordings, look into them, mend them."),
     "store": ("storing", "Look over what a store of feeds holds: check, prove, compact."),
     "topics": ("kafka.topics", "Plan, make and check the topics of a site on Kafka."),
     "control": ("kafka.controlling", "Change map, incident types and settings of a running city."),

@@ -4,7 +4,8 @@ The stages have clients of their own. This one is synchronous and takes half a s
 """
 
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -15,6 +16,36 @@ AdminClient = Any
 Producer = Any
 Consumer = Any
 """kafka-python has no types."""
+
+UNDERWAY_RECORDS: Final = 10_000
+UNDERWAY_BYTES: Final = 32 << 20
+"""So much may wait for acknowledgement; beyond, sending waits: a fast file must not fill the memory."""
+
+
+class Underway:
+    """Records that were sent and are not yet acknowledged, in their order."""
+
+    def __init__(self, settings: KafkaSettings, stored: Callable[[int], None]) -> None:
+        """`stored` is told of each record that was acknowledged how many rows are in it."""
+        self._wait_s, self._stored = 2 * settings.request_wait_s + 1, stored
+        self._waiting: deque[tuple[Any, int, int]] = deque()
+        self._bytes = 0
+
+    def add(self, future: Any, size: int, rows: int = 1) -> None:
+        """Takes a record of so many bytes that was sent; waits where too much is underway."""
+        self._waiting.append((future, size, rows))
+        self._bytes += size
+        self.settle(UNDERWAY_RECORDS, UNDERWAY_BYTES)
+
+    def settle(self, records: int = 0, most_bytes: int = 0) -> None:
+        """Waits until at most so much is underway; raises KafkaError where a record was not stored."""
+        waiting = self._waiting
+        while waiting and (len(waiting) > records or self._bytes > most_bytes or waiting[0][0].is_done):
+            future, size, rows = waiting[0]
+            future.get(self._wait_s)
+            waiting.popleft()
+            self._bytes -= size
+            self._stored(rows)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Observations into the raw topics: each source always into the same partition of its topic, in its own order."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from city_brain.errors import BrokerError, ObservationError
-from city_brain.kafka.connecting import Producer, admin, producer
+from city_brain.kafka.connecting import Producer, Underway, admin, producer
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.topics import RECORD_BYTES_MAX, raw_partitions, raw_topic
 from city_brain.numerics import hash63
@@ -18,10 +18,6 @@ from city_brain.observations.envelope import to_envelope
 from city_brain.observations.json_twin import Parsed, Rejected, to_lines
 from city_brain.observations.vocabulary import Kind
 from city_brain.types import Ints
-
-UNDERWAY_RECORDS: Final = 10_000
-UNDERWAY_BYTES: Final = 32 << 20
-"""So much may wait for acknowledgement; beyond, sending waits: a fast file must not fill the memory."""
 
 _BATCH_BYTES: Final = 1 << 18
 _LINGER_MS: Final = 5
@@ -66,8 +62,7 @@ class Sender:
     def __init__(self, settings: KafkaSettings, rows_per_record: int) -> None:
         self.sent = Sent()
         self._settings, self._rows_per_record = settings, rows_per_record
-        self._underway: deque[tuple[Any, int, int]] = deque()
-        self._underway_bytes = 0
+        self._underway = Underway(settings, self._stored)
         self._opened = producer(
             settings, batch_size=_BATCH_BYTES, linger_ms=_LINGER_MS, max_request_size=RECORD_BYTES_MAX
         )
@@ -80,7 +75,7 @@ class Sender:
     def __exit__(self, *exception: Any) -> None:
         try:
             if exception[0] is None or exception[0] is KeyboardInterrupt:
-                self._wait(0, 0)
+                self._underway.settle()
         except BaseException as wrong:
             self._opened.__exit__(type(wrong), wrong, wrong.__traceback__)
             raise
@@ -101,21 +96,11 @@ class Sender:
 
     def _put(self, record: RawOut) -> None:
         future = self._producer.send(record.topic, value=record.value, key=record.key, partition=record.partition)
-        self._underway.append((future, record.rows, len(record.value)))
-        self._underway_bytes += len(record.value)
-        self._wait(UNDERWAY_RECORDS, UNDERWAY_BYTES)
+        self._underway.add(future, len(record.value), record.rows)
 
-    def _wait(self, records: int, most_bytes: int) -> None:
-        """Waits until at most so much is underway, and counts what was acknowledged."""
-        while self._underway and (
-            len(self._underway) > records or self._underway_bytes > most_bytes or self._underway[0][0].is_done
-        ):
-            future, count, size = self._underway[0]
-            future.get(2 * self._settings.request_wait_s + 1)
-            self._underway.popleft()
-            self._underway_bytes -= size
-            self.sent.rows += count
-            self.sent.records += 1
+    def _stored(self, rows: int) -> None:
+        self.sent.rows += rows
+        self.sent.records += 1
 
 
 def check_topics(settings: KafkaSettings) -> None:

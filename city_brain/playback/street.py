@@ -49,36 +49,37 @@ class Street:
         self._counts = raw_partitions(settings.kafka)
         self._raw = RawPartitions(list(self._counts.values()))
         self._control = self._raw.number(CONTROL, 0)
-        control = [record for record in map(self._raw_record, read_series(path)) if self._is_control(record)]
-        changes = [record.value or b"" for record in control if record is not None and not record.mark]
-        if not changes or Change.from_bytes(changes[0]).since_ms:
+        every = filter(None, map(self._raw_record, read_series(path)))
+        self._told = [record for record in every if record.partition == self._control]
+        self._changes = [record.value or b"" for record in self._told if not record.mark]
+        if not self._changes or Change.from_bytes(self._changes[0]).since_ms:
             told = f"wanted {CONTROL} from its first record on, which says what the city began with, got none of it"
             raise RecordingError(f"{path}: {told}")
-        self.site = Site.of_changes(changes[:1], settings)
-        self._ingest = Ingest(self._configurations(changes), self._control)
-        for record in control:
-            if record is not None:
-                self._ingest.hear(record)
-        total = self._raw.total
-        self._fusion = [FusePartition(self._configurations(changes), total, n) for n in range(settings.partitions)]
-        self._desk = CityDesk(self.site.name, self._configurations(changes))
+        self.site = Site.of_changes(self._changes[:1], settings)
+
+    def _begin(self) -> None:
+        """Makes stages that have read nothing."""
+        total, partitions = self._raw.total, self.recorded.settings.partitions
+        self._ingest = Ingest(self._configurations(), self._control)
+        for record in self._told:
+            self._ingest.hear(record)
+        self._fusion = [FusePartition(self._configurations(), total, partition) for partition in range(partitions)]
+        self._desk = CityDesk(self.site.name, self._configurations())
         self._begun: set[int] = set()
-        self._sent = [0] * settings.partitions
+        self._sent = [0] * partitions
         self._judged = 0
 
-    def _configurations(self, changes: list[bytes]) -> Configurations:
+    def _configurations(self) -> Configurations:
         """All that the city was told, as each program reads it when it starts."""
         configurations = Configurations(self.site.configurations.first)
-        for change in changes:
+        for change in self._changes:
             with suppress(StateError):
                 configurations.add(change)
         return configurations
 
-    def _is_control(self, record: RawRecord | None) -> bool:
-        return record is not None and record.partition == self._control
-
     def ticks(self) -> Iterator[PlayedTick]:
-        """Every tick that the recording closes, in order."""
+        """Every tick that the recording closes, in order; each call begins anew."""
+        self._begin()
         log_ns, last = 0, 0
         for record in read_series(self.path):
             raw = self._raw_record(record)

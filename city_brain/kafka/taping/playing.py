@@ -5,10 +5,9 @@ empty.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -16,15 +15,13 @@ from city_brain.bag.reading import Recording, read_series
 from city_brain.bag.records import Channel, Record
 from city_brain.distributed import RAW_TOPICS
 from city_brain.errors import BrokerError, RecordingError, SettingsError
-from city_brain.kafka.connecting import Producer, consumer, producer
+from city_brain.kafka.connecting import Producer, Underway, consumer, producer
 from city_brain.kafka.settings import KafkaSettings
 from city_brain.kafka.taping.recording import cluster_id
 from city_brain.kafka.topics import RECORD_BYTES_MAX
 
 REPLAY_HEADER: Final = "cb-replay"
 """The last header of a record that was played; its value names the playing."""
-UNDERWAY_RECORDS: Final = 10_000
-UNDERWAY_BYTES: Final = 32 << 20
 _NS_PER_S: Final = 1_000_000_000
 _LATE_S: Final = 0.05
 """A record that goes out later than this after its time is told as late."""
@@ -163,9 +160,7 @@ class _Player:
     ) -> None:
         self._client, self._targets, self._played, self._pace = client, targets, played, playing.pace
         self._header = [(REPLAY_HEADER, playing.name.encode())] if playing.name else []
-        self._wait_s = 2 * settings.request_wait_s + 1
-        self._underway: deque[tuple[Any, int]] = deque()
-        self._underway_bytes = 0
+        self._underway = Underway(settings, self._stored)
 
     def run(self, records: Iterable[Record], told: Callable[[Played], None]) -> None:
         """Plays to the end of the recording, and waits until the brokers have all of it."""
@@ -181,7 +176,7 @@ class _Player:
             number += 1
             played.span_s, played.took_s = (record.log_ns - first_ns) / _NS_PER_S, time.monotonic() - begun_s
             told(played)
-        self._settle(0, 0)
+        self._underway.settle()
         played.took_s = time.monotonic() - begun_s
 
     def _await(self, due_s: float) -> None:
@@ -206,18 +201,7 @@ class _Player:
             )  # fmt: skip
         except (TypeError, ValueError) as wrong:  # such as a header that is null: its client cannot say that
             raise RecordingError(f"{place}: wanted a record that can be sent, got: {wrong}") from wrong
-        size = len(record.value or b"")
-        self._underway.append((future, size))
-        self._underway_bytes += size
-        self._settle(UNDERWAY_RECORDS, UNDERWAY_BYTES)
+        self._underway.add(future, len(record.value or b""))
 
-    def _settle(self, records: int, most_bytes: int) -> None:
-        """Waits until at most so much is underway, and counts what was acknowledged."""
-        while self._underway and (
-            len(self._underway) > records or self._underway_bytes > most_bytes or self._underway[0][0].is_done
-        ):
-            future, size = self._underway[0]
-            future.get(self._wait_s)
-            self._underway.popleft()
-            self._underway_bytes -= size
-            self._played.records += 1
+    def _stored(self, _: int) -> None:
+        self._played.records += 1

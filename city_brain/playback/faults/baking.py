@@ -17,6 +17,7 @@ from city_brain.canonical import canonical_json
 from city_brain.errors import RecordingError
 from city_brain.playback.faults.injecting import Hit, Injector
 from city_brain.playback.faults.plan import Plan
+from city_brain.playback.recorded_city import CITY
 
 PLAN_NAME: Final = "faults.json"
 """The attachment that holds the plan."""
@@ -41,7 +42,7 @@ def bake(path: Path, out: Path, plan: Plan, progress: Callable[[int], None] = la
         metadata = {name: said for name, said in first.metadata.items() if not name.startswith(OWN_NAMES)}
     if METADATA in metadata:
         raise RecordingError(f"{path}: wanted a recording without faults, got one that has some")
-    prefix = metadata.get("city", {}).get("topic_prefix", "")
+    prefix = metadata.get(CITY, {}).get("topic_prefix", "")
     metadata[METADATA] = {"seed": str(plan.seed), "names": ",".join(plan.names)}
     with RecordingWriter(out, metadata=metadata) as writer:
         writer.attach(

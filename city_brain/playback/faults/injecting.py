@@ -18,7 +18,6 @@ from city_brain.bag.records import Record
 from city_brain.distributed.raw_log import MARK_HEADER
 from city_brain.playback.faults import values
 from city_brain.playback.faults.plan import (
-    LINES,
     TOPICS,
     AnyFault,
     Blackout,
@@ -100,9 +99,10 @@ class Injector:
         lane.jump += record.offset - lane.last_in - 1
         lane.last_in = record.offset
         out = self._arrived(lane, _stamp_ms(record), record.log_ns)
-        if self._is_mark(record):
+        is_mark = any(name == MARK_HEADER for name, _ in record.headers)
+        if is_mark:
             out += self._overtaken(lane, record.log_ns, all_of=True)
-        if self._is_mark(record) or record.topic.removeprefix(self._prefix) not in TOPICS:
+        if is_mark or record.topic.removeprefix(self._prefix) not in TOPICS:
             return [*out, self._out(lane, record, record.log_ns)]
         pieces = [_Piece(record, record)]
         for name, fault in self._faults:
@@ -131,7 +131,7 @@ class Injector:
             return []
         ready = sorted((item for item in lane.due if item[0] <= stamp_ms), key=lambda item: item[:2])
         lane.due = [item for item in lane.due if item[0] > stamp_ms]
-        return [self._out(lane, _delayed(piece, due_ms), log_ns) for due_ms, _, piece in ready]
+        return [self._out(lane, _at_least(piece.record, due_ms), log_ns) for due_ms, _, piece in ready]
 
     def _overtaken(self, lane: _Lane, log_ns: int, *, all_of: bool = False) -> list[Record]:
         """What fell behind others, once enough of them have passed; or all of it."""
@@ -148,14 +148,6 @@ class Injector:
         lane.next, lane.stamp_ms = offset + 1, max(lane.stamp_ms, _stamp_ms(record))
         self._last_ns = max(log_ns, self._last_ns + 1)
         return msgspec.structs.replace(record, offset=offset, log_ns=self._last_ns)
-
-    def _is_mark(self, record: Record) -> bool:
-        if any(name == MARK_HEADER for name, _ in record.headers):
-            return True
-        if record.topic.removeprefix(self._prefix) != LINES or b'"mark"' not in (record.value or b""):
-            return False
-        opened = values.open_value(record.value)
-        return opened is not None and opened.has_marks
 
     def _befall(self, name: str, fault: AnyFault, piece: _Piece) -> list[_Piece]:
         """What becomes of a record under a fault."""
@@ -270,12 +262,3 @@ def _at_least(record: Record, stamp_ms: int) -> Record:
     if record.timestamp_type < 0 or record.timestamp_ms >= stamp_ms:
         return record
     return msgspec.structs.replace(record, timestamp_ms=stamp_ms)
-
-
-def _delayed(piece: _Piece, due_ms: int) -> Record:
-    """The record as it arrives later; lines of a run say their arrival themselves."""
-    record = _at_least(piece.record, due_ms)
-    opened = values.open_value(record.value) if record.topic == LINES else None
-    if opened is None or not opened.observations.n:
-        return record
-    return msgspec.structs.replace(record, value=opened.of(values.later(opened.observations, piece.delay_ms)))

@@ -1,7 +1,6 @@
 """Plans of faults: which there are, whom they concern, and how files and words say so."""
 
 import tomllib
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -9,10 +8,9 @@ import msgspec
 
 from city_brain.distributed.raw_log import RAW_TOPICS
 from city_brain.errors import SettingsError
+from city_brain.formats.times import epoch_ms
 
-LINES: Final = "lines"
-"""The topic of recordings of `city-brain run`."""
-TOPICS: Final = (*(topic for topic in RAW_TOPICS if topic != "control"), LINES)
+TOPICS: Final = tuple(topic for topic in RAW_TOPICS if topic != "control")
 """Topics whose records faults may concern."""
 _MOST_MS: Final = 86_400_000
 _MOST_COPIES: Final = 100
@@ -168,7 +166,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def fault_of(words: str) -> AnyFault:
-    """A fault from words such as `delay:delay_ms=2000,share=0.1,topics=reports|lines`; raises SettingsError."""
+    """A fault from words such as `delay:delay_ms=2000,share=0.1,topics=reports|signal.states`; raises SettingsError."""
     kind, _, rest = words.partition(":")
     said: dict[str, Any] = {"kind": kind}
     for part in filter(None, rest.split(",")):
@@ -190,10 +188,7 @@ def _within(fault: Fault, name: str, low: float, high: float) -> None:
 
 
 def _stamp_ms(text: str, place: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    found = epoch_ms(text)
+    if found is None:
         raise SettingsError(f"{place}: wanted a time such as 2026-03-01T08:00:00+08:00, got {text!r}")
-    return round(1000 * moment.timestamp())
+    return found

@@ -24,7 +24,6 @@ class Opened:
     observations: Observations
     lines: tuple[bytes, ...] | None
     line: Ints
-    has_marks: bool = False
 
     def sources(self) -> list[str]:
         """The source of each row."""
@@ -63,7 +62,7 @@ def open_value(value: bytes | None) -> Opened | None:
         return Opened(observations, None, np.arange(observations.n, dtype=np.int64))
     lines = tuple(value.split(b"\n"))
     parsed = from_lines(lines)
-    return Opened(parsed.observations, lines, parsed.line, bool(len(parsed.marks)))
+    return Opened(parsed.observations, lines, parsed.line)
 
 
 def skewed(observations: Observations, which: Bools, offset_ms: int, drift_ppm: float, since_ms: int) -> Observations:
@@ -74,13 +73,6 @@ def skewed(observations: Observations, which: Bools, offset_ms: int, drift_ppm: 
         shift_ms += np.rint((event_ms - since_ms) * (drift_ppm / 1e6)).astype(np.int64)
     moved = np.where(which, np.maximum(event_ms + shift_ms, 0), event_ms)
     return replace(observations, common=replace(observations.common, event_ms=moved))
-
-
-def later(observations: Observations, delay_ms: int) -> Observations:
-    """The rows with arrivals of so much later, where they have any."""
-    arrival_ms = observations.common.arrival_ms
-    moved = np.where(arrival_ms >= 0, arrival_ms + delay_ms, arrival_ms)
-    return replace(observations, common=replace(observations.common, arrival_ms=moved))
 
 
 def stuck(observations: Observations, which: Bools, first: dict[tuple[str, str], float]) -> Observations:

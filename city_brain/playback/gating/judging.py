@@ -9,7 +9,7 @@ from city_brain.errors import SettingsError
 from city_brain.incidents.incident import Incident
 from city_brain.playback.gating.answers import Said
 from city_brain.playback.gating.policy import Bounds, Policy
-from city_brain.replay.comparing import WITHIN_M, WITHIN_MS, announced, gap_m, paired
+from city_brain.replay.comparing import WITHIN_M, WITHIN_MS, gap_m, paired
 from city_brain.scoring import Score, score_worlds
 from city_brain.scoring.records import GATE_M
 
@@ -101,7 +101,7 @@ def judge(before: Sequence[Said], after: Sequence[Said], policy: Policy) -> Judg
 
 def _held_together(before: Said, after: Said) -> tuple[list[Change], list[tuple[str, float]]]:
     """What changes in a recording; and of each incident that stays its type, and by how many seconds it is later."""
-    left, right = announced(before.incidents), announced(after.incidents)
+    left, right = before.incidents, after.incidents
     partners = paired(left, right, PARTNERS_MS, PARTNERS_M)
     both = [(left[i], right[j]) for i, j in partners]
     found = [_change("moved", before.place, a, b) for a, b in both if _has_moved(a, b)]
