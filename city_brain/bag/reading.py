@@ -247,8 +247,10 @@ class Recording:
         return found.index()
 
 
-def read_series(path: str | Path) -> Iterator[Record]:
-    """The records of every segment of the recording that begins with the file `path`, in order of arrival."""
+def read_series(path: str | Path, after_ns: int = -1) -> Iterator[Record]:
+    """The records of every segment of the recording that begins with the file `path`, in order of arrival; or those
+    that arrived after `after_ns`.
+    """
     number, last_ns, series = 1, -1, ""
     while True:
         with Recording(segment_path(Path(path), number)) as segment:
@@ -257,7 +259,8 @@ def read_series(path: str | Path) -> Iterator[Record]:
             got = said.get("series", ""), said.get("segment", "")
             if got != (series, str(number)):
                 raise RecordingError(f"{segment.path}: wanted segment {number} of {series!r}, got {got}")
-            records = segment.records()
+            begun = bool(segment.entries) and segment.entries[0].start_ns <= after_ns
+            records = segment.records(after_ns + 1 if begun else None)
             for record in islice(records, 1):
                 if record.log_ns <= last_ns:
                     raise RecordingError(f"{segment.path}: wanted log times after {last_ns}, got {record.log_ns}")

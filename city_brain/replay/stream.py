@@ -16,6 +16,7 @@ from city_brain.observations.json_twin import Parsed, ReadWarning
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import DeadLetter
 from city_brain.runner import ClosedTick, Runner
+from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.table import Table
 from city_brain.ticks.arrival import NEVER
 from city_brain.types import Bools, Ints
@@ -27,6 +28,15 @@ REMEMBERED: Final = 256
 """So many stamps before a block are judged with it, so that small blocks know what time it is. After a true gap up to a
 tenth of them, read in small blocks, is not believed either.
 """
+
+
+class StreamState(msgspec.Struct):
+    """What is known of the time in a recording; see `StreamReader`."""
+
+    latest_ms: int | None
+    marked: bool
+    floor_ms: int
+    remembered: Ints
 
 
 class StreamReader:
@@ -46,16 +56,34 @@ class StreamReader:
         """The ticks that close while the blocks are read, then those up to the last row."""
         try:
             for block in blocks:
-                self._take(block)
-                yield from self.runner.closed()
+                yield from self.take(block)
         except RecordingError as wrong:
             if self.latest_ms is None:
                 raise
             self.broken = wrong
+        yield from self.end()
+
+    def take(self, block: Parsed) -> Iterator[ClosedTick]:
+        """The ticks that a block closes."""
+        self._take(block)
+        yield from self.runner.closed()
+
+    def end(self) -> Iterator[ClosedTick]:
+        """The ticks up to the last row."""
         if self.latest_ms is not None:
             settings = self.runner.settings
             self.runner.mark(0, settings.due_ms(settings.index_at(self.latest_ms)))
             yield from self.runner.closed()
+
+    def to_bytes(self) -> bytes:
+        """What it remembers between two blocks, without its runner."""
+        return to_bytes(StreamState(self.latest_ms, self.marked, self.floor_ms, self.remembered))
+
+    def restore(self, data: bytes) -> None:
+        """Goes on from there."""
+        state = from_bytes(StreamState, data)
+        self.latest_ms, self.marked, self.floor_ms = state.latest_ms, state.marked, state.floor_ms
+        self.remembered = state.remembered
 
     def _take(self, block: Parsed) -> None:
         for rejected in block.rejected:

@@ -19,6 +19,7 @@ def record(path: Path, partitions: int, seed: int, leave_out: tuple[int, int] | 
     """Writes the raw logs in a random interleaving of partitions; `leave_out`: the record that is lost."""
     counts = RawPartitionCounts(detections=1, signals=1, sensors=1, reports=1)
     settings = SiteSettings(city="city", partitions=partitions, kafka=KafkaSettings(raw_partitions=counts))
+    path.parent.mkdir(exist_ok=True)
     attached = Attachment(
         log_ns=0, created_ns=0, name=SETTINGS, media_type="application/toml", data=decisive(settings).encode()
     )
