@@ -136,10 +136,12 @@ def _unroll(source: Path, out: str, as_json: bool) -> None:
         warnings = f", {plural(unrolled.warnings, 'warning')}" if unrolled.warnings else ""
         told = f"{out}: {plural(unrolled.rows, 'row')}{warnings}, {plural(unrolled.marks, 'mark')}"
         typer.echo(printable(f"{told}; {plural(unrolled.configurations, 'configuration')} left out"), err=err)
+    if unrolled.cut:
+        typer.echo(printable(f"cut: {unrolled.cut}"), err=True)
     if unrolled.missing:
         typer.echo(f"missing: {plural(unrolled.missing, 'record')}", err=True)
     _tell_lost("piece", "left out", unrolled.unread)
-    if unrolled.missing:
+    if unrolled.missing or unrolled.cut:
         raise typer.Exit(DATA_LOST)
 
 

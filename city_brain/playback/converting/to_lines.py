@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from city_brain.bag.reading import Recording, read_series
+from city_brain.bag.reading import Recording, segments
 from city_brain.bag.records import Record
 from city_brain.distributed import MARK_HEADER, RawPartitions, RawRecord
 from city_brain.distributed.reading import read_stretch
@@ -36,6 +36,8 @@ class Unrolled:
     """Records of `control`: lines say neither map nor types."""
     missing: int = 0
     """Offsets that the recording jumps over."""
+    cut: str = ""
+    """What the recording lacks at its end."""
     unread: Counter[str] = field(default_factory=Counter)
 
 
@@ -46,9 +48,11 @@ def unroll(path: Path, unrolled: Unrolled, progress: Callable[[Unrolled], None] 
     with Recording(path) as recording:
         city = RecordedCity.read(recording)
     lines = _Lines(city, unrolled)
-    for record in read_series(path):
-        yield from lines.take(record)
-        progress(unrolled)
+    for segment in segments(path):
+        unrolled.cut = unrolled.cut or segment.cut
+        for record in segment.records():
+            yield from lines.take(record)
+            progress(unrolled)
     yield from lines.flush()
     if not lines.known:
         raise RecordingError(f"{path}: wanted records of raw topics, got none")
