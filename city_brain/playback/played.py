@@ -100,6 +100,7 @@ class Played(abc.ABC):
 
     def _say(self, closing: Iterable[CityTick | ClosedTick]) -> Iterator[PlayedTick]:
         """Gives ticks that close together; behind the last of them the stages rest."""
+        self.at_rest = False
         ticks = iter(closing)
         said = next(ticks, None)
         while said is not None:

@@ -13,15 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
 from city_brain.bag.reading import read_series
 from city_brain.bag.records import Record
 from city_brain.distributed import MARK_HEADER, CityDesk, FusePartition, Ingest, RawPartitions, RawRecord
 from city_brain.distributed.city_desk import CityTick
 from city_brain.errors import RecordingError, StateError
 from city_brain.kafka.topics import CONTROL, raw_partitions
-from city_brain.pipeline.configuration import Change, Configuration, Configurations
+from city_brain.pipeline.configuration import Change, Configurations
 from city_brain.playback.played import Played, PlayedTick
 from city_brain.playback.state import StreetState
 from city_brain.site import Site
@@ -149,6 +147,7 @@ class Street(Played):
             self._ingest.begin(record.partition, record.offset)
         if record.offset < self._ingest.next_offset(record.partition):
             return False
+        self.at_rest = False
         try:
             self._ingest.read(self._told_by(record))
         except StateError as wrong:
@@ -168,8 +167,6 @@ class Street(Played):
 def _with_types(record: bytes, types: dict[str, bytes]) -> bytes:
     """A record of `control` with other incident types; what is no configuration stays as it is."""
     try:
-        change = Change.from_bytes(record)
+        return Change.from_bytes(record).with_types(types).to_bytes()
     except StateError:
         return record
-    configuration: Configuration = msgspec.structs.replace(change.configuration, types=types)
-    return msgspec.structs.replace(change, configuration=configuration).to_bytes()

@@ -1,5 +1,6 @@
 """The small city of the tests of the distributed street as a recording."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,12 @@ from tests.distributed import kit
 PREFIX = "town."
 
 
-def record(path: Path, partitions: int, seed: int, leave_out: tuple[int, int] | None = None) -> Path:
-    """Writes the raw logs in a random interleaving of partitions; `leave_out`: the record that is lost."""
+def record(
+    path: Path, partitions: int, seed: int, leave_out: tuple[int, int] | None = None, said: Sequence[bytes] = ()
+) -> Path:
+    """Writes the raw logs in a random interleaving of partitions; `leave_out`: the record that is lost. `said`: what
+    the city said of its ticks.
+    """
     counts = RawPartitionCounts(detections=1, signals=1, sensors=1, reports=1)
     settings = SiteSettings(city="city", partitions=partitions, kafka=KafkaSettings(raw_partitions=counts))
     path.parent.mkdir(exist_ok=True)
@@ -35,4 +40,7 @@ def record(path: Path, partitions: int, seed: int, leave_out: tuple[int, int] | 
             writer.write(
                 channel, raw.offset, raw.value, headers=headers, timestamp_ms=raw.stamp_ms, log_ns=1_000_000 * number
             )
+        incidents = writer.channel(f"{PREFIX}incidents", 0)
+        for offset, line in enumerate(said):
+            writer.write(incidents, offset, line, timestamp_ms=0, log_ns=1)
     return path
