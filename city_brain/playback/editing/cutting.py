@@ -1,7 +1,7 @@
 """Cutting: what arrived from one time to another, with all that the city had been told before.
 
-Configurations stay, whenever they came: without the first one nothing can be run. Their marks before the beginning do not, since the
-city would begin with them.
+Configurations stay, whenever they came: without the first one nothing can be run. Marks of `control` from before do
+not: the city would begin with them.
 """
 
 from collections.abc import Callable

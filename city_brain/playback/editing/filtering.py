@@ -1,6 +1,6 @@
 """Filtering: the records of some topics, keys or sources; of an envelope, the rows of these sources.
 
-Marks and configurations stay, since they are the clock and the city and no data, unless the filter is `bare`.
+Marks and configurations stay, since they are the clock and the city and no data; `bare`, they must fit as well.
 """
 
 from collections.abc import Callable

@@ -7,6 +7,7 @@ from city_brain.errors import RecordingError, StateError
 from city_brain.kafka.topics import CONTROL, raw_partitions
 from city_brain.pipeline.configuration import Change
 from city_brain.playback.recorded_city import RecordedCity
+from city_brain.playback.tap import BLOCKS, RUN
 
 
 class Runs:
@@ -22,6 +23,10 @@ class Runs:
             city = RecordedCity.read(recording)
         except RecordingError as wrong:
             self._why_not = str(wrong)
+            return
+        if city.made_by == RUN:
+            self._wanted, self._control = [(CONTROL, 0), (BLOCKS, 0)], (CONTROL, 0)
+            self._marked.update(self._wanted)  # blocks have their marks in them, where they have any
             return
         counts = raw_partitions(city.settings.kafka)
         self._wanted = [(city.topic_prefix + topic, at) for topic, count in counts.items() for at in range(count)]
@@ -49,6 +54,8 @@ class Runs:
             return self._why_not
         if not self._begun:
             return f"{_name(self._control)}: wanted the configuration that the city began with, got none"
+        if set(self._next) <= {self._control}:
+            return "wanted rows, got none"
         silent = [place for place in self._wanted if place not in self._marked]
         return f"{_name(silent[0])}: wanted marks, got none: log time stands still" if silent else ""
 
