@@ -17,6 +17,7 @@ from city_brain.bag.joining import Batch, join
 from city_brain.bag.packing import ChunkPacker
 from city_brain.bag.reading import Recording
 from city_brain.bag.records import GAPS, OFFSETS, PROFILE, RECORDING, SEGMENT, VERSION, Gap, Lost, Schema
+from city_brain.bag.writing import segment_path
 from city_brain.errors import RecordingError
 
 TOLD_MAX: Final = 1000
@@ -62,6 +63,13 @@ class Examined(msgspec.Struct, kw_only=True):
     records: int = 0
     gaps: list[Gap] = []
     trouble: list[str] = []
+    series: str = ""
+    segment: str = ""
+    followed: bool | None = None
+    """Whether it says that another segment follows; None where it does not say."""
+    first_ns: int = -1
+    last_ns: int = -1
+    """Log times of its first and its last chunk."""
 
 
 def examine(path: str | Path) -> Examined:
@@ -72,7 +80,7 @@ def examine(path: str | Path) -> Examined:
     found = Examined()
     try:
         with Recording(path) as recording:
-            found.profile = recording.profile
+            _note_place(recording, found)
             if recording.cut:
                 found.trouble.append(recording.cut)
             for message in _examine(recording, found):
@@ -82,6 +90,39 @@ def examine(path: str | Path) -> Examined:
             raise
         found.trouble.append(str(wrong))
     return found
+
+
+def examine_series(path: str | Path) -> Iterator[tuple[Path, Examined]]:
+    """Examines every segment of the recording that begins with the file `path`, or that file alone where it is a later
+    segment or none of ours; what is wrong between segments is trouble of the later one.
+    """
+    before = examine(path)
+    yield Path(path), before
+    if before.segment != "1":
+        return
+    for number in count(2):
+        following = segment_path(Path(path), number)
+        if not (following.exists() if before.followed is None else before.followed):
+            return
+        wanted = f"{following}: wanted segment {number} of {before.series!r}"
+        if not following.exists():
+            yield following, Examined(trouble=[f"{wanted}, got none"])
+            return
+        found = examine(following)
+        if (found.series, found.segment) != (before.series, str(number)):
+            found.trouble.append(f"{wanted}, got {found.segment or 'none'} of {found.series!r}")
+        elif 0 <= found.first_ns <= before.last_ns:
+            found.trouble.append(f"{following}: wanted log times after {before.last_ns}, got {found.first_ns}")
+        yield following, found
+        before = found
+
+
+def _note_place(recording: Recording, found: Examined) -> None:
+    """Notes which segment of what it is."""
+    said, entries = recording.metadata.get(RECORDING, {}), recording.entries
+    found.profile, found.followed = recording.profile, recording.followed
+    found.series, found.segment = said.get("series", ""), said.get("segment", "")
+    found.first_ns, found.last_ns = (entries[0].start_ns, entries[-1].end_ns) if entries else (-1, -1)
 
 
 def _examine(recording: Recording, found: Examined) -> Iterator[str]:
