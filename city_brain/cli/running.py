@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     from city_brain.servers.settings import HttpSettings, ListenSettings
     from city_brain.site import Site
 
+RecordOption = Annotated[
+    Path | None, typer.Option("--record", metavar="FILE", help="Record what it reads and says, for bag run.")
+]
+BudgetOption = Annotated[
+    int, typer.Option("--record-budget", min=0, help="Bytes that the recording may take; 0: no limit.")
+]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="Where changes are kept: sqlite:///FILE, a PostgreSQL URL, or memory.")
+]
+
 Listening = TypeVar("Listening", "ListenSettings", "HttpSettings")
 
 
@@ -50,16 +60,9 @@ def run(
     ] = False,
     rate: Annotated[float, typer.Option("--rate", min=0, help="Log seconds per second; 0 as fast as it goes.")] = 0.0,
     exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="Stop when the input ends.")] = False,
-    record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Record what it reads and says, for bag run.")
-    ] = None,
-    record_budget: Annotated[
-        int, typer.Option("--record-budget", min=0, help="Bytes that the recording may take; 0: no limit.")
-    ] = 0,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="Where changes are kept: sqlite:///FILE, a PostgreSQL URL, or memory."),
-    ] = None,
+    record: RecordOption = None,
+    record_budget: BudgetOption = 0,
+    store: StoreOption = None,
     language: Annotated[Literal["zh", "en", "both"], typer.Option("--language", help="Of what it prints.")] = "both",
     zone: Annotated[str, typer.Option("--zone", help="Time zone of printed times; default: that of site.toml.")] = "",
 ) -> None:

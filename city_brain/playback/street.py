@@ -8,7 +8,7 @@ last tick that a mark closes the stages rest: there their state is taken, and fr
 types if asked to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -41,9 +41,9 @@ class Street(Played):
         self._control = self._raw.number(CONTROL, 0)
         every = filter(None, map(self._raw_record, read_series(path)))
         recorded = [record for record in every if record.partition == self._control]
-        self._recorded_changes = [record.value or b"" for record in recorded if not record.mark]
+        self._recorded_changes = list(_changes(recorded))
         self._told = [self._told_by(record) for record in recorded]
-        self._changes = [record.value or b"" for record in self._told if not record.mark]
+        self._changes = list(_changes(self._told))
         if not self._changes or Change.from_bytes(self._changes[0]).since_ms:
             told = f"wanted {CONTROL} from its first record on, which says what the city began with, got none of it"
             raise RecordingError(f"{path}: {told}")
@@ -73,8 +73,7 @@ class Street(Played):
         """All that the city was told, as each program reads it when it starts."""
         configurations = Configurations(self.site.configurations.first)
         for change in (*self._changes, *self._recorded_changes):
-            with suppress(StateError):
-                configurations.add(change)
+            configurations.add(change)
         return configurations
 
     def _play(self, after_ns: int) -> Iterator[PlayedTick]:
@@ -162,6 +161,15 @@ class Street(Played):
             for part in self._fusion[partition].read(offset, parcel.to_bytes()):
                 yield from self._desk.read(self._judged, part.to_bytes())
                 self._judged += 1
+
+
+def _changes(records: Iterable[RawRecord]) -> Iterator[bytes]:
+    """Those of the records of `control` that are configurations."""
+    for record in records:
+        with suppress(StateError):
+            if not record.mark:
+                Change.from_bytes(record.value or b"")
+                yield record.value or b""
 
 
 def _with_types(record: bytes, types: dict[str, bytes]) -> bytes:

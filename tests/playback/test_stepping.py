@@ -8,8 +8,8 @@ import pytest
 
 import city_brain
 from city_brain.errors import StateError
+from city_brain.playback.control.stepping import Playback, announces
 from city_brain.playback.state import StreetState, read_state, write_state
-from city_brain.playback.stepping import Playback, announces
 from city_brain.playback.street import Street
 from tests.distributed import kit
 from tests.playback.recorded import record

@@ -132,7 +132,7 @@ def test_it_is_stepped_through_by_words(tmp_path: Path) -> None:
         f"tick {announced}",
         "tick 0: nothing has been said yet",
     ]
-    assert "fly: wanted next, back, incident, to, show, save or quit" in done.out
+    assert "fly: wanted next, back, incident, to, show, save, help or quit" in done.out
     assert "wanted a number of ticks, got 'x'" in done.out
     assert "save: wanted a file to write, got none" in done.out
     assert (tmp_path / "s").exists()

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from city_brain.incidents.tick_record import TickRecord
     from city_brain.playback.played import Played
 
+RateOption = Annotated[float, typer.Option("--rate", min=0, help="Log seconds per second; 0 as fast as it goes.")]
+FromOption = Annotated[
+    Path | None, typer.Option("--from-state", help="Go on from a state that --state wrote; with --types: branch.")
+]
 STATE_EVERY_S: Final = 5.0
 """How often a state is written on the way: what a kill costs."""
 
@@ -35,10 +39,8 @@ STATE_EVERY_S: Final = 5.0
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The first file of a recording of a city.")],
     types: TypesOption = None,
-    rate: Annotated[float, typer.Option("--rate", min=0, help="Log seconds per second; 0 as fast as it goes.")] = 0.0,
-    from_state: Annotated[
-        Path | None, typer.Option("--from-state", help="Go on from a state that --state wrote; with --types: branch.")
-    ] = None,
+    rate: RateOption = 0.0,
+    from_state: FromOption = None,
     until: Annotated[str, typer.Option("--until", help="Stop at the first tick that is due then or later.")] = "",
     until_incident: Annotated[
         str, typer.Option("--until-incident", metavar="TYPE", help="Stop where one of this type is announced, or: any.")
@@ -61,8 +63,8 @@ def run(
     from city_brain.cli.outputs import Outputs
     from city_brain.incidents.incident import Incident
     from city_brain.incidents.incident_type import type_files
+    from city_brain.playback.control.pacing import Pace
     from city_brain.playback.opening import open_played
-    from city_brain.playback.pacing import Pace
     from city_brain.playback.state import read_state
 
     keep_apart([file], [incidents, ticks, state])
@@ -90,19 +92,14 @@ def run(
         raise typer.Exit(INTERRUPTED) from None
     finally:
         progress.done()
-    found = sorted(said.values(), key=lambda one: (one.detected_ms or 0, one.incident_id))
-    if as_json:
-        digest = played.head.digest().hex()
-        typer.echo(msgspec.json.encode({"digest": digest, "ticks": played.head.size, "announced": found}))
-    else:
-        _tell(played, found, zone, err=incidents == "-" or ticks == "-")
+    _tell(played, said, zone, as_json, err=incidents == "-" or ticks == "-")
     if pace.text():
         typer.echo(pace.text(), err=True)
 
 
 def _last(until_ms: int | None, kind: str) -> "Callable[[TickRecord], bool]":
     """Whether a tick is the last one that is asked for."""
-    from city_brain.playback.stepping import announces
+    from city_brain.playback.control.stepping import announces
 
     announced = announces(frozenset() if kind == "any" else frozenset({kind})) if kind else None
     return lambda record: bool(announced and announced(record)) or (until_ms is not None and record.due_ms >= until_ms)
@@ -128,10 +125,16 @@ class _Keeping:
             self._written_s = time.monotonic()
 
 
-def _tell(played: "Played", found: "list[Incident]", zone: str, *, err: bool) -> None:
+def _tell(played: "Played", said: "dict[str, Incident]", zone: str, as_json: bool, *, err: bool) -> None:
+    """Prints the incidents that were announced, and the digest."""
+    found = sorted(said.values(), key=lambda one: (one.detected_ms or 0, one.incident_id))
+    digest = played.head.digest().hex()
+    if as_json:
+        typer.echo(msgspec.json.encode({"digest": digest, "ticks": played.head.size, "announced": found}))
+        return
     instant = instants(zone)
     for one in found:
         text = f"{one.number}  {one.type} at {one.lon:.5f},{one.lat:.5f}, {one.state}, announced"
         typer.echo(printable(f"{text} {instant(one.detected_ms or 0)}"), err=err)
     told = f"{plural(played.head.size, 'tick')}, {plural(len(found), 'incident')} announced"
-    typer.echo(f"{told}, digest {played.head.digest().hex()}", err=err)
+    typer.echo(f"{told}, digest {digest}", err=err)

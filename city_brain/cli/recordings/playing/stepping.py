@@ -1,7 +1,7 @@
 """`city-brain bag step`: a recording gone through by hand, or by a script on standard input."""
 
-import cmd
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,13 +9,13 @@ import typer
 
 from city_brain.canonical import printable
 from city_brain.cli.common import ZONE, TypesOption, ZoneOption, epoch_ms, instants, plural, types_folder
-from city_brain.errors import CityBrainError
+from city_brain.errors import CityBrainError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from city_brain.playback.control.stepping import Playback
     from city_brain.playback.played import PlayedTick
-    from city_brain.playback.stepping import Playback
 
 
 def step(
@@ -28,92 +28,85 @@ def step(
 ) -> None:
     """Go through a recording tick by tick, both ways, to incidents and times; type help for what can be said."""
     from city_brain.incidents.incident_type import type_files
+    from city_brain.playback.control.stepping import Playback
     from city_brain.playback.opening import open_played
     from city_brain.playback.state import read_state
-    from city_brain.playback.stepping import Playback
 
     folder = types_folder(types)
     played = open_played(file, None if folder is None else type_files(folder))
     console = _Console(Playback(played, None if from_state is None else read_state(from_state)), instants(zone))
     try:
-        console.cmdloop()
+        console.run()
     except KeyboardInterrupt:
         typer.echo("", err=True)
 
 
-class _Console(cmd.Cmd):
-    """Words on standard input; what came of them on standard output."""
+class _Console:
+    """Words, one line each; what came of them goes to standard output."""
 
     def __init__(self, playback: "Playback", instant: "Callable[[float], str]") -> None:
-        super().__init__()
         self._playback, self._instant = playback, instant
-        if not sys.stdin.isatty():
-            self.use_rawinput = False
-        self.prompt = "step> " if sys.stdin.isatty() else ""
+        self._words: dict[str, tuple[Callable[[str], None], str]] = {
+            "next": (self._next, "[N]: N ticks on; one where no N is said, and at an empty line"),
+            "back": (self._back, "[N]: N ticks back"),
+            "incident": (self._incident, "[TYPE]: on to the next tick that announces one, of that type if any"),
+            "to": (self._to, "N or TIME: to tick number N, or to the last that is due by 2026-03-01T08:00:00+08:00"),
+            "show": (self._show_all, ": the tick of this place once more, with its record"),
+            "save": (self._save, "FILE: write the state of this place, for --from-state"),
+            "help": (self._help, ": this list; quit, or the end of the input, leaves"),
+        }
 
-    def onecmd(self, line: str) -> bool:
-        """What cannot be done is told, and the place stays."""
-        try:
-            return super().onecmd(line)
-        except CityBrainError as wrong:
-            self._say(str(wrong))
-            return False
+    def run(self) -> None:
+        """Takes lines until there are no more."""
+        prompt = "step> " if sys.stdin.isatty() else ""
+        with suppress(EOFError):
+            while (line := input(prompt).strip()) != "quit":
+                self._take(line or "next")
 
-    def emptyline(self) -> bool:
-        """An empty line is the next tick."""
-        self.do_next("")
-        return False
-
-    def default(self, line: str) -> None:
-        """No word of ours."""
-        if line == "EOF":
+    def _take(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word not in self._words:
+            self._say(f"{word}: wanted {', '.join(self._words)} or quit")
             return
-        self._say(f"{line.split()[0]}: wanted next, back, incident, to, show, save or quit")
+        try:
+            self._words[word][0](rest.strip())
+        except CityBrainError as wrong:  # the place stays
+            self._say(str(wrong))
 
-    def do_next(self, count: str) -> None:
-        """next [N]: N ticks on; one where no N is said."""
+    def _help(self, _: str) -> None:
+        for word, (_do, told) in self._words.items():
+            self._say(f"{word} {told}".replace(" :", ":"))
+
+    def _next(self, count: str) -> None:
         self._show(self._playback.seek(self._playback.number + _number(count)))
 
-    def do_back(self, count: str) -> None:
-        """back [N]: N ticks back."""
+    def _back(self, count: str) -> None:
         self._show(self._playback.seek(self._playback.number - _number(count)))
 
-    def do_incident(self, kind: str) -> None:
-        """incident [TYPE]: on to the next tick that announces an incident, of that type where one is named."""
-        from city_brain.playback.stepping import announces
+    def _incident(self, kind: str) -> None:
+        from city_brain.playback.control.stepping import announces
 
-        tick = self._playback.until(announces(frozenset(kind.split())))
-        if tick is None:
+        if self._playback.until(announces(frozenset(kind.split()))) is None:
             self._say("no more of them")
         self._show(self._playback.now)
 
-    def do_to(self, place: str) -> None:
-        """to N or TIME: to tick number N, or to the last tick due by a time such as 2026-03-01T08:00:00+08:00."""
+    def _to(self, place: str) -> None:
         playback = self._playback
-        self._show(playback.seek(int(place)) if place.isdigit() else playback.seek_ms(epoch_ms(place, "to")))
+        self._show(playback.seek(int(place)) if place.isdecimal() else playback.seek_ms(epoch_ms(place, "to")))
 
-    def do_show(self, _: str) -> None:
-        """show: the tick of this place once more, with the whole record."""
+    def _show_all(self, _: str) -> None:
         now = self._playback.now
         self._show(now)
         if now is not None:
             self._say(now.line.decode())
 
-    def do_save(self, path: str) -> None:
-        """save FILE: write the state of this place, for --from-state."""
+    def _save(self, path: str) -> None:
         from city_brain.playback.state import write_state
 
         if not path:
-            self._say("save: wanted a file to write, got none")
-            return
+            raise SettingsError("save: wanted a file to write, got none")
         write_state(Path(path), self._playback.state())
         self._say(f"{path}: the state behind tick {self._playback.number}")
-
-    def do_quit(self, _: str) -> bool:
-        """quit: leave; so does the end of the input."""
-        return True
-
-    do_EOF = do_quit  # noqa: N815 - the name that cmd looks for
 
     def _show(self, tick: "PlayedTick | None") -> None:
         if tick is None:
@@ -131,10 +124,8 @@ class _Console(cmd.Cmd):
 
 
 def _number(count: str) -> int:
-    from city_brain.errors import SettingsError
-
     if not count:
         return 1
-    if not count.isdigit():
+    if not count.isdecimal():
         raise SettingsError(f"wanted a number of ticks, got {count!r}")
     return int(count)

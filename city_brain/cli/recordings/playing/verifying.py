@@ -21,8 +21,8 @@ def verify(
     """Play a recording and hold every tick against what the city said then, byte by byte; then the same with restores,
     and in processes with other hash seeds and processor features. Exit code 4 where anything differs.
     """
+    from city_brain.playback.control.verifying import verify as verify_played
     from city_brain.playback.opening import open_played
-    from city_brain.playback.verifying import verify as verify_played
     from city_brain.replay.verifying import environments, other_processes
 
     progress, ways = Progress("bag verify"), list[tuple[str, str, str]]()

@@ -25,11 +25,6 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     differs: str = ""
     """Where the first tick that differs does."""
 
-    @property
-    def is_same(self) -> bool:
-        """Whether every recorded tick came again, in the same bytes."""
-        return self.same == self.recorded
-
 
 class _Tick(msgspec.Struct):
     tick: int
