@@ -67,12 +67,16 @@ def list_records(
     zone: ZoneOption = ZONE,
     as_json: JsonOption = False,
 ) -> None:
-    """Print records, one a line, in order of arrival; with --json also headers, keys (base64), and all times."""
+    """Print records, one a line, in order of arrival; with --json also headers, keys (base64), and all times.
+
+    Exit code 3 where the file was cut.
+    """
     instant = instants(zone)
     start_ns = epoch_ms(since, "--from") * NS_PER_MS if since else None
     found = (record for segment in _segments(file) for record in segment.records(start_ns))
     for record in islice((record for record in found if topic in ("", record.topic)), limit):
         typer.echo(_record_line(record) if as_json else printable(_record_text(record, instant(_ms(record)))))
+    end_if_cut(file)
 
 
 def doctor(file: FileArgument, as_json: JsonOption = False) -> None:
@@ -131,6 +135,14 @@ def recover(
         if found.damages > len(found.told):
             typer.echo(f"lost: {found.damages - len(found.told)} places more", err=True)
     if found.damages:
+        raise typer.Exit(DATA_LOST)
+
+
+def end_if_cut(file: Path) -> None:
+    """Exits with 3, and says so, where a recording that was read as far as it goes was cut."""
+    cut = "; ".join(segment.cut for segment in _segments(file) if segment.cut)
+    if cut:
+        typer.echo(printable(f"cut: {cut}"), err=True)
         raise typer.Exit(DATA_LOST)
 
 

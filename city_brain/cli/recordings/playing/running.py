@@ -22,6 +22,7 @@ from city_brain.cli.common import (
     plural,
     types_folder,
 )
+from city_brain.cli.recordings.commands import end_if_cut
 
 if TYPE_CHECKING:
     from city_brain.incidents.incident import Incident
@@ -59,6 +60,7 @@ def run(
 
     With --types, built-in types hold and those in the folder, in place of the recorded ones. The digest is that of the
     city that was recorded from its first row on, unless types were changed; also of a run that went on from a state.
+    Exit code 3 where the recording was cut.
     """
     from city_brain.cli.outputs import Outputs
     from city_brain.incidents.incident import Incident
@@ -95,6 +97,8 @@ def run(
     _tell(played, said, zone, as_json, err=incidents == "-" or ticks == "-")
     if pace.text():
         typer.echo(pace.text(), err=True)
+    if not stop:
+        end_if_cut(file)
 
 
 def _last(until_ms: int | None, kind: str) -> "Callable[[TickRecord], bool]":
