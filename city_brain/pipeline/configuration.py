@@ -32,9 +32,9 @@ has read `control` to `LEAD_MS` before the row's stamp, and the clocks of the br
 CLOCKS_AGREE_MS: Final = 3_000
 """How far the stamps of `control` may step back: the clocks of two brokers differ by far less."""
 
-UNPACKED_BYTES_MAX: Final = 1 << 30
+UNPACKED_BYTES_MAX: Final = 1 << 28
 PACKED_BYTES_MAX: Final = 16 << 20
-"""What a record of `control` may weigh."""
+"""What a record of `control` may weigh, and what is in it: maps pack to a tenth or less."""
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,7 +121,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def to_bytes(self) -> bytes:
         """The record; raises SettingsError where it would be too large for the log."""
-        packed = zstandard.ZstdCompressor(level=9).compress(msgspec.msgpack.encode(self))
+        plain = msgspec.msgpack.encode(self)
+        if len(plain) > UNPACKED_BYTES_MAX:
+            raise SettingsError(f"configuration: wanted at most {UNPACKED_BYTES_MAX} bytes, got {len(plain)}")
+        packed = zstandard.ZstdCompressor(level=9).compress(plain)
         if len(packed) > PACKED_BYTES_MAX:
             raise SettingsError(f"configuration: wanted at most {PACKED_BYTES_MAX} bytes packed, got {len(packed)}")
         return packed

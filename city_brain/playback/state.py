@@ -12,8 +12,8 @@ from city_brain.snapshot import from_bytes, to_bytes
 
 ATTACHED: Final = "street.state"
 """The attachment of a recording that does not begin with the city: where the stages stood when it begins."""
-UNPACKED_BYTES_MAX: Final = 1 << 30
-"""Beyond it a state is not read: the largest city measured has a tenth of it."""
+UNPACKED_BYTES_MAX: Final = 1 << 29
+"""Beyond it a state is not read: the largest city measured has a fifth of it."""
 
 
 class StreetState(msgspec.Struct):
