@@ -23,6 +23,7 @@ from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, types_of
 from city_brain.observations.admission import AdmissionTable
+from city_brain.snapshot import unpacked
 from city_brain.ticks.tick import TickSettings
 
 LEAD_MS: Final = 5_000
@@ -133,9 +134,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def from_bytes(cls, record: bytes) -> "Change":
         """Reads a record; raises StateError where it is none."""
         try:
-            plain = zstandard.ZstdDecompressor().decompress(record, max_output_size=UNPACKED_BYTES_MAX)
-            return msgspec.msgpack.decode(plain, type=cls)
-        except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+            return msgspec.msgpack.decode(unpacked(record, UNPACKED_BYTES_MAX), type=cls)
+        except (StateError, msgspec.MsgspecError, UnicodeDecodeError) as wrong:
             raise StateError(f"control: wanted a packed configuration, got {wrong}") from wrong
 
 
