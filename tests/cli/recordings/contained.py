@@ -10,6 +10,8 @@ import resource
 import sys
 import tempfile
 import time
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -48,6 +50,9 @@ def main() -> None:
 
     for name in _WARM:
         importlib.import_module(name)
+    sys.argv = ["city-brain", "bag", "info", "nothing.mcap"]
+    with redirect_stderr(StringIO()), suppress(SystemExit):
+        city_brain()  # what a command line imports when it is read
     jobs = msgspec.json.decode(sys.stdin.buffer.read(), type=list[Job])
     sys.stdout.buffer.write(msgspec.json.encode([_run(job, city_brain) for job in jobs]))
 
