@@ -77,6 +77,8 @@ def calibrate(
     if map_path is not None and position is not None:
         raise SettingsError("--position: wanted none for a camera on a map, got one")
     keep_apart([path for path in (points, map_path, image) if path is not None], (out,))
+    if out is not None and out.suffix.lower() != ".png":
+        raise SettingsError(f"--out: wanted a name that ends in .png, got {str(out)!r}")
     city, known = _on_map(map_path, camera)
     limits = FitSettings(point_error_px=pixel_error, point_error_m=ground_error)
     place = "standard input" if str(points) == "-" else str(points)
@@ -84,6 +86,8 @@ def calibrate(
     given = _datum(datum, said, city, f"{place}: datum")
     origin, pairs = _pairs(said, given, _origin(city, known, position, given), place)
     picture = None if image is None else _picture(image, said)
+    if picture is not None:
+        said = msgspec.structs.replace(said, picture_px=(float(picture.shape[1]), float(picture.shape[0])))
     fitted = _fit(pairs, place, limits)
     doubt = suspicion(pairs, fitted, limits)
     grid_m = None
@@ -204,6 +208,9 @@ def _picture(image: Path, said: "PointsFile") -> Any:
 
     picture = read_image(read_file(image, "a picture"), str(image))
     height, width = picture.shape[:2]
+    if said.picture_px is not None and said.picture_px != (width, height):
+        wanted = f"a picture of {said.picture_px[0]:g} × {said.picture_px[1]:g}, as the points say"
+        raise CalibrationError(f"{image}: wanted {wanted}, got {width} × {height}")
     for point in said.points:
         if not (0.0 <= point.x <= width and 0.0 <= point.y <= height):
             wanted = f"a pixel of a picture of {width} × {height}"
