@@ -56,6 +56,7 @@ class _Teller:
 
     def __init__(self, errand: Errand) -> None:
         self.read = 0
+        self.place = errand.place
         self._errand = errand
         self._free: SimpleQueue[int] = SimpleQueue()
         self._maps: list[mmap.mmap | None] = [None] * SLOTS
@@ -112,9 +113,7 @@ class _Teller:
     def _keep(self, slot: int, frame: Frame) -> None:
         check_frame(frame)
         if frame.shape[0] * frame.shape[1] > MOST_PIXELS:
-            raise CameraError(
-                f"{self._errand.place}: wanted frames of at most {MOST_PIXELS} pixels, got {size_text(frame)}"
-            )
+            raise CameraError(f"{self.place}: wanted frames of at most {MOST_PIXELS} pixels, got {size_text(frame)}")
         held = self._maps[slot]
         if held is None or len(held) != frame.nbytes:
             if held is not None:
@@ -166,11 +165,12 @@ def _watch(teller: _Teller, stream: Stream, leaves: bool) -> str:
                 punctual_ms = now_ms
                 teller.offer(grabbed, event_ms, now_ms)
             elif leaves and now_ms - punctual_ms > LEFT_AFTER_MS:
-                raise CameraError(f"wanted frames at most {MOST_LATE_MS} ms late, got {now_ms - event_ms} ms")
+                wanted = f"frames at most {MOST_LATE_MS} ms late"
+                raise CameraError(f"{teller.place}: wanted {wanted}, got {now_ms - event_ms} ms")
     except CityBrainError as wrong:
         return str(wrong)[:MOST_FAILURE]
     except MemoryError:
-        return f"wanted frames that can be read within {MEMORY_BYTES >> 20} MiB, got larger ones"
+        return f"{teller.place}: wanted frames that can be read within {MEMORY_BYTES >> 20} MiB, got larger ones"
     finally:
         stream.close()
     return ""

@@ -45,6 +45,28 @@ def test_event_time_is_when_the_picture_was_made(four: list[LiveCamera]) -> None
         assert min(late) >= 0
 
 
+@pytest.mark.parametrize("packed", ["h265", "jpeg"])
+def test_cameras_pack_in_other_ways_too(server: RtspServer, tmp_path: Path, packed: str) -> None:
+    """H.265 and JPEG over RTP: pictures that show when they were made, in time and in order, in one connection."""
+    with camera("cam", CameraSource(address=server.url(packed)), tmp_path) as one:
+        wait_for(lambda: one.state().connected, 15.0, "a frame")
+        frames = frames_of([one], 3.0)["cam"]
+        assert len(frames) >= 20
+        late = [frame.event_ms - made_ms(frame.frame)[0] for frame in frames]
+        assert min(late) >= 0
+        assert max(late) <= 500
+        assert len({made_ms(frame.frame)[1] for frame in frames}) == 1
+        assert one.state().connections == 1
+
+
+def test_what_nobody_packs_video_with_is_told(server: RtspServer, tmp_path: Path) -> None:
+    """A stream of another codec: the failure says which ones are read."""
+    with camera("cam", CameraSource(address=server.url("vp8")), tmp_path) as one:
+        wait_for(lambda: bool(one.state().failure), 15.0, "a failure")
+        assert "wanted a stream of H.264, H.265 or JPEG, got another one" in one.state().failure
+        assert one.state().frames == 0
+
+
 def test_nobody_is_given_an_old_frame(four: list[LiveCamera]) -> None:
     """Whoever looks every two seconds gets what is a second old at most, or nothing; the rest is counted."""
     before = [one.state() for one in four]
