@@ -144,7 +144,7 @@ def _dialled(errand: Errand) -> Stream:
     """The frames of an address; raises CameraError or AddressError, as all that goes on in it does."""
     dialled = check_address(errand.address, errand.schemes, errand.networks)
     read = read_rtsp if dialled.address.scheme in ("rtsp", "rtsps") else read_mjpeg
-    yield from read(dialled, errand.user, errand.password, errand.read_timeout_s)
+    yield from read(dialled, errand.user, errand.password, errand.read_timeout_s, errand.tls_ca)
 
 
 def _watch(teller: _Teller, stream: Stream, leaves: bool) -> str:

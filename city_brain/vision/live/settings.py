@@ -43,6 +43,10 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What may be dialled. `http` and `https` are streams of JPEGs."""
     networks: tuple[str, ...] = ()
     """Where cameras may be (10.20.0.0/16, 2001:db8::/48); nothing else is dialled, whatever a name leads to."""
+    tls_ca: str = ""
+    """A file, from the site's folder on, with the certificates (PEM) of those who vouch for cameras of `rtsps` and
+    `https`, and nobody else does then; empty: those whom the system trusts.
+    """
     every_ms: Milliseconds = 100
     """A camera is looked at once in so many ms at most."""
     read_timeout_s: Seconds = 5.0

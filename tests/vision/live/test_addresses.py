@@ -184,6 +184,14 @@ def test_a_camera_that_could_only_fail_is_not_made(tmp_path: Path) -> None:
     source = CameraSource(address="rtsp://10.20.0.7/a", user="viewer", password_file="absent")  # noqa: S106 - a file
     with pytest.raises(SettingsError, match=r"^video\.cameras\.cam-1\.password_file: wanted a file"):
         LiveCamera("cam-1", source, settings, tmp_path)
+    for name, data in (("nowhere", None), ("site.toml", b"[video]\n")):
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        trusting = VideoSettings(networks=NETWORKS, tls_ca=name)
+        with pytest.raises(
+            SettingsError, match=rf"^video\.tls_ca: wanted a file of certificates \(PEM\), got .*{name}"
+        ):
+            LiveCamera("cam-1", CameraSource(address="rtsps://10.20.0.7/a"), trusting, tmp_path)
     (tmp_path / "absent").write_text("\n")
     with pytest.raises(SettingsError, match=r"^video\.cameras\.cam-1\.password_file: wanted a password"):
         LiveCamera("cam-1", source, settings, tmp_path)

@@ -41,13 +41,13 @@ _BEHIND_MS: Final = 300
 """Frames that came while FFmpeg looked at what it has before it come at once then: they are passed over."""
 
 
-def read_rtsp(dialled: Dialled, user: str, password: str, timeout_s: float) -> Stream:
+def read_rtsp(dialled: Dialled, user: str, password: str, timeout_s: float, tls_ca: str = "") -> Stream:
     """Frames until the connection breaks, which is a CameraError, as is that nothing can be read of it."""
     place = str(dialled.address)
     cv2 = load_opencv(place)
     login = _login(user, password, place)
     os.environ[_VARIABLE] = "|".join(f"{key};{value}" for key, value in OPTIONS.items())
-    with Relay(dialled, timeout_s) as relay:
+    with Relay(dialled, timeout_s, tls_ca) as relay:
         capture = _open(cv2, f"rtsp://{login}127.0.0.1:{relay.port}{dialled.address.path}", timeout_s)
         try:
             if not capture.isOpened():
