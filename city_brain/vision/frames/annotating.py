@@ -18,9 +18,13 @@ _TEXT: Final = (255, 255, 255)
 
 
 class AnnotatedVideo:
-    """An MP4 that grows frame by frame. Raises RecordingError where OpenCV cannot write it."""
+    """An MP4 that grows frame by frame as *.part.mp4, since its ending tells OpenCV what to write, and takes its name
+    when it is `complete`. Raises RecordingError where OpenCV cannot write it.
+    """
 
     def __init__(self, path: Path, fps: float) -> None:
+        self.complete = False
+        self.part = path.with_name(f"{path.stem}.part{path.suffix}")
         self._path, self._fps = path, fps
         self._cv2 = load_opencv(str(path))
         self._writer: Any = None
@@ -31,6 +35,8 @@ class AnnotatedVideo:
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
             self._writer.release()
+            if self.complete:
+                self.part.replace(self._path)
 
     def add(self, frame: Frame, seen: Seen) -> None:
         """Draws upon a copy of a frame, and writes it."""
@@ -42,7 +48,7 @@ class AnnotatedVideo:
 
     def _opened(self, frame: Frame) -> Any:
         cv2, size = self._cv2, (frame.shape[1], frame.shape[0])
-        path = str(self._path.resolve())
+        path = str(self.part.resolve())
         writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*CODEC), self._fps, size)
         if not writer.isOpened():
             wanted = f"to write an MP4 ({CODEC}) of {size[0]} × {size[1]} pixels"

@@ -1,11 +1,13 @@
 """Which cameras a site watches, where they are reached, and how patient it is: `[video]` of site.toml."""
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-Milliseconds = Annotated[int, msgspec.Meta(ge=10, le=3_600_000)]
+LEAST_EVERY_MS: Final = 10
+MOST_EVERY_MS: Final = 3_600_000
+Milliseconds = Annotated[int, msgspec.Meta(ge=LEAST_EVERY_MS, le=MOST_EVERY_MS)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.5, le=600.0)]
 Scheme = Literal["rtsp", "rtsps", "http", "https"]
 
