@@ -163,7 +163,8 @@ def _detector(entry: Any) -> "Detector":
     from city_brain.vision.cards.checking import check_weights
     from city_brain.vision.detector import Detector
 
-    return Detector(entry.card, check_weights(entry.weights, entry.card).data)
+    checked = check_weights(entry.weights, entry.card)
+    return Detector(entry.card, checked.data, most=checked.report.frames)
 
 
 def _watch(reading: "_Reading", eyes: "Eyes", lines: "_Lines", pictures: Pictures, stopped: "_Stopped") -> None:

@@ -209,7 +209,7 @@ def open_lookout(city: CityMap, settings: VideoSettings, folder: Path | None, we
     if not entry.there:
         raise SettingsError(f"{entry.weights}: wanted weights, got none: `city-brain models fetch {settings.model}`")
     checked = check_weights(entry.weights, entry.card)
-    detector = Detector(entry.card, checked.data, settings.providers, settings.threads)
+    detector = Detector(entry.card, checked.data, settings.providers, settings.threads, checked.report.frames)
     cameras, home = settings.cameras, folder or Path()
     return Lookout(city, settings, detector, lambda camera: LiveCamera(camera, cameras[camera], settings, home))
 
