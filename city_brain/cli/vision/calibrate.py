@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from city_brain.city.city_map import Camera, CityMap
     from city_brain.city.datum import Datum
     from city_brain.geo import LocalFrame
+    from city_brain.types import Floats
     from city_brain.vision.calibration.fitting import Fit, FitSettings, Pairs
     from city_brain.vision.calibration.points import PointsFile
 
@@ -23,14 +24,22 @@ def register(app: typer.Typer) -> None:
     app.command()(calibrate)
 
 
+FARTHEST_RANGE_M: Final = 10_000.0
+"""Of a camera on a map."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where 0, 0 of the homography's metres lies: at a camera, or in the middle of the points where none is known."""
+    """Where 0, 0 of the homography's metres lies: at a camera, or in the middle of the points where none is known.
+
+    `range_m`: how far the camera sees.
+    """
 
     frame: "LocalFrame"
     x: float
     y: float
     at_camera: bool
+    range_m: float = FARTHEST_RANGE_M
 
 
 def calibrate(
@@ -156,7 +165,7 @@ def _origin(
     from city_brain.geo import LocalFrame
 
     if city is not None and camera is not None:
-        return Origin(city.frame, camera.x, camera.y, True)
+        return Origin(city.frame, camera.x, camera.y, True, camera.range_m)
     if position is None:
         return None
     try:
@@ -181,6 +190,8 @@ def _pairs(said: "PointsFile", datum: "Datum", origin: Origin | None, place: str
         middle = LocalFrame(float(lon.mean()), float(lat.mean())) if len(lon) else LocalFrame(0.0, 0.0)
         origin = Origin(middle, 0.0, 0.0, False)
     x, y = origin.frame.to_metres(lon, lat)
+    if len(x) and origin.at_camera:
+        _check_near(np.hypot(x - origin.x, y - origin.y), origin, said, place)
     if said.lens is not None:
         u, v = said.lens.straighten(u, v)
         for point, at in zip(said.points, u, strict=True):
@@ -188,6 +199,16 @@ def _pairs(said: "PointsFile", datum: "Datum", origin: Origin | None, place: str
                 got = f"({point.x:g}, {point.y:g})"
                 raise CalibrationError(f"{place}: {point.name!r}: wanted a pixel that the lens can show, got {got}")
     return origin, Pairs(u, v, x - origin.x, y - origin.y, tuple(point.name for point in said.points))
+
+
+def _check_near(away_m: "Floats", origin: Origin, said: "PointsFile", place: str) -> None:
+    """Raises where all points lie beyond what rows of the camera may tell of: such a fit is as good as any other."""
+    from city_brain.observations.admission.table import CAMERA_MARGIN_M, CAMERA_RANGES
+
+    reach_m, nearest = CAMERA_RANGES * origin.range_m + CAMERA_MARGIN_M, int(away_m.argmin())
+    if away_m[nearest] > reach_m:
+        got = f"the nearest, {said.points[nearest].name!r}, {away_m[nearest]:.0f} m away; are they in another datum?"
+        raise CalibrationError(f"{place}: wanted points within {reach_m:.0f} m of the camera, got {got}")
 
 
 def _fit(pairs: "Pairs", place: str, limits: "FitSettings") -> "Fit":

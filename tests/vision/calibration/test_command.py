@@ -103,6 +103,10 @@ def test_a_datum_is_converted_at_the_door(tmp_path: Path) -> None:
     for said, option in (({"points": moved, "datum": "GCJ-02"}, ()), (moved, ("--datum", "GCJ-02"))):
         told = json.loads(city_brain("calibrate", written(tmp_path, said), *at, *option).out)
         assert np.allclose(told["homography"], plain["homography"], atol=1e-4)
+    for where in (at, ("--camera", "m", "--position", "17", "36.6")):
+        unsaid = city_brain("calibrate", written(tmp_path, moved), *where)
+        assert (unsaid.code, unsaid.out) == (1, "")
+        assert re.search(r"wanted points within \d+ m of the camera, got .* m away; are they in another", unsaid.err)
 
 
 def test_a_lens_is_straightened(tmp_path: Path) -> None:
