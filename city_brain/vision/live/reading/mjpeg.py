@@ -37,7 +37,7 @@ def read_mjpeg(dialled: Dialled, user: str, password: str, timeout_s: float, tls
             answer = _ask(dialled, timeout_s, login, tls_ca)
         with answer:
             yield from _frames(answer, place, user, timeout_s)
-    except (OSError, HTTPException, ValueError) as wrong:
+    except (OSError, HTTPException, ValueError, LookupError) as wrong:
         why = f"no answer in {timeout_s:g} s" if isinstance(wrong, TimeoutError) else str(wrong) or type(wrong).__name__
         raise CameraError(f"{place}: wanted a stream of JPEGs, got: {why}") from wrong
 
