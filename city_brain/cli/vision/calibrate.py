@@ -81,13 +81,7 @@ def calibrate(
     from city_brain.vision.calibration.fitting import FitSettings
     from city_brain.vision.calibration.suspects import suspicion
 
-    if (image is None) != (out is None):
-        raise SettingsError(f"wanted --image and --out together, got {'--out' if image is None else '--image'} alone")
-    if map_path is not None and position is not None:
-        raise SettingsError("--position: wanted none for a camera on a map, got one")
-    keep_apart([path for path in (points, map_path, image) if path is not None], (out,))
-    if out is not None and out.suffix.lower() != ".png":
-        raise SettingsError(f"--out: wanted a name that ends in .png, got {str(out)!r}")
+    _check_words(points, map_path, position, image, out)
     city, known = _on_map(map_path, camera)
     limits = FitSettings(point_error_px=pixel_error, point_error_m=ground_error)
     place = "standard input" if str(points) == "-" else str(points)
@@ -104,6 +98,19 @@ def calibrate(
         grid_m = _draw(out, picture, said, pairs, fitted, doubt.point)
     found = Calibration.of(camera, said, fitted, doubt, origin, out, grid_m)
     typer.echo(msgspec.json.encode(found) if as_json else told_as_text(found, limits))
+
+
+def _check_words(
+    points: Path, map_path: Path | None, position: tuple[float, float] | None, image: Path | None, out: Path | None
+) -> None:
+    """Raises SettingsError where options do not go together."""
+    if (image is None) != (out is None):
+        raise SettingsError(f"wanted --image and --out together, got {'--out' if image is None else '--image'} alone")
+    if map_path is not None and position is not None:
+        raise SettingsError("--position: wanted none for a camera on a map, got one")
+    keep_apart([path for path in (points, map_path, image) if path is not None], (out,))
+    if out is not None and out.suffix.lower() != ".png":
+        raise SettingsError(f"--out: wanted a name that ends in .png, got {str(out)!r}")
 
 
 def _read(points: Path, place: str) -> "PointsFile":
