@@ -201,7 +201,10 @@ def _checked(model: str, card: str, registry: "Registry") -> tuple[Path, str | N
         return entry.weights, model, check_weights(entry.weights, entry.card)
     path = Path(model)
     if not path.exists():
-        registry.entry(model)  # says which names there are
+        try:
+            registry.entry(model)
+        except SettingsError as wrong:
+            raise SettingsError(f"{wrong}, and no file of that name") from wrong
     if card:
         fits: ModelCard | None = card_at(Path(card)) if card.endswith(".toml") else registry.entry(card).card
     else:
