@@ -28,6 +28,7 @@ class AnnotatedVideo:
         self._path, self._fps = path, fps
         self._cv2 = load_opencv(str(path))
         self._writer: Any = None
+        self._written = 0
 
     def __enter__(self) -> "AnnotatedVideo":
         return self
@@ -36,6 +37,7 @@ class AnnotatedVideo:
         if self._writer is not None:
             self._writer.release()
             if self.complete:
+                self._check()
                 self.part.replace(self._path)
 
     def add(self, frame: Frame, seen: Seen) -> None:
@@ -45,6 +47,16 @@ class AnnotatedVideo:
         canvas = frame.copy()
         draw(self._cv2, canvas, seen)
         self._writer.write(canvas)
+        self._written += 1
+
+    def _check(self) -> None:
+        """Looks whether all frames are there: OpenCV says nothing of a disk that is full."""
+        capture = self._cv2.VideoCapture(str(self.part.resolve()), self._cv2.CAP_FFMPEG)
+        held = round(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+        capture.release()
+        if held != self._written:
+            wanted = f"to write {self._written} frames"
+            raise RecordingError(f"{self._path}: wanted {wanted}, got a file that holds {held}: is there room for it?")
 
     def _opened(self, frame: Frame) -> Any:
         cv2, size = self._cv2, (frame.shape[1], frame.shape[0])
