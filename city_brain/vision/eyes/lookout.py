@@ -68,12 +68,12 @@ class Watching:
 
 @dataclass(slots=True)
 class _Post:
-    """One camera that is watched, since `since_ms`."""
+    """One camera that is watched; `seen_ms`: when it gave a frame last, or began to be watched."""
 
     stream: Stream
     eyes: Eyes
     rows: CameraRows
-    since_ms: int
+    seen_ms: int
     down_after_ms: float
     judge: PictureJudge = field(default_factory=PictureJudge)
     health: CameraHealth = field(default_factory=CameraHealth)
@@ -92,7 +92,9 @@ class _Post:
     def of_itself(self, frame: LiveFrame | None, now_ms: int) -> Observations:
         """What is to be told of the camera itself, after a look at its newest frame, if there was one."""
         state, known = self.stream.state(), dict[Quantity, bool]()
-        down = now_ms - max(state.last_arrived_ms or 0, self.since_ms) > self.down_after_ms
+        # After this machine's clock was set back, frames come that nobody is given until it is as late as it was.
+        self.seen_ms = now_ms if frame is not None else min(self.seen_ms, now_ms)
+        down = now_ms - self.seen_ms > self.down_after_ms
         over = state.ended and not state.failure
         if not over and (down or state.last_arrived_ms is not None):
             known[Quantity.CAMERA_DOWN] = down

@@ -109,6 +109,19 @@ def test_a_camera_is_told_to_be_down_and_back() -> None:
     assert down == {"mast-1": [(11, 1.0), (41, 1.0), (71, 1.0), (75, 0.0)], "mast-2": [(11, 1.0), (41, 1.0), (71, 1.0)]}
 
 
+def test_a_camera_of_which_no_frame_is_given_is_down_whatever_the_clock_says() -> None:
+    """After this machine's clock was set back by an hour its frames arrive, and none is given: that is told in time."""
+    watched = Watched("mast-1")
+    watched.see(0)
+    told: list[tuple[int, float]] = []
+    for moment_ms in range(0, 60_000, 1000):
+        now_ms = START_MS - 3_600_000 + moment_ms
+        watched.streams["mast-1"].last_ms = now_ms
+        said = words(watched.lookout.look(now_ms)).get("mast-1", {})
+        told += [(moment_ms // 1000, said["camera_down"])] if "camera_down" in said else []
+    assert told == [(11, 1.0), (41, 1.0)]
+
+
 def test_a_recording_that_is_over_is_not_down() -> None:
     watched = Watched("mast-1")
     watched.see(0)
