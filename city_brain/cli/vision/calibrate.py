@@ -85,7 +85,7 @@ def calibrate(
     city, known = _on_map(map_path, camera)
     limits = FitSettings(point_error_px=pixel_error, point_error_m=ground_error)
     place = "standard input" if str(points) == "-" else str(points)
-    said = _with_lens(_read(points, place), known)
+    said = _with_lens(_read(points, place), known, place)
     given = _datum(datum, said, city, f"{place}: datum")
     origin, pairs = _pairs(said, given, _origin(city, known, position, given), place)
     picture = None if image is None else _picture(image, said)
@@ -121,15 +121,19 @@ def _read(points: Path, place: str) -> "PointsFile":
     return read_points(read_file(points, "a file of points"), place)
 
 
-def _with_lens(said: "PointsFile", camera: "Camera | None") -> "PointsFile":
-    """The points with the lens that their file says, else with that of the camera on the map."""
+def _with_lens(said: "PointsFile", camera: "Camera | None", place: str) -> "PointsFile":
+    """The points with the lens that their file says, else with that of the camera on the map, of pictures so large."""
     import msgspec
 
     from city_brain.vision.ground.lens import Lens
 
-    if said.lens is not None or camera is None:
+    if said.lens is not None or camera is None or camera.lens is None:
         return said
-    return msgspec.structs.replace(said, lens=Lens.of_map(camera.lens))
+    size = camera.picture_px or said.picture_px
+    if said.picture_px not in (None, size):
+        wanted = f"the size of the pictures that the lens on the map is of, {size}"
+        raise CalibrationError(f"{place}: picture_px: wanted {wanted}, got {said.picture_px}")
+    return msgspec.structs.replace(said, lens=Lens.of_map(camera.lens), picture_px=size)
 
 
 def _on_map(map_path: Path | None, camera: str) -> "tuple[CityMap | None, Camera | None]":
@@ -237,7 +241,7 @@ def _picture(image: Path, said: "PointsFile") -> Any:
     picture = read_image(read_file(image, "a picture"), str(image))
     height, width = picture.shape[:2]
     if said.picture_px is not None and said.picture_px != (width, height):
-        wanted = f"a picture of {said.picture_px[0]:g} × {said.picture_px[1]:g}, as the points say"
+        wanted = f"a picture of {said.picture_px[0]:g} × {said.picture_px[1]:g}, as points or lens say"
         raise CalibrationError(f"{image}: wanted {wanted}, got {width} × {height}")
     for point in said.points:
         if not (0.0 <= point.x <= width and 0.0 <= point.y <= height):

@@ -144,6 +144,22 @@ def test_the_lens_goes_onto_the_map_and_is_taken_from_there(tmp_path: Path) -> N
     assert np.hypot(places.x[0] - camera.x - MARKS_M[5][0], places.y[0] - camera.y - MARKS_M[5][1]) < 0.1
 
 
+def test_a_lens_of_the_map_is_of_pictures_of_its_size(tmp_path: Path) -> None:
+    """Points read in a picture of another size would be straightened wrongly: they are refused."""
+    lens = {"k1": -0.4, "k2": 0.1, "focal_px": 3320.0, "centre_x": float(WIDTH), "centre_y": float(HEIGHT)}
+    with_it = city()
+    with_it["features"][0]["properties"] |= {"lens": lens, "picture_px": [2 * WIDTH, 2 * HEIGHT]}
+    (tmp_path / "city.geojson").write_text(json.dumps(with_it), encoding="utf-8")
+    at = ("--camera", "mast-1", "--map", tmp_path / "city.geojson")
+    said = city_brain("calibrate", written(tmp_path, {"points": marks(), "picture_px": [WIDTH, HEIGHT]}), *at)
+    assert (said.code, said.out) == (1, "")
+    assert "picture_px: wanted the size of the pictures that the lens on the map is of" in said.err
+    frame = ("--image", picture(tmp_path / "frame.png"), "--out", tmp_path / "overlay.png")
+    shown = city_brain("calibrate", written(tmp_path, marks()), *at, *frame)
+    assert (shown.code, shown.out) == (1, "")
+    assert f"wanted a picture of {2 * WIDTH:g} × {2 * HEIGHT:g}, as points or lens say" in shown.err
+
+
 def test_the_overlay_shows_points_and_a_grid(tmp_path: Path) -> None:
     """Circles where the points were read, crosses on the marks of the frame, lines of the grid on whole metres."""
     frame, out = picture(tmp_path / "frame.png"), tmp_path / "overlay.png"
@@ -212,7 +228,7 @@ REFUSED = [
     (
         ("{sized}", "--camera", "m", "--image", "{frame}", "--out", "{absent}"),
         1,
-        "wanted a picture of 1920 × 1080, as the points say, got 64 × 64",
+        "wanted a picture of 1920 × 1080, as points or lens say, got 64 × 64",
     ),
     (("{points}", "--camera", "m", "--image", "{frame}", "--out", "{jpeg}"), 2, "wanted a name that ends in .png"),
     (("{three}", "--camera", "m"), 1, "wanted at least 4 points, got 3"),
