@@ -247,9 +247,9 @@ class Recording:
         return found.index()
 
 
-def read_series(path: str | Path) -> Iterator[Record]:
-    """The records of every segment of the recording that begins with the file `path`, in order of arrival."""
-    number, last_ns, series = 1, -1, ""
+def segments(path: str | Path) -> Iterator[Recording]:
+    """The segments of the recording that begins with the file `path`, each open while it is asked for the next."""
+    number, series = 1, ""
     while True:
         with Recording(segment_path(Path(path), number)) as segment:
             said = segment.metadata.get(RECORDING, {})
@@ -257,15 +257,25 @@ def read_series(path: str | Path) -> Iterator[Record]:
             got = said.get("series", ""), said.get("segment", "")
             if got != (series, str(number)):
                 raise RecordingError(f"{segment.path}: wanted segment {number} of {series!r}, got {got}")
-            records = segment.records()
-            for record in islice(records, 1):
-                if record.log_ns <= last_ns:
-                    raise RecordingError(f"{segment.path}: wanted log times after {last_ns}, got {record.log_ns}")
-                yield record
-            yield from records
-            last_ns = segment.entries[-1].end_ns if segment.entries else last_ns
+            yield segment
             following = segment_path(Path(path), number + 1)
             followed = following.exists() if segment.followed is None else segment.followed
         if not followed:
             return
         number += 1
+
+
+def read_series(path: str | Path, after_ns: int = -1) -> Iterator[Record]:
+    """The records of every segment of the recording that begins with the file `path`, in order of arrival; or those
+    that arrived after `after_ns`.
+    """
+    last_ns = -1
+    for segment in segments(path):
+        begun = bool(segment.entries) and segment.entries[0].start_ns <= after_ns
+        records = segment.records(after_ns + 1 if begun else None)
+        for record in islice(records, 1):
+            if record.log_ns <= last_ns:
+                raise RecordingError(f"{segment.path}: wanted log times after {last_ns}, got {record.log_ns}")
+            yield record
+        yield from records
+        last_ns = segment.entries[-1].end_ns if segment.entries else last_ns

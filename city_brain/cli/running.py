@@ -1,6 +1,7 @@
 """`city-brain run SITE`: all stages in one process, from a recording or standard input, served over gRPC."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -14,10 +15,21 @@ if TYPE_CHECKING:
 
     from city_brain.feeds.heartbeat import AreaReadiness, Heartbeat
     from city_brain.incidents.incident import Incident
+    from city_brain.playback.tap import Tap
     from city_brain.runner import ClosedTick
     from city_brain.servers.feed.keeping import Keeper
     from city_brain.servers.settings import HttpSettings, ListenSettings
     from city_brain.site import Site
+
+RecordOption = Annotated[
+    Path | None, typer.Option("--record", metavar="FILE", help="Record what it reads and says, for bag run.")
+]
+BudgetOption = Annotated[
+    int, typer.Option("--record-budget", min=0, help="Bytes that the recording may take; 0: no limit.")
+]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="Where changes are kept: sqlite:///FILE, a PostgreSQL URL, or memory.")
+]
 
 Listening = TypeVar("Listening", "ListenSettings", "HttpSettings")
 
@@ -48,10 +60,9 @@ def run(
     ] = False,
     rate: Annotated[float, typer.Option("--rate", min=0, help="Log seconds per second; 0 as fast as it goes.")] = 0.0,
     exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="Stop when the input ends.")] = False,
-    store: Annotated[
-        str | None,
-        typer.Option("--store", help="Where changes are kept: sqlite:///FILE, a PostgreSQL URL, or memory."),
-    ] = None,
+    record: RecordOption = None,
+    record_budget: BudgetOption = 0,
+    store: StoreOption = None,
     language: Annotated[Literal["zh", "en", "both"], typer.Option("--language", help="Of what it prints.")] = "both",
     zone: Annotated[str, typer.Option("--zone", help="Time zone of printed times; default: that of site.toml.")] = "",
 ) -> None:
@@ -76,9 +87,9 @@ def run(
     keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
     service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
     service.http, service.http_started = _listening(settings.http, {"address": http}), teller.http_started
-    with observed(site, site_folder, observations) as blocks:
+    with observed(site, site_folder, observations) as blocks, _tap(site, site_folder, record, record_budget) as tap:
         try:
-            ticks = paced(reader.read(blocks), rate)
+            ticks = paced(tap.said(reader.read(tap.read(blocks))) if tap else reader.read(blocks), rate)
             asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
         finally:
             service.stop()
@@ -86,6 +97,20 @@ def run(
             if teller.serving:
                 typer.echo(counters_text(runner.counters, runner.held), err=True)
     check_input(reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
+
+
+def _tap(site: "Site", folder: Path, path: Path | None, budget: int) -> "AbstractContextManager[Tap | None]":
+    """What records the run, if that is asked for."""
+    if path is None:
+        return nullcontext()
+    from city_brain.pipeline.configuration import Change
+    from city_brain.playback.tap import Tap
+    from city_brain.site import written
+
+    def complain(why: str) -> None:
+        typer.echo(f"city-brain: the recording ends here, the city goes on: {why}", err=True)
+
+    return Tap(path, site, Change(since_ms=0, configuration=written(folder)), complain, budget)
 
 
 def _keeping(site: "Site", folder: Path, url: str | None, *, live: bool) -> "Callable[[str], Keeper] | None":

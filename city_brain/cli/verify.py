@@ -1,5 +1,6 @@
 """`city-brain verify`: a recording read in every permitted way must give one digest."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,8 +57,9 @@ def verify(
     for verified in ways(recording, Effort(restores=restores), site.runner, seed):
         take(verified)
     if minutes is None:
-        own_types = None if types is None else str(types)
-        for name, digest, ticks in other_processes(observations, str(map_path), own_types, environments()):
+        own_types = [] if types is None else ["--types", str(types)]
+        command = ["fuse", observations, "--map", str(map_path), "--incidents", os.devnull, "--json", *own_types]
+        for name, digest, ticks in other_processes(command, environments()):
             divergence = "" if digest == found[0].digest else f"wanted {found[0].digest}, got {digest}"
             take(Verified(way=name, digest=digest, ticks=ticks, divergence=divergence))
     compared = _in_partitions(site, recording, partitions) if partitions > 1 else None

@@ -132,6 +132,11 @@ class CityDesk:
         return CityTick(record, heartbeat_of(city, presences, due_ms, readied))
 
     @property
+    def configuration(self) -> str:
+        """The version of what holds."""
+        return self._now.version
+
+    @property
     def next_offset(self) -> int:
         """Where to read on after a restart: the earliest record that is not in the state."""
         waiting = (item.offset for records in self._waiting.values() for item in records.values())

@@ -86,8 +86,7 @@ class FusePartition:
         self._covered[raw] = parcel.upto
         for change in parcel.changes:
             if change.offset > covered:
-                version = self.configurations.add(change.record).configuration.version
-                self._schedule.announce(change.since_ms, version)
+                self.announce(change.since_ms, change.record)
         self._refuse(raw, [refusals for refusals in parcel.refusals if refusals.offset > covered])
         for item in parcel.alerts:
             if item.offset > covered:
@@ -98,6 +97,10 @@ class FusePartition:
         if parcel.mark_ms is not None:
             self.engine.mark(raw, parcel.mark_ms)
             self._begin(raw, parcel.mark_ms)
+
+    def announce(self, since_ms: int, record: bytes) -> None:
+        """Takes a record of `control`, and from when on (epoch ms of log time) it is to hold."""
+        self._schedule.announce(since_ms, self.configurations.add(record).configuration.version)
 
     def _refuse(self, raw: int, refused: list[Refusals]) -> None:
         stamp_ms = np.array([refusals.stamp_ms for refusals in refused], dtype=np.int64)

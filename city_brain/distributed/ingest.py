@@ -1,8 +1,9 @@
 """Ingest: raw records in, parcels of admitted rows for the partitions of fusion out, and what could not be believed.
 
 Input: records of raw partitions, each partition's in the order of its offsets. State: the records since the last flush,
-and up to which raw offset each partition of fusion was served; nothing that a restart needs. Output: parcels. A crash
-repeats a stretch; fusion knows it by its offsets. Marks travel behind the rows that they follow, to every partition.
+and up to which raw offset each partition of fusion was served; nothing that a restart behind marks needs. Output:
+parcels. A crash repeats a stretch; fusion knows it by its offsets. Marks travel behind the rows that they follow, to
+every partition.
 """
 
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from city_brain.distributed.parcel import Announced, Parcel, Refusals, StampedAlert
@@ -22,6 +24,7 @@ from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import DeadLetter, Quarantine
 from city_brain.pipeline import Door
 from city_brain.pipeline.configuration import CLOCKS_AGREE_MS, LEAD_MS, Configurations
+from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.arrival import NEVER
 
 BYTES_MAX = 1 << 20
@@ -50,6 +53,15 @@ class IngestBatch:
     positions: dict[int, int] = field(default_factory=dict)
 
 
+class IngestState(msgspec.Struct):
+    """What ingest remembers between two flushes: the offset that is read next of each raw partition, and the last one
+    that (raw partition, partition of fusion, offset) was served.
+    """
+
+    next_offset: dict[int, int]
+    served: list[tuple[int, int, int]]
+
+
 class Ingest:
     """Admission and routing of raw records (see the module)."""
 
@@ -73,6 +85,10 @@ class Ingest:
         self._waiting.pop(raw_partition, None)
         for partition in range(self.partitions):
             self._served[raw_partition, partition] = offset - 1
+
+    def has_begun(self, raw_partition: int) -> bool:
+        """Whether it is known where reading of a raw partition begins."""
+        return raw_partition in self._next
 
     def next_offset(self, raw_partition: int) -> int:
         """The offset that is read next of a raw partition."""
@@ -118,6 +134,19 @@ class Ingest:
             self._close(raw_partition, None)
         batch, self._batch, self._waiting_bytes = self._batch, IngestBatch(), 0
         return batch
+
+    def to_bytes(self) -> bytes:
+        """The state right after a flush; raises StateError where records wait for the next."""
+        if any(self._waiting.values()) or self._batch.parcels:
+            raise StateError("snapshot of ingest: wanted nothing that waits for a flush, got records")
+        served = [(raw, partition, offset) for (raw, partition), offset in self._served.items()]
+        return to_bytes(IngestState(self._next, served))
+
+    def restore(self, data: bytes) -> None:
+        """Goes on from a state of one that had heard the same configurations."""
+        state = from_bytes(IngestState, data)
+        self._next = state.next_offset
+        self._served = {(raw, partition): offset for raw, partition, offset in state.served}
 
     def _close(self, raw_partition: int, mark: RawRecord | None) -> None:
         """Ends a stretch of a raw partition, with a mark or without."""

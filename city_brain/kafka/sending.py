@@ -116,6 +116,9 @@ def check_topics(settings: KafkaSettings) -> None:
 
 def raw_records(settings: KafkaSettings, rows: Observations, rows_per_record: int) -> Iterator[RawOut]:
     """Rows of any kinds and sources as records, by kind and partition, in their order."""
+    if rows_per_record == 1:
+        yield from single_records(settings, rows)
+        return
     kinds = rows.common.kind
     for kind, (name, count) in zip(Kind, raw_partitions(settings).items(), strict=False):
         of_kind = kinds == kind
@@ -123,8 +126,21 @@ def raw_records(settings: KafkaSettings, rows: Observations, rows_per_record: in
             places = _places(rows, count)
             for partition in np.unique(places[of_kind]).tolist():
                 mine = rows.take(of_kind & (places == partition))
-                for how_many, key, value in _records(mine, rows_per_record):
-                    yield RawOut(settings.topic(name), partition, key, value, how_many)
+                for start in range(0, mine.n, rows_per_record):
+                    for how_many, value in _envelopes(
+                        mine.take(np.arange(start, min(start + rows_per_record, mine.n)))
+                    ):
+                        yield RawOut(settings.topic(name), partition, None, value, how_many)
+
+
+def single_records(settings: KafkaSettings, rows: Observations) -> Iterator[RawOut]:
+    """Each row as a record of its own, a line of the JSON twin keyed by its source, in their order."""
+    topics = [(settings.topic(name), count) for name, count in raw_partitions(settings).items()]
+    columns = (rows.common.kind.tolist(), rows.common.source.tolist())
+    for kind, source, line in zip(*columns, to_lines(rows), strict=True):
+        topic, count = topics[kind]
+        name = rows.strings[source]
+        yield RawOut(topic, partition_of(name, count), name.encode(), line, 1)
 
 
 def _places(rows: Observations, partitions: int) -> Ints:
@@ -134,25 +150,14 @@ def _places(rows: Observations, partitions: int) -> Ints:
     return np.array(found, dtype=np.int64)[rows.common.source]
 
 
-def _records(rows: Observations, rows_per_record: int) -> Iterator[tuple[int, bytes | None, bytes]]:
-    """Each record: how many rows, its key, its bytes."""
-    if rows_per_record == 1:
-        sources = rows.common.source.tolist()
-        for source, line in zip(sources, to_lines(rows), strict=True):
-            yield 1, rows.strings[source].encode(), line
-        return
-    for start in range(0, rows.n, rows_per_record):
-        yield from _envelopes(rows.take(np.arange(start, min(start + rows_per_record, rows.n))))
-
-
-def _envelopes(rows: Observations) -> Iterator[tuple[int, bytes | None, bytes]]:
+def _envelopes(rows: Observations) -> Iterator[tuple[int, bytes]]:
     """The rows as one envelope, or as several where one would be too large."""
     try:
         record = to_envelope(rows)
     except ObservationError:
         record = b""
     if record and (len(record) <= _ENVELOPE_BYTES or rows.n == 1):
-        yield rows.n, None, record
+        yield rows.n, record
         return
     half = rows.n // 2
     yield from _envelopes(rows.take(np.arange(half)))

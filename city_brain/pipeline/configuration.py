@@ -114,6 +114,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """From when on it holds, by the log's stamp of its record."""
         return max(self.since_ms, stamp_ms + LEAD_MS) if self.since_ms else 0
 
+    def with_types(self, types: dict[str, bytes]) -> "Change":
+        """The same with other incident types (file name to content)."""
+        configuration: Configuration = msgspec.structs.replace(self.configuration, types=types)
+        return msgspec.structs.replace(self, configuration=configuration)
+
     def to_bytes(self) -> bytes:
         """The record; raises SettingsError where it would be too large for the log."""
         packed = zstandard.ZstdCompressor(level=9).compress(msgspec.msgpack.encode(self))

@@ -25,6 +25,8 @@ class RecordedCity(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: SiteSettings
     topic_prefix: str = ""
+    made_by: str = ""
+    """`kafka`: by a recorder of topics; `run`: by the tap of a run in one process; what it holds differs."""
 
     @classmethod
     def read(cls, recording: Recording) -> "RecordedCity":
@@ -42,7 +44,8 @@ class RecordedCity(msgspec.Struct, frozen=True, kw_only=True):
             raise RecordingError(f"{place}: wanted settings of a site, got: {wrong}") from wrong
         if not 1 <= settings.partitions <= _PARTITIONS_MAX:
             raise RecordingError(f"{place}: wanted 1 to {_PARTITIONS_MAX} partitions, got {settings.partitions}")
-        return cls(settings=settings, topic_prefix=recording.metadata[CITY].get("topic_prefix", ""))
+        city = recording.metadata[CITY]
+        return cls(settings=settings, topic_prefix=city.get("topic_prefix", ""), made_by=city.get("made_by", ""))
 
 
 def decisive(settings: SiteSettings) -> str:

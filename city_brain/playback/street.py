@@ -3,99 +3,126 @@
 Input: the records of all raw topics in order of arrival at the recorder. State: that of the stages. Output: the city's
 tick records, the same bytes as the programs on Kafka say, since marks stand in the raw logs and are recorded with them:
 how partitions interleave in the recording, and how fast it is read, decide nothing. A record that comes again is passed
-over, as its partition's offsets say; one that is missing is a StateError, and nothing is said behind it.
+over, as its partition's offsets say; one that is missing is a StateError, and nothing is said behind it. Behind the
+last tick that a mark closes the stages rest: there their state is taken, and from there they go on, with other incident
+types if asked to.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
-from city_brain.bag.reading import Recording, read_series
+from city_brain.bag.reading import read_series
 from city_brain.bag.records import Record
 from city_brain.distributed import MARK_HEADER, CityDesk, FusePartition, Ingest, RawPartitions, RawRecord
 from city_brain.distributed.city_desk import CityTick
 from city_brain.errors import RecordingError, StateError
 from city_brain.kafka.topics import CONTROL, raw_partitions
-from city_brain.pipeline.configuration import Change, Configuration, Configurations
-from city_brain.playback.recorded_city import RecordedCity
+from city_brain.pipeline.configuration import Change, Configurations
+from city_brain.playback.played import Played, PlayedTick
+from city_brain.playback.state import StreetState
 from city_brain.site import Site
 
 
-class PlayedTick(msgspec.Struct, frozen=True):
-    """A tick of the city, and up to which log time (ns) the recording was read when it closed."""
-
-    said: CityTick
-    log_ns: int
-
-    @property
-    def line(self) -> bytes:
-        """The tick record, canonical."""
-        return self.said.record.to_line()
-
-
-class Street:
+class Street(Played):
     """All stages over one recording (see the module)."""
 
     def __init__(self, path: Path, types: dict[str, bytes] | None = None) -> None:
         """Reads what the city began with and was told. `types`: incident types of its own (file name to content) that
         take the place of those in every configuration that the recording holds, to see what they would have said.
+        Behind a state they hold from there on, whatever held before.
         """
-        with Recording(path) as recording:
-            self.recorded = RecordedCity.read(recording)
+        super().__init__(path)
         settings = self.recorded.settings
-        self.path, self._types = path, types
+        self._types = types
         self._counts = raw_partitions(settings.kafka)
         self._raw = RawPartitions(list(self._counts.values()))
         self._control = self._raw.number(CONTROL, 0)
         every = filter(None, map(self._raw_record, read_series(path)))
-        self._told = [record for record in every if record.partition == self._control]
-        self._changes = [record.value or b"" for record in self._told if not record.mark]
+        recorded = [record for record in every if record.partition == self._control]
+        self._recorded_changes = list(_changes(recorded))
+        self._told = [self._told_by(record) for record in recorded]
+        self._changes = list(_changes(self._told))
         if not self._changes or Change.from_bytes(self._changes[0]).since_ms:
             told = f"wanted {CONTROL} from its first record on, which says what the city began with, got none of it"
             raise RecordingError(f"{path}: {told}")
         self.site = Site.of_changes(self._changes[:1], settings)
 
+    def place(self, raw_partition: int) -> tuple[str, int]:
+        """Topic, as it is called in the recording, and partition of a number that evidence names."""
+        topic, partition = self._raw.place(raw_partition)
+        return self.recorded.topic_prefix + topic, partition
+
+    @property
+    def configuration(self) -> str:
+        """The version of what holds now."""
+        return self._desk.configuration
+
     def _begin(self) -> None:
-        """Makes stages that have read nothing."""
         total, partitions = self._raw.total, self.recorded.settings.partitions
         self._ingest = Ingest(self._configurations(), self._control)
         for record in self._told:
             self._ingest.hear(record)
         self._fusion = [FusePartition(self._configurations(), total, partition) for partition in range(partitions)]
         self._desk = CityDesk(self.site.name, self._configurations())
-        self._begun: set[int] = set()
         self._sent = [0] * partitions
         self._judged = 0
 
     def _configurations(self) -> Configurations:
         """All that the city was told, as each program reads it when it starts."""
         configurations = Configurations(self.site.configurations.first)
-        for change in self._changes:
-            with suppress(StateError):
-                configurations.add(change)
+        for change in (*self._changes, *self._recorded_changes):
+            configurations.add(change)
         return configurations
 
-    def ticks(self) -> Iterator[PlayedTick]:
-        """Every tick that the recording closes, in order; each call begins anew."""
-        self._begin()
-        log_ns, last = 0, 0
-        for record in read_series(self.path):
+    def _play(self, after_ns: int) -> Iterator[PlayedTick]:
+        flushed_ns = after_ns
+        for record in read_series(self.path, after_ns):
             raw = self._raw_record(record)
             if raw is None or not self._take(raw):
                 continue
-            log_ns = record.log_ns
+            self._log_ns = record.log_ns
             if raw.mark or self._ingest.is_full:
-                yield from self._flush(log_ns)
-                last = log_ns
-        if log_ns > last:
-            yield from self._flush(log_ns)
+                yield from self._say(self._flushed())
+                flushed_ns = self._log_ns
+        if self._log_ns > flushed_ns:
+            yield from self._say(self._flushed())
 
-    def place(self, raw_partition: int) -> tuple[str, int]:
-        """Topic, as it is called in the recording, and partition of a number that evidence names."""
-        topic, partition = self._raw.place(raw_partition)
-        return self.recorded.topic_prefix + topic, partition
+    def _stages(self) -> dict[str, bytes]:
+        if self._desk.next_offset != self._judged:
+            raise StateError(f"{self.path}: wanted partitions that have all spoken of the same ticks, got others")
+        fusion = zip(self._names(), self._fusion, strict=True)
+        stages = {"ingest": self._ingest.to_bytes(), "desk": self._desk.to_bytes()}
+        return stages | {name: stage.to_bytes() for name, stage in fusion}
+
+    def _restore(self, state: StreetState) -> None:
+        wanted = ["desk", "ingest", *self._names()]
+        if sorted(state.stages) != sorted(wanted):
+            raise StateError(f"{self.path}: wanted a state of {wanted}, got one of {sorted(state.stages)}")
+        self._ingest.restore(state.stages["ingest"])
+        self._desk.restore(state.stages["desk"])
+        for name, stage in zip(self._names(), self._fusion, strict=True):
+            stage.restore(state.stages[name])
+        self._sent, self._judged = [stage.next_offset for stage in self._fusion], self._desk.next_offset
+        if self._types is not None:
+            self._branch(state, self._types)
+
+    def _names(self) -> list[str]:
+        return [f"fusion/{number}" for number in range(len(self._fusion))]
+
+    def _branch(self, state: StreetState, types: dict[str, bytes]) -> None:
+        """Goes on with other incident types, as if the city had been told of them with its last tick."""
+        now = self._configurations().record(state.configuration) or self._changes[0]
+        announced = [(state.due_ms, _with_types(now, types))]
+        for record in self._told:
+            if not record.mark and record.offset < self._ingest.next_offset(self._control):
+                with suppress(StateError):
+                    since_ms = Change.from_bytes(record.value or b"").holds_from_ms(record.stamp_ms)
+                    announced += [(since_ms, record.value or b"")] if since_ms > state.due_ms else []
+        for stage in self._fusion:
+            for since_ms, change in announced:
+                stage.announce(since_ms, change)
 
     def _raw_record(self, record: Record) -> RawRecord | None:
         """A record of a raw topic; None for one of any other."""
@@ -105,40 +132,49 @@ class Street:
             return None
         number = self._raw.number(name, record.partition)
         mark = any(header == MARK_HEADER for header, _ in record.headers)
-        value = record.value
-        if number == self._control and not mark and self._types is not None:
-            value = _with_types(value or b"", self._types)
-        return RawRecord(number, record.offset, record.timestamp_ms, value, mark)
+        return RawRecord(number, record.offset, record.timestamp_ms, record.value, mark)
+
+    def _told_by(self, record: RawRecord) -> RawRecord:
+        """A record with the incident types of this street, where it is a configuration and they are others."""
+        if record.partition != self._control or record.mark or self._types is None:
+            return record
+        return replace(record, value=_with_types(record.value or b"", self._types))
 
     def _take(self, record: RawRecord) -> bool:
         """Takes a record; answers whether it was new."""
-        if record.partition not in self._begun:
-            self._begun.add(record.partition)
+        if not self._ingest.has_begun(record.partition):
             self._ingest.begin(record.partition, record.offset)
         if record.offset < self._ingest.next_offset(record.partition):
             return False
+        self.at_rest = False
         try:
-            self._ingest.read(record)
+            self._ingest.read(self._told_by(record))
         except StateError as wrong:
             topic, partition = self.place(record.partition)
             raise StateError(f"{self.path}, {topic}/{partition}: {wrong}: the recording lacks records") from wrong
         return True
 
-    def _flush(self, log_ns: int) -> Iterator[PlayedTick]:
+    def _flushed(self) -> Iterator[CityTick]:
         for partition, parcel in self._ingest.flush().parcels:
             offset = self._sent[partition]
             self._sent[partition] += 1
             for part in self._fusion[partition].read(offset, parcel.to_bytes()):
-                for said in self._desk.read(self._judged, part.to_bytes()):
-                    yield PlayedTick(said, log_ns)
+                yield from self._desk.read(self._judged, part.to_bytes())
                 self._judged += 1
+
+
+def _changes(records: Iterable[RawRecord]) -> Iterator[bytes]:
+    """Those of the records of `control` that are configurations."""
+    for record in records:
+        with suppress(StateError):
+            if not record.mark:
+                Change.from_bytes(record.value or b"")
+                yield record.value or b""
 
 
 def _with_types(record: bytes, types: dict[str, bytes]) -> bytes:
     """A record of `control` with other incident types; what is no configuration stays as it is."""
     try:
-        change = Change.from_bytes(record)
+        return Change.from_bytes(record).with_types(types).to_bytes()
     except StateError:
         return record
-    configuration: Configuration = msgspec.structs.replace(change.configuration, types=types)
-    return msgspec.structs.replace(change, configuration=configuration).to_bytes()

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -55,23 +55,11 @@ def ways(recording: Recording, effort: Effort, make: MakeRunner, seed: int) -> I
 
 
 def other_processes(
-    observations: str, city_map: str, types: str | None, environments: dict[str, dict[str, str]]
+    arguments: Sequence[str], environments: Mapping[str, Mapping[str, str]]
 ) -> Iterator[tuple[str, str, int]]:
-    """Name, digest and ticks of `city-brain fuse` in processes with other environments."""
+    """Name, digest and ticks that `city-brain` prints as JSON, in processes with other environments."""
     for name, environment in environments.items():
-        command = [
-            sys.executable,
-            "-m",
-            "city_brain",
-            "fuse",
-            observations,
-            "--map",
-            city_map,
-            "--incidents",
-            os.devnull,
-            "--json",
-        ]
-        command += [] if types is None else ["--types", types]
+        command = [sys.executable, "-m", "city_brain", *arguments]
         done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=False)  # noqa: S603 (our own)
         if done.returncode:
             raise RecordingError(f"{name}: wanted a digest, got exit {done.returncode}: {done.stderr.decode()[-500:]}")
@@ -90,14 +78,18 @@ def first_divergence(first: Answer, other: Answer) -> str:
     """Where two answers part: the tick, and the first bytes that differ; empty if nowhere."""
     for number, (a, b) in enumerate(zip(first.lines, other.lines, strict=False)):
         if a != b:
-            at = next((k for k, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), min(len(a), len(b)))
-            tick = (first.first_tick or 0) + number
-            return f"tick {tick} byte {at}: wanted …{_around(a, at)}…, got …{_around(b, at)}…"
+            return f"tick {(first.first_tick or 0) + number} {parting(a, b)}"
     if len(first.lines) != len(other.lines) or first.first_tick != other.first_tick:
         return (
             f"wanted {len(first.lines)} ticks from {first.first_tick}, got {len(other.lines)} from {other.first_tick}"
         )
     return ""
+
+
+def parting(a: bytes, b: bytes) -> str:
+    """The first bytes in which two lines differ."""
+    at = next((k for k, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), min(len(a), len(b)))
+    return f"byte {at}: wanted …{_around(a, at)}…, got …{_around(b, at)}…"
 
 
 def _around(line: bytes, at: int) -> str:

@@ -30,6 +30,7 @@ from tests.mission.camera import CAMERA, stored
 from tests.mission.checks import Check
 from tests.mission.client import Client
 from tests.mission.province import Province
+from tests.mission.recorded import of_recording
 from tests.mission.world import SETTINGS, StagedCity
 
 PROGRAMS: Final = {"ingest": 1, "fuse": 1, "desk": 1, "serve": 1}
@@ -183,6 +184,7 @@ class Mission:
         wanted = Oracle(self.site, self.city.places).read(self.site.settings.kafka)
         verdict = check(self.site.settings.kafka, wanted, self.city.partitions)
         rows = stored(self.site.settings.kafka, self.city.places)
+        self.step("records the topics, and plays the recording")
         return [
             checks.of_evidence(incident, self.site.ground.city),
             checks.of_positions(incident, self.site.ground.city, self.city.places),
@@ -191,6 +193,7 @@ class Mission:
             checks.of_explanation(incident, incident_from_proto(explained.incident), explained.text),
             checks.of_bytes(incident, wanted),
             *checks.of_topics(verdict, wanted),
+            of_recording(self.site_folder, self.folder / "mission.mcap", wanted),
             checks.of_truth(incident, self.truth),
             checks.of_programs(crew.exits),
         ]

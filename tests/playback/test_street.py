@@ -1,13 +1,16 @@
 """A recording of raw topics says in one process what the city says, however its partitions interleave."""
 
+import dataclasses
 import re
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import city_brain
 from city_brain.bag.writing import RecordingWriter
+from city_brain.distributed import RawRecord
 from city_brain.errors import RecordingError, StateError
 from city_brain.playback.street import Street
 from tests.distributed import kit
@@ -49,6 +52,17 @@ def test_a_recording_that_begins_behind_the_first_configuration_is_refused(tmp_p
     """What the city began with decides."""
     with pytest.raises(RecordingError, match="wanted control from its first record on"):
         Street(record(tmp_path / "a.mcap", 1, 1, leave_out=(kit.CONTROL, 0)))
+
+
+def test_what_is_no_configuration_hides_none(tmp_path: Path) -> None:
+    """Garbage that stands in `control` before the first configuration is passed over, as the programs do."""
+    garbage = RawRecord(kit.CONTROL, 0, kit.SETTINGS.start_ms, b"no configuration")
+    *logs, control = kit.raw_logs()
+    moved = [dataclasses.replace(one, offset=one.offset + 1) for one in control]
+    street = Street(record(tmp_path / "a.mcap", 1, 1, logs=(*logs, (garbage, *moved))))
+    said = [msgspec.json.decode(tick.line) for tick in street.ticks()]
+    wanted = [msgspec.json.decode(line) for line in kit.oracle(1)]
+    assert [tick["incidents"] for tick in said] == [tick["incidents"] for tick in wanted]
 
 
 def test_other_types_are_tried_on_the_same_rows(tmp_path: Path) -> None:

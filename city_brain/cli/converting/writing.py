@@ -1,7 +1,7 @@
 """What a conversion writes: observations as JSON lines, a map, and in a sentence what was in the recording."""
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final
 
@@ -60,8 +60,7 @@ def write_observations(out: str, blocks: "Iterable[Observations]") -> None:
     rows, sources, times_ms = 0, set[str](), set[int]()
     progress, instant = Progress("convert"), instants(ZONE)
     try:
-        with ExitStack() as opened:
-            file = _open(out, opened)
+        with written(out) as file:
             for block in blocks:
                 file.write(b"\n".join([*to_lines(block), b""]))
                 rows += block.n
@@ -69,13 +68,21 @@ def write_observations(out: str, blocks: "Iterable[Observations]") -> None:
                 event_ms = block.common.event_ms
                 times_ms = {min(times_ms | {int(event_ms.min())}), max(times_ms | {int(event_ms.max())})}
                 progress.show(f"{rows} rows, {instant(max(times_ms))}")
-    except BaseException:
-        _remove(out)
-        raise
     finally:
         progress.done()
     span = f" from {instant(min(times_ms))} to {instant(max(times_ms))}" if rows else ""
     typer.echo(f"{plural(rows, 'row')} of {plural(len(sources), 'source')}{span}", err=True)
+
+
+@contextmanager
+def written(out: str) -> Iterator[IO[bytes]]:
+    """A file to write, or standard output; where it is not written to its end, none is left."""
+    try:
+        with ExitStack() as opened:
+            yield _open(out, opened)
+    except BaseException:
+        _remove(out)
+        raise
 
 
 def _open(out: str, opened: ExitStack) -> IO[bytes]:

@@ -3,8 +3,9 @@
 import typer
 
 from city_brain.cli.recordings.commands import doctor, info, list_records, recover
+from city_brain.cli.recordings.converting import convert
 from city_brain.cli.recordings.faults import fault
-from city_brain.cli.recordings.running import run
+from city_brain.cli.recordings.playing import run, step, verify
 from city_brain.cli.recordings.taping import play, record
 
 
@@ -16,7 +17,10 @@ def register(app: typer.Typer) -> None:
     bag.command("record")(record)
     bag.command("play")(play)
     bag.command("run")(run)
+    bag.command("step")(step)
+    bag.command("verify")(verify)
     bag.command("fault")(fault)
+    bag.command("convert")(convert)
     bag.command("doctor")(doctor)
     bag.command("recover")(recover)
     app.add_typer(bag, name="bag")
