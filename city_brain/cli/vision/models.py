@@ -121,7 +121,7 @@ def check(
     together = "" if report.batch else f", is given {plural(report.frames, 'frame')} at once at most"
     outputs = ", ".join(f"{name} {' × '.join(map(str, shape))}" for name, shape in report.outputs.items())
     lines = [
-        f"{path}: {f'as the card of {entry} says' if entry else 'fits no card, and does no harm'}",
+        f"{path}: {f'as the card of {entry} says' if entry else 'fits no card; its trial did no harm'}",
         f"  opset {report.opset}, {plural(report.nodes, 'node')}, {report.tensor_bytes} bytes of numbers",
         f"  {report.input} {batch} × 3 × {report.height} × {report.width} -> {outputs}",
         f"  loads in {report.load_ms:.0f} ms, runs in {report.run_ms:.1f} ms, "

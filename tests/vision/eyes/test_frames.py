@@ -164,6 +164,11 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(RecordingError, match=r"some\.mp4: wanted a video, got a file that is none"):
             open_frames(str(path))
+    assert cv2.imwrite(str(tmp_path / "one.png"), SHOWN[0].frame)
+    with pytest.raises(
+        RecordingError, match=r"one\.png: wanted a video, got an image: images are read by their folder"
+    ):
+        open_frames(str(tmp_path / "one.png"))
     with pytest.raises(RecordingError, match="absent: wanted a video file or a folder of images, got: No such file"):
         open_frames(str(tmp_path / "absent"))
     with pytest.raises(RecordingError, match="got: embedded null"):
