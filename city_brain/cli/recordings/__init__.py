@@ -3,6 +3,7 @@
 import typer
 
 from city_brain.cli.recordings.commands import doctor, info, list_records, recover
+from city_brain.cli.recordings.comparing import diff, golden_add, golden_bless, golden_check
 from city_brain.cli.recordings.converting import convert
 from city_brain.cli.recordings.faults import fault
 from city_brain.cli.recordings.playing import run, step, verify
@@ -23,4 +24,10 @@ def register(app: typer.Typer) -> None:
     bag.command("convert")(convert)
     bag.command("doctor")(doctor)
     bag.command("recover")(recover)
+    bag.command("diff")(diff)
+    golden = typer.Typer(no_args_is_help=True, help="Recordings with the incidents that are expected of them.")
+    golden.command("add")(golden_add)
+    golden.command("check")(golden_check)
+    golden.command("bless")(golden_bless)
+    bag.add_typer(golden, name="golden")
     app.add_typer(bag, name="bag")
