@@ -90,9 +90,10 @@ class Dialled:
 
 
 def check_address(
-    address: str, schemes: Sequence[str], networks: Sequence[str], resolver: Resolver | None = None
+    address: str, schemes: Sequence[str], networks: Sequence[str], resolver: Resolver | None = None, turn: int = 0
 ) -> Dialled:
-    """The place that an address leads to, resolved once; every answer must be allowed, the first is dialled.
+    """The place that an address leads to, resolved once; every answer must be allowed, and that whose `turn` it is is
+    dialled, from the first on and round again.
 
     Raises AddressError, which tells nothing of paths and passwords.
     """
@@ -107,7 +108,7 @@ def check_address(
         raise AddressError(f"{read}: wanted 1 to {MOST_ANSWERS} addresses of the name, got {len(answers)}")
     for answer in answers:
         _check_place(answer, networks, str(read))
-    return Dialled(read, answers[0])
+    return Dialled(read, answers[turn % len(answers)])
 
 
 def read_address(address: str, schemes: Sequence[str], networks: Sequence[str]) -> Address:

@@ -132,17 +132,18 @@ def main() -> None:
         failure = _watch(teller, play(errand.path, errand.every_ms), leaves=False)
         teller.tell(Ended(read=teller.read, failure=failure))
         _wait(teller, float("inf"))
-    backoff = Backoff()
+    backoff, turn = Backoff(), 0
     while True:
-        began = time.monotonic()
-        failure = _watch(teller, _dialled(errand), leaves=True)
+        began, read = time.monotonic(), teller.read
+        failure = _watch(teller, _dialled(errand, turn), leaves=True)
+        turn += teller.read == read  # where nobody answers, another address of the same name may
         teller.tell(Lost(read=teller.read, failure=failure))
         _wait(teller, backoff.wait_s(time.monotonic() - began))
 
 
-def _dialled(errand: Errand) -> Stream:
+def _dialled(errand: Errand, turn: int) -> Stream:
     """The frames of an address; raises CameraError or AddressError, as all that goes on in it does."""
-    dialled = check_address(errand.address, errand.schemes, errand.networks)
+    dialled = check_address(errand.address, errand.schemes, errand.networks, turn=turn)
     read = read_rtsp if dialled.address.scheme in ("rtsp", "rtsps") else read_mjpeg
     yield from read(dialled, errand.user, errand.password, errand.read_timeout_s, errand.tls_ca)
 

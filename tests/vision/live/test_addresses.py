@@ -123,6 +123,13 @@ def test_a_name_is_looked_up_once_and_dialled_by_its_address() -> None:
     assert (dialled.ip, dialled.address.host, resolver.asked) == ("10.20.0.7", "cam.example", ["cam.example"])
 
 
+def test_each_address_of_a_name_has_its_turn() -> None:
+    """Where the first does not answer, as one of IPv6 that nobody routes, the next attempt dials the next."""
+    both = named("2001:db8::7", "10.20.0.7")
+    turns = [check_address("rtsp://cam.example/a", SCHEMES, NETWORKS, both, turn).ip for turn in range(4)]
+    assert turns == ["2001:db8::7", "10.20.0.7"] * 2
+
+
 @pytest.mark.parametrize(
     "answers",
     [
