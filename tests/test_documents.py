@@ -11,21 +11,8 @@ from city_brain.cli.app import command_line, command_word
 from tests.house import ROOT, files, report
 
 FENCE = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-OF_THE_SYSTEM = {
-    "git",
-    "cd",
-    "mkdir",
-    "cat",
-    "sed",
-    "head",
-    "curl",
-    "grpcurl",
-    "zstd",
-    "diff",
-    "export",
-    ".ci/run",
-    "jq",
-}
+FILES = {"cat", "cd", "diff", "head", "mkdir", "sed", "zstd"}
+OF_THE_SYSTEM = FILES | {".ci/run", "curl", "export", "git", "grpcurl", "jq", "openssl"}
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 

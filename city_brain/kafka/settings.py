@@ -91,6 +91,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     raw_partitions: RawPartitionCounts = RawPartitionCounts()
     replayed: bool = False
     """The raw topics hold a recording: records, marks too, keep the stamps that they bring. Never for live topics."""
+    production: bool = False
+    """The brokers serve a real city: a topic says so to whoever would play a recording to them."""
     replication_factor: Count = 1
     """Copies of each topic; from 3 on a record counts as written when two brokers have it."""
     retention_h: Hours = 24.0
@@ -111,6 +113,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         for name in self.departments:
             if not _DEPARTMENT.fullmatch(name):
                 raise ValueError(f"departments: wanted a name of 1 to 64 of a-z, 0-9 and -, got {name!r}")
+        if self.production and self.replayed:
+            raise ValueError("replayed: wanted false where production is true: a recording is no real city, got true")
         hosts = [_host(server) for server in self.bootstrap_servers]
         if self.sasl is not None and self.tls is None:
             raise ValueError("sasl: wanted TLS with it, since it sends a password, got none")

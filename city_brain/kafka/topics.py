@@ -14,6 +14,8 @@ FUSION_STATE: Final = "fusion.state"
 DESK_STATE: Final = "desk.state"
 CONTROL: Final = "control"
 DEAD_LETTERS: Final = "dead.letters"
+PRODUCTION: Final = "cb.production"
+"""That it is there, under any prefix, says that the brokers serve a real city; it holds nothing."""
 DEPARTMENTS: Final = "departments."
 """Before the name of a department."""
 
@@ -130,6 +132,7 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
             name=DEAD_LETTERS, purpose="what could not be read, with where and why", key="raw partition",
             partitions=1, timestamp="CreateTime", retention_ms=fortnight_ms, max_message_bytes=RECORD_BYTES_MAX,
         ),
+        *_tag(settings),
         *(
             Topic(
                 name=DEPARTMENTS + name, purpose=f"incidents for {name}, as CloudEvents", key="incident",
@@ -138,3 +141,11 @@ def topics(settings: KafkaSettings, partitions: int) -> tuple[Topic, ...]:
             for name in settings.departments
         ),
     )  # fmt: skip
+
+
+def _tag(settings: KafkaSettings) -> tuple[Topic, ...]:
+    tag = Topic(
+        name=PRODUCTION, purpose="nothing: that it is there keeps recordings away from these brokers", key="none",
+        partitions=1, timestamp="CreateTime", retention_ms=_FOR_EVER, max_message_bytes=RECORD_BYTES_MAX,
+    )  # fmt: skip
+    return (tag,) if settings.production else ()

@@ -71,6 +71,13 @@ def play(
     records_per_s: Annotated[
         float, typer.Option("--records-per-second", min=0, help="So many records a second, whatever their times.")
     ] = 0.0,
+    loop: Annotated[
+        int, typer.Option("--loop", min=1, help="So many times; from the second on, times of rows and marks go on.")
+    ] = 1,
+    lockstep: Annotated[
+        str, typer.Option("--lockstep", metavar="GROUP", help="No faster than this consumer group commits.")
+    ] = "",
+    lag: Annotated[int, typer.Option("--lag", min=1, help="Records that the group may be behind.")] = 10_000,
     topic: Annotated[
         list[str] | None, typer.Option("--topic", metavar="OLD=NEW", help="Records of topic OLD go into NEW.")
     ] = None,
@@ -80,16 +87,22 @@ def play(
     """Play a recording into the raw topics of a site that says `replayed = true`, while they are empty."""
     from city_brain.kafka.taping.playing import Pace, Played, Playing
     from city_brain.kafka.taping.playing import play as play_file
+    from city_brain.playback.looping import laps
 
     settings = site_settings(site).kafka
     playing = Playing(
         name="" if bare else str(uuid.uuid4()),
         pace=Pace(rate=rate, records_per_s=records_per_s),
+        lockstep=lockstep,
+        lag=lag,
         topics=dict(map(_pair, topic or ())),
     )
     played, progress = Played(), Progress("play")
     try:
-        play_file(file, settings, playing, played, told=lambda now: progress.show(plural(now.records, "record")))
+        play_file(
+            file, settings, playing, played, records=laps(file, loop),
+            told=lambda now: progress.show(plural(now.records, "record")),
+        )  # fmt: skip
     finally:
         progress.done()
         _tell(played, f"{file}: {plural(played.records, 'record')} played in {played.took_s:.1f} s of "

@@ -15,10 +15,11 @@ from city_brain.bag.reading import Recording, read_series
 from city_brain.bag.records import Channel, Record
 from city_brain.distributed import RAW_TOPICS
 from city_brain.errors import BrokerError, RecordingError, SettingsError
-from city_brain.kafka.connecting import Producer, Underway, consumer, producer
+from city_brain.kafka.connecting import Producer, Underway, admin, consumer, producer
 from city_brain.kafka.settings import KafkaSettings
+from city_brain.kafka.taping.lockstep import Lockstep
 from city_brain.kafka.taping.recording import cluster_id
-from city_brain.kafka.topics import RECORD_BYTES_MAX
+from city_brain.kafka.topics import PRODUCTION, RECORD_BYTES_MAX
 
 REPLAY_HEADER: Final = "cb-replay"
 """The last header of a record that was played; its value names the playing."""
@@ -55,6 +56,10 @@ class Playing(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """Names the playing in the header `cb-replay`; empty: the records go out without that header."""
     pace: Pace = Pace()
+    lockstep: str = ""
+    """The consumer group that is waited for; empty: none."""
+    lag: int = 10_000
+    """So many records the group may be behind."""
     topics: Mapping[str, str] = {}
     """Topics by their names in the recording: where their records go, instead of where they would."""
 
@@ -79,9 +84,11 @@ def play(
     playing: Playing,
     played: Played,
     *,
+    records: Iterable[Record] | None = None,
     told: Callable[[Played], None] = lambda _: None,
 ) -> None:
     """Plays all segments of the recording that begins with the file `path`; `played` says meanwhile how far it is.
+    `records`: others in place of those, such as the same several times over.
 
     Raises SettingsError, BrokerError or RecordingError before the first record where it must not be played there.
     """
@@ -93,10 +100,15 @@ def play(
     with Recording(path) as recording:
         targets = _targets(recording, settings, playing.topics)
         _check_cluster(recording.channels.values(), targets, cluster_id(settings))
+    _check_not_production(settings)
     _check_empty(settings, set(targets.values()))
     sure = {"linger_ms": 5, "max_request_size": RECORD_BYTES_MAX}
     with producer(settings, **sure) as client:
-        _Player(client, settings, playing, targets, played).run(read_series(path), told)
+        stepping = (
+            Lockstep(settings, playing.lockstep, set(targets.values()), playing.lag) if playing.lockstep else None
+        )
+        player = _Player(client, settings, playing, targets, played, stepping)
+        player.run(read_series(path) if records is None else records, told)
 
 
 def _targets(
@@ -118,6 +130,15 @@ def _targets(
     if not found:
         raise RecordingError(f"{recording.path}: wanted records of raw topics, got none with the prefix {prefix!r}")
     return found
+
+
+def _check_not_production(settings: KafkaSettings) -> None:
+    """Raises BrokerError where a topic says that the brokers serve a real city."""
+    with admin(settings) as client:
+        tags = sorted(name for name in client.list_topics() if name.endswith(PRODUCTION))
+    if tags:
+        told = "wanted brokers that serve no real city, got production ones; play to brokers of their own"
+        raise BrokerError(f"topic {tags[0]}: {told}")
 
 
 def _check_cluster(
@@ -157,7 +178,9 @@ class _Player:
         playing: Playing,
         targets: Mapping[tuple[str, int], tuple[str, int]],
         played: Played,
+        lockstep: Lockstep | None,
     ) -> None:
+        self._lockstep = lockstep
         self._client, self._targets, self._played, self._pace = client, targets, played, playing.pace
         self._header = [(REPLAY_HEADER, playing.name.encode())] if playing.name else []
         self._underway = Underway(settings, self._stored)
@@ -172,6 +195,8 @@ class _Player:
                 continue
             first_ns = record.log_ns if first_ns is None else first_ns
             self._await(begun_s + self._pace.due_s(number, record.log_ns - first_ns))
+            if self._lockstep is not None:
+                self._lockstep.wait(target, self._underway.settle)
             self._send(record, *target)
             number += 1
             played.span_s, played.took_s = (record.log_ns - first_ns) / _NS_PER_S, time.monotonic() - begun_s
