@@ -74,6 +74,14 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def read_block(value: bytes, place: str) -> Parsed:
+    """A block as it was recorded; raises RecordingError, which begins with `place`, where it is none."""
+    try:
+        return msgspec.msgpack.decode(value, type=Block).parsed()
+    except (msgspec.MsgspecError, ValueError, ObservationError) as wrong:
+        raise RecordingError(f"{place}: wanted a block, got: {wrong}") from wrong
+
+
 class Tap:
     """Records a run; a context manager. Where the disk or the budget is full the run goes on without it."""
 
@@ -185,14 +193,9 @@ class TappedRun(Played):
         for record in read_series(self.path, after_ns):
             if record.topic == BLOCKS:
                 self._log_ns = record.log_ns
-                yield from self._say(self._reader.take(self._parsed(record.offset, record.value or b"")))
+                place = f"{self.path}, {BLOCKS} {record.offset}"
+                yield from self._say(self._reader.take(read_block(record.value or b"", place)))
         yield from self._say(self._reader.end())
-
-    def _parsed(self, number: int, value: bytes) -> Parsed:
-        try:
-            return msgspec.msgpack.decode(value, type=Block).parsed()
-        except (msgspec.MsgspecError, ValueError, ObservationError) as wrong:
-            raise RecordingError(f"{self.path}, {BLOCKS} {number}: wanted a block, got: {wrong}") from wrong
 
     def _stages(self) -> dict[str, bytes]:
         return {"runner": self._runner.to_bytes(), "reader": self._reader.to_bytes()}
