@@ -6,7 +6,7 @@ number of each line. Played again, the same reader takes the same blocks, and th
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Final
 
@@ -168,6 +168,17 @@ class TappedRun(Played):
     def place(self, raw_partition: int) -> tuple[str, int]:
         """All evidence names lines of the one input."""
         return BLOCKS, raw_partition
+
+    def arrived_ns(self, positions: Set[tuple[int, int]]) -> int | None:
+        """When the first of some rows arrived, of which evidence names line numbers as offsets; None where none did."""
+        lines = np.array(sorted(line for _, line in positions), dtype=np.int64)
+        for record in read_series(self.path):
+            if record.topic == BLOCKS:
+                parsed = self._parsed(record.offset, record.value or b"")
+                also = [warning.line for warning in parsed.warnings]
+                if np.isin(parsed.line, lines).any() or np.isin(also, lines).any():
+                    return record.log_ns
+        return None
 
     @property
     def configuration(self) -> str:

@@ -2,6 +2,7 @@
 
 import typer
 
+from city_brain.cli.recordings.capsules import capsule
 from city_brain.cli.recordings.commands import doctor, info, list_records, recover
 from city_brain.cli.recordings.comparing import diff, golden_add, golden_bless, golden_check
 from city_brain.cli.recordings.converting import convert
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     bag.command("doctor")(doctor)
     bag.command("recover")(recover)
     bag.command("diff")(diff)
+    bag.command("capsule")(capsule)
     golden = typer.Typer(no_args_is_help=True, help="Recordings with the incidents that are expected of them.")
     golden.command("add")(golden_add)
     golden.command("check")(golden_check)
