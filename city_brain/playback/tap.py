@@ -174,7 +174,7 @@ class TappedRun(Played):
         lines = np.array(sorted(line for _, line in positions), dtype=np.int64)
         for record in read_series(self.path):
             if record.topic == BLOCKS:
-                parsed = self._parsed(record.offset, record.value or b"")
+                parsed = read_block(record.value or b"", f"{self.path}, {BLOCKS} {record.offset}")
                 also = [warning.line for warning in parsed.warnings]
                 if np.isin(parsed.line, lines).any() or np.isin(also, lines).any():
                     return record.log_ns
