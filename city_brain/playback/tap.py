@@ -16,7 +16,6 @@ import numpy as np
 from city_brain import __version__
 from city_brain.bag.container.mcap import Attachment
 from city_brain.bag.reading import read_series
-from city_brain.bag.records import Record
 from city_brain.bag.writing import RecordingWriter, WriterSettings
 from city_brain.errors import ObservationError, RecordingError
 from city_brain.kafka.topics import CONTROL, INCIDENTS
@@ -175,7 +174,7 @@ class TappedRun(Played):
         lines = np.array(sorted(line for _, line in positions), dtype=np.int64)
         for record in read_series(self.path):
             if record.topic == BLOCKS:
-                parsed = self._parsed(record)
+                parsed = read_block(record.value or b"", f"{self.path}, {BLOCKS} {record.offset}")
                 also = [warning.line for warning in parsed.warnings]
                 if np.isin(parsed.line, lines).any() or np.isin(also, lines).any():
                     return record.log_ns
@@ -194,11 +193,9 @@ class TappedRun(Played):
         for record in read_series(self.path, after_ns):
             if record.topic == BLOCKS:
                 self._log_ns = record.log_ns
-                yield from self._say(self._reader.take(self._parsed(record)))
+                place = f"{self.path}, {BLOCKS} {record.offset}"
+                yield from self._say(self._reader.take(read_block(record.value or b"", place)))
         yield from self._say(self._reader.end())
-
-    def _parsed(self, record: Record) -> Parsed:
-        return read_block(record.value or b"", f"{self.path}, {BLOCKS} {record.offset}")
 
     def _stages(self) -> dict[str, bytes]:
         return {"runner": self._runner.to_bytes(), "reader": self._reader.to_bytes()}
