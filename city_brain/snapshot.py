@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+import zstandard
 
 from city_brain.errors import StateError
 from city_brain.table import Table
@@ -64,3 +65,18 @@ def from_bytes(kind: type[State], data: bytes) -> State:
         return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode)
     except (msgspec.MsgspecError, ValueError, TypeError) as wrong:
         raise StateError(f"snapshot: wanted a {kind.__name__}, got {wrong}") from wrong
+
+
+def unpacked(packed: bytes, bytes_max: int) -> bytes:
+    """What was packed by Zstandard; raises StateError where that is damaged, or more than `bytes_max`.
+
+    The size must be stated, as our own writers do it: by it room is made, so it is held against the limit before.
+    """
+    try:
+        size = zstandard.get_frame_parameters(packed).content_size
+        if size > bytes_max:
+            said = "of no stated size" if size == zstandard.CONTENTSIZE_UNKNOWN else f"of {size} bytes"
+            raise StateError(f"packed data: wanted data of at most {bytes_max} bytes, got some {said}")
+        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=size, allow_extra_data=False)
+    except zstandard.ZstdError as wrong:
+        raise StateError(f"packed data: wanted Zstandard, got: {wrong}") from wrong

@@ -8,6 +8,7 @@ import zstandard
 
 from city_brain.errors import BrokerError, StateError
 from city_brain.kafka.settings import KafkaSettings
+from city_brain.snapshot import unpacked
 from streams.command import logger
 
 UNPACKED_BYTES_MAX: Final = 1 << 30
@@ -61,6 +62,6 @@ class Snapshots:
 
 def _unpack(record: bytes, place: str) -> bytes:
     try:
-        return zstandard.ZstdDecompressor().decompress(record, max_output_size=UNPACKED_BYTES_MAX)
-    except zstandard.ZstdError as wrong:
+        return unpacked(record, UNPACKED_BYTES_MAX)
+    except StateError as wrong:
         raise StateError(f"{place}: wanted a packed snapshot, got {wrong}") from wrong

@@ -263,6 +263,13 @@ def segments(path: str | Path) -> Iterator[Recording]:
         if not followed:
             return
         number += 1
+        if not following.exists():
+            raise RecordingError(f"{following}: wanted segment {number} of {series!r}, got none")
+
+
+def is_first(recording: Recording) -> bool:
+    """Whether it is the first segment of a series of ours: then `segments` gives it and those behind it."""
+    return recording.profile == PROFILE and recording.metadata.get(RECORDING, {}).get("segment") == "1"
 
 
 def read_series(path: str | Path, after_ns: int = -1) -> Iterator[Record]:

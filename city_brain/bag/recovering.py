@@ -1,5 +1,6 @@
 """Damaged recordings: what is wrong with one, and a new file of all that is whole in it."""
 
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import count
@@ -17,6 +18,7 @@ from city_brain.bag.joining import Batch, join
 from city_brain.bag.packing import ChunkPacker
 from city_brain.bag.reading import Recording
 from city_brain.bag.records import GAPS, OFFSETS, PROFILE, RECORDING, SEGMENT, VERSION, Gap, Lost, Schema
+from city_brain.bag.writing import segment_path
 from city_brain.errors import RecordingError
 
 TOLD_MAX: Final = 1000
@@ -62,6 +64,13 @@ class Examined(msgspec.Struct, kw_only=True):
     records: int = 0
     gaps: list[Gap] = []
     trouble: list[str] = []
+    series: str = ""
+    segment: str = ""
+    followed: bool | None = None
+    """Whether it says that another segment follows; None where it does not say."""
+    first_ns: int = -1
+    last_ns: int = -1
+    """Log times of its first and its last chunk."""
 
 
 def examine(path: str | Path) -> Examined:
@@ -72,7 +81,7 @@ def examine(path: str | Path) -> Examined:
     found = Examined()
     try:
         with Recording(path) as recording:
-            found.profile = recording.profile
+            _note_place(recording, found)
             if recording.cut:
                 found.trouble.append(recording.cut)
             for message in _examine(recording, found):
@@ -82,6 +91,39 @@ def examine(path: str | Path) -> Examined:
             raise
         found.trouble.append(str(wrong))
     return found
+
+
+def examine_series(path: str | Path) -> Iterator[tuple[Path, Examined]]:
+    """Examines every segment of the recording that begins with the file `path`, or that file alone where it is a later
+    segment or none of ours; what is wrong between segments is trouble of the later one.
+    """
+    before = examine(path)
+    yield Path(path), before
+    if before.segment != "1":
+        return
+    for number in count(2):
+        following = segment_path(Path(path), number)
+        if not (following.exists() if before.followed is None else before.followed):
+            return
+        wanted = f"{following}: wanted segment {number} of {before.series!r}"
+        if not following.exists():
+            yield following, Examined(trouble=[f"{wanted}, got none"])
+            return
+        found = examine(following)
+        if (found.series, found.segment) != (before.series, str(number)):
+            found.trouble.append(f"{wanted}, got {found.segment or 'none'} of {found.series!r}")
+        elif 0 <= found.first_ns <= before.last_ns:
+            found.trouble.append(f"{following}: wanted log times after {before.last_ns}, got {found.first_ns}")
+        yield following, found
+        before = found
+
+
+def _note_place(recording: Recording, found: Examined) -> None:
+    """Notes which segment of what it is."""
+    said, entries = recording.metadata.get(RECORDING, {}), recording.entries
+    found.profile, found.followed = recording.profile, recording.followed
+    found.series, found.segment = said.get("series", ""), said.get("segment", "")
+    found.first_ns, found.last_ns = (entries[0].start_ns, entries[-1].end_ns) if entries else (-1, -1)
 
 
 def _examine(recording: Recording, found: Examined) -> Iterator[str]:
@@ -190,6 +232,8 @@ class _Recovery:
                 frame = self.walker.frame(at)
                 if frame.op in _AT_THE_END and self._next_chunk(at) == size:
                     self.found.finished = True
+                    if frame.op == Op.DATA_END and not self.found.damages:
+                        self._check_sum(frame)
                     return
                 self._save(frame)
                 at = frame.end
@@ -202,6 +246,19 @@ class _Recovery:
                 if len(self.found.told) < TOLD_MAX:
                     self.found.told.append(Damage(at, following - at, str(wrong)))
                 at = following
+
+    def _check_sum(self, frame: Frame) -> None:
+        """Notes where all that was read is whole by itself, and yet not what was written: metadata have no checksum."""
+        wanted = int.from_bytes(self.walker.content(self.walker.frame(frame.at))[:4], "little")
+        self.walker.file.seek(0)
+        crc, left = 0, frame.at
+        while left:
+            piece = self.walker.read(min(left, _PIECE))
+            crc, left = zlib.crc32(piece, crc), left - len(piece)
+        if crc != wanted:
+            self.found.damages += 1
+            why = f"{self.walker.place(frame)}: wanted data with checksum {wanted:08x}, got {crc:08x}"
+            self.found.told.append(Damage(frame.at, 0, why))
 
     def _save(self, frame: Frame) -> None:
         walker, place = self.walker, self.walker.place(frame)

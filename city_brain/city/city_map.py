@@ -54,7 +54,8 @@ class Camera(Names):
 
     `view` (k, 2): counter-clockwise outline in metres, not closed. `homography` (3, 3) takes pixels to metres east
     and north of the camera, with the error `homography_error_m` (1 σ): pixels of a picture straightened by the `lens`,
-    where there is one. `datum` is what its own rows are given in.
+    where there is one. Both are of pictures of the size `picture_px`, width and height; others are scaled to it.
+    `datum` is what its own rows are given in.
     """
 
     x: float
@@ -66,6 +67,7 @@ class Camera(Names):
     homography: Floats | None = None
     homography_error_m: float | None = None
     lens: LensShape | None = None
+    picture_px: tuple[float, float] | None = None
     datum: Datum | None = None
 
 

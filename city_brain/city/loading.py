@@ -6,8 +6,9 @@ level `origin` [longitude, latitude], WGS-84, fixes the local frame across edits
 the map is taken.
 
 A camera, a Polygon of the ground it sees, has `position`, `heading_deg`, `range_m` and `fov_deg`. It may have
-`homography` (3 x 3, pixels to metres east and north of it), `homography_error_m` (1 σ), `datum`, and `lens` (k1, k2,
-focal_px, centre_x, centre_y): then the pixels of the homography are those of a straight picture.
+`homography` (3 x 3, pixels to metres east and north of it), `homography_error_m` (1 σ), `picture_px` ([width, height]
+of the picture whose pixels these are), `datum`, and `lens` (k1, k2, focal_px, centre_x, centre_y): then the pixels of
+the homography are those of a straight picture.
 """
 
 import hashlib
@@ -158,6 +159,7 @@ def _read_camera(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any
         "homography": fields.maybe_matrix("homography"),
         "homography_error_m": fields.maybe_number("homography_error_m", 0.0, 1000.0, "m"),
         "lens": read_lens(fields),
+        "picture_px": fields.maybe_size("picture_px", 1.0, 65_536.0, "px"),
         "datum": fields.maybe_datum("datum"),
         "view": shapes.add(fields.place, geometry, "Polygon"),
     }

@@ -23,6 +23,7 @@ from city_brain.fusion.scene import Ground
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes, types_of
 from city_brain.observations.admission import AdmissionTable
+from city_brain.snapshot import unpacked
 from city_brain.ticks.tick import TickSettings
 
 LEAD_MS: Final = 5_000
@@ -32,9 +33,9 @@ has read `control` to `LEAD_MS` before the row's stamp, and the clocks of the br
 CLOCKS_AGREE_MS: Final = 3_000
 """How far the stamps of `control` may step back: the clocks of two brokers differ by far less."""
 
-UNPACKED_BYTES_MAX: Final = 1 << 30
+UNPACKED_BYTES_MAX: Final = 1 << 28
 PACKED_BYTES_MAX: Final = 16 << 20
-"""What a record of `control` may weigh."""
+"""What a record of `control` may weigh, and what is in it: maps pack to a tenth or less."""
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,7 +122,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def to_bytes(self) -> bytes:
         """The record; raises SettingsError where it would be too large for the log."""
-        packed = zstandard.ZstdCompressor(level=9).compress(msgspec.msgpack.encode(self))
+        plain = msgspec.msgpack.encode(self)
+        if len(plain) > UNPACKED_BYTES_MAX:
+            raise SettingsError(f"configuration: wanted at most {UNPACKED_BYTES_MAX} bytes, got {len(plain)}")
+        packed = zstandard.ZstdCompressor(level=9).compress(plain)
         if len(packed) > PACKED_BYTES_MAX:
             raise SettingsError(f"configuration: wanted at most {PACKED_BYTES_MAX} bytes packed, got {len(packed)}")
         return packed
@@ -130,9 +134,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def from_bytes(cls, record: bytes) -> "Change":
         """Reads a record; raises StateError where it is none."""
         try:
-            plain = zstandard.ZstdDecompressor().decompress(record, max_output_size=UNPACKED_BYTES_MAX)
-            return msgspec.msgpack.decode(plain, type=cls)
-        except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError) as wrong:
+            return msgspec.msgpack.decode(unpacked(record, UNPACKED_BYTES_MAX), type=cls)
+        except (StateError, msgspec.MsgspecError, UnicodeDecodeError) as wrong:
             raise StateError(f"control: wanted a packed configuration, got {wrong}") from wrong
 
 

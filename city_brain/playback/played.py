@@ -1,7 +1,7 @@
 """What is played in one process, whatever it was recorded from: ticks, and a state wherever the stages rest."""
 
 import abc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from copy import deepcopy
 from pathlib import Path
 
@@ -52,6 +52,10 @@ class Played(abc.ABC):
     @abc.abstractmethod
     def place(self, raw_partition: int) -> tuple[str, int]:
         """Topic, as it is called in the recording, and partition of a number that evidence names."""
+
+    @abc.abstractmethod
+    def arrived_ns(self, positions: Set[tuple[int, int]]) -> int | None:
+        """When the first of some rows arrived, by raw partition and offset as evidence names them; None: none did."""
 
     @abc.abstractmethod
     def _begin(self) -> None:

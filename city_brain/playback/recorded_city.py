@@ -10,7 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from city_brain.bag.reading import Recording
-from city_brain.errors import RecordingError
+from city_brain.distributed import RawPartitions
+from city_brain.errors import RecordingError, SettingsError
+from city_brain.kafka.topics import raw_partitions
 from city_brain.site import SiteSettings
 
 CITY: Final = "city"
@@ -44,6 +46,10 @@ class RecordedCity(msgspec.Struct, frozen=True, kw_only=True):
             raise RecordingError(f"{place}: wanted settings of a site, got: {wrong}") from wrong
         if not 1 <= settings.partitions <= _PARTITIONS_MAX:
             raise RecordingError(f"{place}: wanted 1 to {_PARTITIONS_MAX} partitions, got {settings.partitions}")
+        try:
+            RawPartitions(list(raw_partitions(settings.kafka).values()))
+        except SettingsError as wrong:
+            raise RecordingError(f"{place}: {wrong}") from wrong
         city = recording.metadata[CITY]
         return cls(settings=settings, topic_prefix=city.get("topic_prefix", ""), made_by=city.get("made_by", ""))
 

@@ -8,12 +8,12 @@ import zstandard
 
 from city_brain.digest import TreeHead
 from city_brain.errors import RecordingError, StateError
-from city_brain.snapshot import from_bytes, to_bytes
+from city_brain.snapshot import from_bytes, to_bytes, unpacked
 
 ATTACHED: Final = "street.state"
 """The attachment of a recording that does not begin with the city: where the stages stood when it begins."""
-UNPACKED_BYTES_MAX: Final = 1 << 30
-"""Beyond it a state is not read: the largest city measured has a tenth of it."""
+UNPACKED_BYTES_MAX: Final = 1 << 29
+"""Beyond it a state is not read: the largest city measured has a fifth of it."""
 
 
 class StreetState(msgspec.Struct):
@@ -38,9 +38,8 @@ class StreetState(msgspec.Struct):
     def from_bytes(cls, data: bytes, place: str) -> "StreetState":
         """Reads a state; raises StateError, which begins with `place`, where it is none."""
         try:
-            plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=UNPACKED_BYTES_MAX)
-            return from_bytes(cls, plain)
-        except (zstandard.ZstdError, StateError) as wrong:
+            return from_bytes(cls, unpacked(data, UNPACKED_BYTES_MAX))
+        except StateError as wrong:
             raise StateError(f"{place}: wanted a state of a recording that is run, got: {wrong}") from wrong
 
 

@@ -8,7 +8,7 @@ last tick that a mark closes the stages rest: there their state is taken, and fr
 types if asked to.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +53,12 @@ class Street(Played):
         """Topic, as it is called in the recording, and partition of a number that evidence names."""
         topic, partition = self._raw.place(raw_partition)
         return self.recorded.topic_prefix + topic, partition
+
+    def arrived_ns(self, positions: Set[tuple[int, int]]) -> int | None:
+        """When the first of some rows arrived, by raw partition and offset as evidence names them; None: none did."""
+        places = {(*self.place(raw), offset) for raw, offset in positions}
+        records = read_series(self.path)
+        return next((one.log_ns for one in records if (one.topic, one.partition, one.offset) in places), None)
 
     @property
     def configuration(self) -> str:

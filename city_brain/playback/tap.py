@@ -6,7 +6,7 @@ number of each line. Played again, the same reader takes the same blocks, and th
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +72,14 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
             unknown_keys=0,
             warnings=tuple(ReadWarning(line, before, ms, cap, b"") for line, before, ms, cap in self.warnings),
         )
+
+
+def read_block(value: bytes, place: str) -> Parsed:
+    """A block as it was recorded; raises RecordingError, which begins with `place`, where it is none."""
+    try:
+        return msgspec.msgpack.decode(value, type=Block).parsed()
+    except (msgspec.MsgspecError, ValueError, ObservationError) as wrong:
+        raise RecordingError(f"{place}: wanted a block, got: {wrong}") from wrong
 
 
 class Tap:
@@ -161,6 +169,17 @@ class TappedRun(Played):
         """All evidence names lines of the one input."""
         return BLOCKS, raw_partition
 
+    def arrived_ns(self, positions: Set[tuple[int, int]]) -> int | None:
+        """When the first of some rows arrived, of which evidence names line numbers as offsets; None where none did."""
+        lines = np.array(sorted(line for _, line in positions), dtype=np.int64)
+        for record in read_series(self.path):
+            if record.topic == BLOCKS:
+                parsed = read_block(record.value or b"", f"{self.path}, {BLOCKS} {record.offset}")
+                also = [warning.line for warning in parsed.warnings]
+                if np.isin(parsed.line, lines).any() or np.isin(also, lines).any():
+                    return record.log_ns
+        return None
+
     @property
     def configuration(self) -> str:
         """The version of what holds now."""
@@ -174,14 +193,9 @@ class TappedRun(Played):
         for record in read_series(self.path, after_ns):
             if record.topic == BLOCKS:
                 self._log_ns = record.log_ns
-                yield from self._say(self._reader.take(self._parsed(record.offset, record.value or b"")))
+                place = f"{self.path}, {BLOCKS} {record.offset}"
+                yield from self._say(self._reader.take(read_block(record.value or b"", place)))
         yield from self._say(self._reader.end())
-
-    def _parsed(self, number: int, value: bytes) -> Parsed:
-        try:
-            return msgspec.msgpack.decode(value, type=Block).parsed()
-        except (msgspec.MsgspecError, ValueError, ObservationError) as wrong:
-            raise RecordingError(f"{self.path}, {BLOCKS} {number}: wanted a block, got: {wrong}") from wrong
 
     def _stages(self) -> dict[str, bytes]:
         return {"runner": self._runner.to_bytes(), "reader": self._reader.to_bytes()}

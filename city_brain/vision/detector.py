@@ -8,15 +8,13 @@ import numpy as np
 
 from city_brain.errors import ModelError, SettingsError
 from city_brain.vision.cards.card import ModelCard
-from city_brain.vision.cards.fitting import SIZES
+from city_brain.vision.cards.fitting import MOST_FRAMES, SIZES
 from city_brain.vision.cards.sessions import feed, open_session
 from city_brain.vision.decode import Outputs, decode
 from city_brain.vision.detections import Boxes, with_area
 from city_brain.vision.letterbox import Frame, Placement, Planes, Scratch, fill
 from city_brain.vision.nms import best, suppress
 
-MOST_FRAMES: Final = 16
-"""Frames in one run of a network whose batch is open: 16 of 640 x 640 are 79 MB of input."""
 OVERLAPPING: Final = ("yolox", "yolov8", "nanodet")
 """Layouts that say a thing many times; the others have one box for each."""
 
@@ -25,9 +23,9 @@ class Detector:
     """A network with its card; frames in, boxes out. For one thread at a time.
 
     `weights` are the bytes of a file in ONNX, as `check_weights` gives them. Memory: besides the network, its input for
-    as many frames as came at once, at most `MOST_FRAMES`. OpenCV keeps to `threads` too, in all of the process. Raises
-    ModelError where the runtime refuses the network or its input is not that of the card, SettingsError where it does
-    not know a provider or `threads` is below one.
+    as many frames as came at once, at most `most`, as the check found it. OpenCV keeps to `threads` too, in all of the
+    process. Raises ModelError where the runtime refuses the network or its input is not that of the card, SettingsError
+    where it does not know a provider or `threads` is below one.
     """
 
     def __init__(
@@ -36,6 +34,7 @@ class Detector:
         weights: bytes,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int = 1,
+        most: int = MOST_FRAMES,
     ) -> None:
         import cv2
 
@@ -45,6 +44,7 @@ class Detector:
         self.card = card
         _check(providers)
         self._session = open_session(weights, card.name, threads, providers)
+        self._most = most
         self._input, self._batch = _read_input(card, self._session)
         self._wants_sizes = SIZES in [wanted.name for wanted in self._session.get_inputs()]
         self._outputs = [output.name for output in self._session.get_outputs()]
@@ -64,7 +64,7 @@ class Detector:
         """
         found: list[Boxes] = []
         answers: list[tuple[Outputs, list[Placement]]] = []
-        most = self._batch or MOST_FRAMES
+        most = self._batch or self._most
         for first in range(0, len(frames), most):
             planes, places = self.prepare(frames[first : first + most])
             answers.append((self.run(planes), places))

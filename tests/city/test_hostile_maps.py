@@ -172,6 +172,11 @@ SPOILT: dict[str, tuple[Change, str]] = {
         property_of("camera", "lens", LENS | {"center_x": 5}),
         r"lens: wanted one of centre_x, centre_y, focal_px, k1, k2, got 'center_x'; nearest is 'centre_x'",
     ),
+    "picture of one side": (
+        property_of("camera", "picture_px", [1920]),
+        r"camera 'cam': picture_px: wanted \[width, height\] of 1 to 65536 px, got \[1920\]",
+    ),
+    "picture of no width": (property_of("camera", "picture_px", [0, 1080]), r"picture_px: wanted .*, got \[0, 1080\]"),
     "lens out of range": (property_of("camera", "lens", LENS | {"focal_px": 0}), r"lens: focal_px: wanted .*, got 0"),
     "datum of a source unknown": (
         property_of("sensor", "datum", "GCJ-20"),

@@ -130,6 +130,7 @@ def test_the_annotated_video_shows_what_was_seen(drive: Path) -> None:
     path = drive.parent / "seen.mp4"
     done = detect(drive, "--annotate", path, "--every-ms", 200)
     assert done.code == 0, done.err
+    assert [each.name for each in drive.parent.glob("seen*")] == ["seen.mp4"]
     capture = cv2.VideoCapture(str(path))
     assert capture.get(cv2.CAP_PROP_FPS) == 5.0
     shown = []
@@ -163,7 +164,8 @@ def test_ctrl_c_leaves_whole_lines(tmp_path: Path, to_file: bool) -> None:
     long = video(tmp_path / "long.avi", islice(cycle(SHOWN), 6000), "MJPG")
     out = tmp_path / "out.jsonl"
     part = Path(f"{out}.part")
-    with running(*words(long, map_of(tmp_path), *(("--out", out) if to_file else ()))) as started:
+    more = ("--out", out, "--annotate", tmp_path / "seen.mp4") if to_file else ()
+    with running(*words(long, map_of(tmp_path), *more)) as started:
         if to_file:
             while not (part.exists() and part.stat().st_size):
                 assert started.process.poll() is None
@@ -175,8 +177,9 @@ def test_ctrl_c_leaves_whole_lines(tmp_path: Path, to_file: bool) -> None:
     data = part.read_bytes() if to_file else "".join(started.out).encode()
     assert data.endswith(b"\n")
     assert not from_lines(data.splitlines()).rejected
-    assert not out.exists()
-    assert (f"incomplete: {part}" in err) == to_file
+    assert not out.exists() and not (tmp_path / "seen.mp4").exists()
+    assert (f"incomplete: {part}, {tmp_path / 'seen.part.mp4'}" in err) == to_file
+    assert (tmp_path / "seen.part.mp4").exists() == to_file
 
 
 def test_a_full_disk_is_no_recording_that_breaks_off(drive: Path) -> None:

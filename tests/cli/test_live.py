@@ -71,6 +71,9 @@ def test_an_address_is_watched_until_ctrl_c(tmp_path: Path) -> None:
         started.wait_for('"kind":"detection"')
         started.wait_for('"quantity":"camera_down","value":0.0')
         assert started.interrupted() == INTERRUPTED
+    assert re.search(
+        r"^\d+ frames in 1 connection, \d+ skipped; \d+ tracks?, \d+ detections", "".join(started.err), re.M
+    )
     parsed = from_lines("".join(started.out).encode().splitlines())
     assert not parsed.rejected
     common = parsed.observations.common
@@ -100,8 +103,8 @@ REFUSED = [
     (("rtsp://me:secret@127.0.0.1/live", *LOOPBACK), "wanted user and password_file beside the address"),
     (("rtsp://10.1.2.3/live", *LOOPBACK), "10.1.2.3"),
     (("http://127.0.0.1/live", "--site", "{site}"), "http"),
-    (("rtsp://127.0.0.1/live", "--allow", "there"), "wanted a network such as"),
-    (("rtsp://127.0.0.1/live", *LOOPBACK, "--every-ms", "1"), "every_ms"),
+    (("rtsp://127.0.0.1/live", "--allow", "there"), "--allow: networks: wanted a network such as"),
+    (("rtsp://127.0.0.1/live", *LOOPBACK, "--every-ms", "1"), "--every-ms: wanted 10 to 3600000, got 1"),
     (("rtsp://127.0.0.1/live", *LOOPBACK, "--camera", "mast-2"), "wanted a camera of .*, got 'mast-2'"),
     (("rtsp://127.0.0.1/live", *LOOPBACK, "--start", "2026-03-01T08:00:00Z"), "--start: wanted a recording with it"),
     (

@@ -88,6 +88,7 @@ def test_a_wrong_name_is_wrong_usage(word: str) -> None:
     done = city_brain("models", word, "tiney")
     assert done.code == USAGE
     assert "got 'tiney'; nearest: 'tiny'" in done.err
+    assert ("and no file of that name" in done.err) == (word != "fetch")
 
 
 def test_weights_that_come_with_the_card_need_no_fetching() -> None:

@@ -15,8 +15,9 @@ from onnx import TensorProto, helper
 
 from city_brain.errors import ModelError, ObservationError, SettingsError
 from city_brain.vision.cards.card import InputSpec, ModelCard, Thresholds
+from city_brain.vision.cards.fitting import MOST_FRAMES
 from city_brain.vision.detections import Boxes
-from city_brain.vision.detector import MOST_FRAMES, Detector
+from city_brain.vision.detector import Detector
 from city_brain.vision.letterbox import Frame
 from tests.vision import samples
 
@@ -117,6 +118,15 @@ def _iou(a: Sequence[float], b: Sequence[float]) -> float:
     height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
     return width * height / (both - width * height)
+
+
+def test_no_more_frames_are_given_at_once_than_the_check_allows() -> None:
+    """Eight frames by threes: the same boxes, and room for three."""
+    some = Detector(tiny(), samples.brightest(), most=3)
+    found = some.detect([painted(blue, 10, 204) for blue in range(1, 9)])
+    assert [boxes.box.tolist() for boxes in found] == [[[0.0, 0.0, float(blue), 10.0]] for blue in range(1, 9)]
+    room = some.prepare([painted(1, 2, 3)])[0].base
+    assert room is not None and len(room) == 3
 
 
 def test_a_batch_finds_what_each_frame_alone_does(weights: bytes, street: dict[int, Frame], detector: Detector) -> None:

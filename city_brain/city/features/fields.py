@@ -108,6 +108,15 @@ class Fields:
             self.wrong(name, wanted, value)
         return [[float(cell) for cell in row] for row in value]
 
+    def maybe_size(self, name: str, low: float, high: float, unit: str) -> tuple[float, float] | None:
+        """[width, height], each in low..high, or None where absent or null."""
+        value = self._maybe(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) != 2 or not all(is_number(n) and low <= n <= high for n in value):
+            self.wrong(name, f"[width, height] of {low:g} to {high:g} {unit}", value)
+        return float(value[0]), float(value[1])
+
     def maybe_object(self, name: str) -> "Fields | None":
         """The fields of an object within, or None where absent or null."""
         value = self._maybe(name)

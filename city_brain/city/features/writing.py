@@ -97,6 +97,7 @@ def _camera(degrees: _Degrees, camera: Camera) -> dict[str, Any]:
         "homography": None if camera.homography is None else camera.homography.tolist(),
         "homography_error_m": camera.homography_error_m,
         "lens": lens_properties(camera.lens),
+        "picture_px": None if camera.picture_px is None else list(camera.picture_px),
         "datum": _label(camera.datum),
     }
 

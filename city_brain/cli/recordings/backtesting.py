@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from city_brain.incidents.tick_record import TickRecord
     from city_brain.playback.gating import Judged, Policy, Said
+    from city_brain.scoring import Truth
     from city_brain.site import Site
 
 OBSERVATIONS = ("observations.jsonl.zst", "observations.jsonl")
@@ -40,10 +41,16 @@ def backtest(
     types: Annotated[Path, typer.Option("--types", help="A folder of incident type files: those to be judged.")],
     on: Annotated[
         list[Path],
-        typer.Option("--on", help="A folder with city.geojson, observations.jsonl(.zst), perhaps truth.json; repeat."),
+        typer.Option(
+            "--on",
+            help="A recording (*.mcap), or a folder with city.geojson and observations; perhaps a truth.json; repeat.",
+        ),
     ],
     against: Annotated[
-        Path | None, typer.Option("--against", help="A folder of those that hold now; default: the built-in ones.")
+        Path | None,
+        typer.Option(
+            "--against", help="A folder of those that hold now; default: those recorded, or the built-in ones."
+        ),
     ] = None,
     policy: Annotated[
         Path | None, typer.Option("--policy", help="What blocks (TOML); default: an incident that is lost.")
@@ -63,7 +70,7 @@ def backtest(
 
     instant = instants(zone)
     rules = Policy() if policy is None else read_policy(policy)
-    keep_apart([file for folder in on for file in folder.glob("*") if file.is_file()], [report])
+    keep_apart([file for place in on for file in (place, *place.glob("*")) if file.is_file()], [report])
     _check_names(rules, types, against)
     before, after = _hear_all(on, against), _hear_all(on, types)
     judged = judge(before, after, rules)
@@ -80,8 +87,31 @@ def backtest(
         raise typer.Exit(OUTPUTS_DIFFER)
 
 
-def _hear_all(folders: list[Path], types: Path | None) -> "list[Said]":
-    return [_hear(folder, open_map(folder / "city.geojson", types)) for folder in folders]
+def _hear_all(places: list[Path], types: Path | None) -> "list[Said]":
+    return [
+        _hear_recording(place, types) if place.is_file() else _hear(place, open_map(place / "city.geojson", types))
+        for place in places
+    ]
+
+
+def _hear_recording(file: Path, types: Path | None) -> "Said":
+    """What a recording says; the truth lies beside it as NAME.truth.json, where it is known."""
+    from city_brain.incidents.incident_type import type_files
+    from city_brain.playback.gating import hear
+    from city_brain.playback.opening import open_played
+
+    folder, progress = types_folder(types), Progress(f"backtest {file}")
+    played = open_played(file, None if folder is None else type_files(folder))
+
+    def records() -> "Iterator[TickRecord]":
+        for number, tick in enumerate(played.ticks(), 1):
+            progress.show(plural(number, "tick"))
+            yield tick.said.record
+
+    try:
+        return hear(str(file), records(), _truth(file.with_suffix(".truth.json")))
+    finally:
+        progress.done()
 
 
 def _check_names(rules: "Policy", *folders: Path | None) -> None:
@@ -96,11 +126,14 @@ def _check_names(rules: "Policy", *folders: Path | None) -> None:
 
 def _hear(folder: Path, site: "Site") -> "Said":
     from city_brain.playback.gating import hear
+
+    return hear(str(folder), _ticks(folder, site), _truth(folder / "truth.json"))
+
+
+def _truth(path: Path) -> "Truth | None":
     from city_brain.scoring import read_truth
 
-    truth = folder / "truth.json"
-    known = read_truth(read_file(truth, "a truth.json")) if truth.exists() else None
-    return hear(str(folder), _ticks(folder, site), known)
+    return read_truth(read_file(path, "a truth.json")) if path.exists() else None
 
 
 def _ticks(folder: Path, site: "Site") -> "Iterator[TickRecord]":

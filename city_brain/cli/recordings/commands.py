@@ -12,6 +12,8 @@ from city_brain.canonical import printable
 from city_brain.cli.common import DATA_LOST, FAILED, ZONE, JsonOption, ZoneOption, epoch_ms, instants, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from city_brain.bag.reading import Recording
     from city_brain.bag.records import Record
 
@@ -25,18 +27,20 @@ def info(file: FileArgument, zone: ZoneOption = ZONE, as_json: JsonOption = Fals
 
     Exit code 3 where the recorder lost records, or the file was cut.
     """
-    from city_brain.bag.reading import Recording
-
     instant = instants(zone)
-    with Recording(file) as recording:
-        told = _told(recording)
+    parts = {str(segment.path): _told(segment) for segment in _segments(file)}
+    told = _joined(parts)
     if as_json:
         typer.echo(msgspec.json.encode(told))
     else:
-        typer.echo(printable(f"{file}: {plural(told['records'], 'record')} in {plural(told['chunks'], 'chunk')}"))
-        if told["first_ns"] is not None:
-            first, last = (instant(told[name] / NS_PER_MS) for name in ("first_ns", "last_ns"))
-            typer.echo(f"  arrived from {first} to {last}")
+        in_all = f"{plural(told['records'], 'record')} in {plural(told['chunks'], 'chunk')}"
+        typer.echo(printable(f"{file}: {in_all}" + (f", {len(parts)} segments" if len(parts) > 1 else "")))
+        if len(parts) > 1:
+            for path, part in parts.items():
+                words = f"{plural(part['records'], 'record')}, {part['bytes']} bytes,{_span_text(part, instant)}"
+                typer.echo(printable(f"  segment {path}: {words}"))
+        elif told["first_ns"] is not None:
+            typer.echo(f" {_span_text(told, instant)}")
         for place in told["partitions"]:
             lowest, highest = place["lowest"], place["highest"]
             typer.echo(printable(f"  {place['topic']}/{place['partition']}  offsets {lowest} to {highest}"))
@@ -63,15 +67,16 @@ def list_records(
     zone: ZoneOption = ZONE,
     as_json: JsonOption = False,
 ) -> None:
-    """Print records, one a line, in order of arrival; with --json also headers, keys (base64), and all times."""
-    from city_brain.bag.reading import Recording
+    """Print records, one a line, in order of arrival; with --json also headers, keys (base64), and all times.
 
+    Exit code 3 where the file was cut.
+    """
     instant = instants(zone)
     start_ns = epoch_ms(since, "--from") * NS_PER_MS if since else None
-    with Recording(file) as recording:
-        found = (record for record in recording.records(start_ns) if topic in ("", record.topic))
-        for record in islice(found, limit):
-            typer.echo(_record_line(record) if as_json else printable(_record_text(record, instant(_ms(record)))))
+    found = (record for segment in _segments(file) for record in segment.records(start_ns))
+    for record in islice((record for record in found if topic in ("", record.topic)), limit):
+        typer.echo(_record_line(record) if as_json else printable(_record_text(record, instant(_ms(record)))))
+    end_if_cut(file)
 
 
 def doctor(file: FileArgument, as_json: JsonOption = False) -> None:
@@ -79,22 +84,27 @@ def doctor(file: FileArgument, as_json: JsonOption = False) -> None:
 
     Exit code 1 where something is wrong with the file, 3 where it is sound but the recorder lost records.
     """
-    from city_brain.bag.recovering import examine
+    from city_brain.bag.recovering import examine_series
 
-    found = examine(file)
+    found = list(examine_series(file))
+    trouble = [what for _, part in found for what in part.trouble]
+    gaps = [msgspec.to_builtins(gap) for _, part in found for gap in part.gaps]
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        counts = {name: sum(getattr(part, name) for _, part in found) for name in ("chunks", "messages", "records")}
+        segments = [msgspec.to_builtins(part) | {"path": str(path)} for path, part in found]
+        told = {"profile": found[0][1].profile, **counts, "gaps": gaps, "trouble": trouble, "segments": segments}
+        typer.echo(msgspec.json.encode(told))
     else:
-        held = (
-            f"{plural(found.records, 'record')}, {plural(found.messages, 'message')}, {plural(found.chunks, 'chunk')}"
-        )
-        typer.echo(printable(f"{file}: {held}, {'damaged' if found.trouble else 'sound'}"))
-        for gap in found.gaps:
-            typer.echo(printable(f"  lost: {_gap_text(msgspec.to_builtins(gap))}"))
-        for what in found.trouble:
+        for path, part in found:
+            held = f"{plural(part.records, 'record')}, {plural(part.messages, 'message')}"
+            state = "damaged" if part.trouble else "sound"
+            typer.echo(printable(f"{path}: {held}, {plural(part.chunks, 'chunk')}, {state}"))
+        for gap in gaps:
+            typer.echo(printable(f"  lost: {_gap_text(gap)}"))
+        for what in trouble:
             typer.echo(printable(f"damaged: {what}"), err=True)
-    if found.trouble or found.gaps:
-        raise typer.Exit(FAILED if found.trouble else DATA_LOST)
+    if trouble or gaps:
+        raise typer.Exit(FAILED if trouble else DATA_LOST)
 
 
 def recover(
@@ -126,6 +136,56 @@ def recover(
             typer.echo(f"lost: {found.damages - len(found.told)} places more", err=True)
     if found.damages:
         raise typer.Exit(DATA_LOST)
+
+
+def end_if_cut(file: Path) -> None:
+    """Exits with 3, and says so, where a recording that was read as far as it goes was cut."""
+    cut = "; ".join(segment.cut for segment in _segments(file) if segment.cut)
+    if cut:
+        typer.echo(printable(f"cut: {cut}"), err=True)
+        raise typer.Exit(DATA_LOST)
+
+
+def _segments(file: Path) -> "Iterator[Recording]":
+    """The segments of the recording that begins with a file, or that file alone where it begins none."""
+    from city_brain.bag.reading import Recording, is_first, segments
+
+    with Recording(file) as recording:
+        if not is_first(recording):
+            yield recording
+            return
+    yield from segments(file)
+
+
+def _joined(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What segments say together; each by itself stands in `segments`."""
+    told = list(parts.values())
+    spans: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for part in told:
+        for place in part["partitions"]:
+            spans.setdefault((place["topic"], place["partition"]), []).append(place)
+    places = [
+        {"topic": topic, "partition": partition, "lowest": min(one["lowest"] for one in found),
+         "highest": max(one["highest"] for one in found)}
+        for (topic, partition), found in spans.items()
+    ]  # fmt: skip
+    times = [part[name] for part in told for name in ("first_ns", "last_ns") if part[name] is not None]
+    attached = {(entry["name"], entry["size"]): entry for part in told for entry in part["attachments"]}
+    return {
+        **told[0], **{name: sum(part[name] for part in told) for name in ("bytes", "chunks", "records")},
+        "first_ns": min(times, default=None), "last_ns": max(times, default=None), "partitions": places,
+        "metadata": {name: said for part in told for name, said in part["metadata"].items()},
+        "attachments": list(attached.values()), "gaps": [gap for part in told for gap in part["gaps"]],
+        "cut": "; ".join(part["cut"] for part in told if part["cut"]),
+        "segments": [{"path": path, **part} for path, part in parts.items()],
+    }  # fmt: skip
+
+
+def _span_text(told: dict[str, Any], instant: "Callable[[float], str]") -> str:
+    if told["first_ns"] is None:
+        return ""
+    first, last = (instant(told[name] / NS_PER_MS) for name in ("first_ns", "last_ns"))
+    return f" arrived from {first} to {last}"
 
 
 def _told(recording: "Recording") -> dict[str, Any]:

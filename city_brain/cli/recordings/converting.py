@@ -139,7 +139,7 @@ def _unroll(source: Path, out: str, as_json: bool) -> None:
     if unrolled.cut:
         typer.echo(printable(f"cut: {unrolled.cut}"), err=True)
     if unrolled.missing:
-        typer.echo(f"missing: {plural(unrolled.missing, 'record')}", err=True)
+        typer.echo(f"missing: wanted every offset, got none of {plural(unrolled.missing, 'record')}", err=True)
     _tell_lost("piece", "left out", unrolled.unread)
     if unrolled.missing or unrolled.cut:
         raise typer.Exit(DATA_LOST)

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from city_brain.city.city_map import Camera, CityMap
     from city_brain.city.datum import Datum
     from city_brain.geo import LocalFrame
+    from city_brain.types import Floats
     from city_brain.vision.calibration.fitting import Fit, FitSettings, Pairs
     from city_brain.vision.calibration.points import PointsFile
 
@@ -23,14 +24,22 @@ def register(app: typer.Typer) -> None:
     app.command()(calibrate)
 
 
+FARTHEST_RANGE_M: Final = 10_000.0
+"""Of a camera on a map."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where 0, 0 of the homography's metres lies: at a camera, or in the middle of the points where none is known."""
+    """Where 0, 0 of the homography's metres lies: at a camera, or in the middle of the points where none is known.
+
+    `range_m`: how far the camera sees.
+    """
 
     frame: "LocalFrame"
     x: float
     y: float
     at_camera: bool
+    range_m: float = FARTHEST_RANGE_M
 
 
 def calibrate(
@@ -72,18 +81,16 @@ def calibrate(
     from city_brain.vision.calibration.fitting import FitSettings
     from city_brain.vision.calibration.suspects import suspicion
 
-    if (image is None) != (out is None):
-        raise SettingsError(f"wanted --image and --out together, got {'--out' if image is None else '--image'} alone")
-    if map_path is not None and position is not None:
-        raise SettingsError("--position: wanted none for a camera on a map, got one")
-    keep_apart([path for path in (points, map_path, image) if path is not None], (out,))
+    _check_words(points, map_path, position, image, out)
     city, known = _on_map(map_path, camera)
     limits = FitSettings(point_error_px=pixel_error, point_error_m=ground_error)
     place = "standard input" if str(points) == "-" else str(points)
-    said = _with_lens(_read(points, place), known)
+    said = _with_lens(_read(points, place), known, place)
     given = _datum(datum, said, city, f"{place}: datum")
     origin, pairs = _pairs(said, given, _origin(city, known, position, given), place)
     picture = None if image is None else _picture(image, said)
+    if picture is not None:
+        said = msgspec.structs.replace(said, picture_px=(float(picture.shape[1]), float(picture.shape[0])))
     fitted = _fit(pairs, place, limits)
     doubt = suspicion(pairs, fitted, limits)
     grid_m = None
@@ -91,6 +98,19 @@ def calibrate(
         grid_m = _draw(out, picture, said, pairs, fitted, doubt.point)
     found = Calibration.of(camera, said, fitted, doubt, origin, out, grid_m)
     typer.echo(msgspec.json.encode(found) if as_json else told_as_text(found, limits))
+
+
+def _check_words(
+    points: Path, map_path: Path | None, position: tuple[float, float] | None, image: Path | None, out: Path | None
+) -> None:
+    """Raises SettingsError where options do not go together."""
+    if (image is None) != (out is None):
+        raise SettingsError(f"wanted --image and --out together, got {'--out' if image is None else '--image'} alone")
+    if map_path is not None and position is not None:
+        raise SettingsError("--position: wanted none for a camera on a map, got one")
+    keep_apart([path for path in (points, map_path, image) if path is not None], (out,))
+    if out is not None and out.suffix.lower() != ".png":
+        raise SettingsError(f"--out: wanted a name that ends in .png, got {str(out)!r}")
 
 
 def _read(points: Path, place: str) -> "PointsFile":
@@ -101,15 +121,19 @@ def _read(points: Path, place: str) -> "PointsFile":
     return read_points(read_file(points, "a file of points"), place)
 
 
-def _with_lens(said: "PointsFile", camera: "Camera | None") -> "PointsFile":
-    """The points with the lens that their file says, else with that of the camera on the map."""
+def _with_lens(said: "PointsFile", camera: "Camera | None", place: str) -> "PointsFile":
+    """The points with the lens that their file says, else with that of the camera on the map, of pictures so large."""
     import msgspec
 
     from city_brain.vision.ground.lens import Lens
 
-    if said.lens is not None or camera is None:
+    if said.lens is not None or camera is None or camera.lens is None:
         return said
-    return msgspec.structs.replace(said, lens=Lens.of_map(camera.lens))
+    size = camera.picture_px or said.picture_px
+    if said.picture_px not in (None, size):
+        wanted = f"the size of the pictures that the lens on the map is of, {size}"
+        raise CalibrationError(f"{place}: picture_px: wanted {wanted}, got {said.picture_px}")
+    return msgspec.structs.replace(said, lens=Lens.of_map(camera.lens), picture_px=size)
 
 
 def _on_map(map_path: Path | None, camera: str) -> "tuple[CityMap | None, Camera | None]":
@@ -152,7 +176,7 @@ def _origin(
     from city_brain.geo import LocalFrame
 
     if city is not None and camera is not None:
-        return Origin(city.frame, camera.x, camera.y, True)
+        return Origin(city.frame, camera.x, camera.y, True, camera.range_m)
     if position is None:
         return None
     try:
@@ -177,6 +201,8 @@ def _pairs(said: "PointsFile", datum: "Datum", origin: Origin | None, place: str
         middle = LocalFrame(float(lon.mean()), float(lat.mean())) if len(lon) else LocalFrame(0.0, 0.0)
         origin = Origin(middle, 0.0, 0.0, False)
     x, y = origin.frame.to_metres(lon, lat)
+    if len(x) and origin.at_camera:
+        _check_near(np.hypot(x - origin.x, y - origin.y), origin, said, place)
     if said.lens is not None:
         u, v = said.lens.straighten(u, v)
         for point, at in zip(said.points, u, strict=True):
@@ -184,6 +210,16 @@ def _pairs(said: "PointsFile", datum: "Datum", origin: Origin | None, place: str
                 got = f"({point.x:g}, {point.y:g})"
                 raise CalibrationError(f"{place}: {point.name!r}: wanted a pixel that the lens can show, got {got}")
     return origin, Pairs(u, v, x - origin.x, y - origin.y, tuple(point.name for point in said.points))
+
+
+def _check_near(away_m: "Floats", origin: Origin, said: "PointsFile", place: str) -> None:
+    """Raises where all points lie beyond what rows of the camera may tell of: such a fit is as good as any other."""
+    from city_brain.observations.admission.table import CAMERA_MARGIN_M, CAMERA_RANGES
+
+    reach_m, nearest = CAMERA_RANGES * origin.range_m + CAMERA_MARGIN_M, int(away_m.argmin())
+    if away_m[nearest] > reach_m:
+        got = f"the nearest, {said.points[nearest].name!r}, {away_m[nearest]:.0f} m away; are they in another datum?"
+        raise CalibrationError(f"{place}: wanted points within {reach_m:.0f} m of the camera, got {got}")
 
 
 def _fit(pairs: "Pairs", place: str, limits: "FitSettings") -> "Fit":
@@ -204,6 +240,9 @@ def _picture(image: Path, said: "PointsFile") -> Any:
 
     picture = read_image(read_file(image, "a picture"), str(image))
     height, width = picture.shape[:2]
+    if said.picture_px is not None and said.picture_px != (width, height):
+        wanted = f"a picture of {said.picture_px[0]:g} × {said.picture_px[1]:g}, as points or lens say"
+        raise CalibrationError(f"{image}: wanted {wanted}, got {width} × {height}")
     for point in said.points:
         if not (0.0 <= point.x <= width and 0.0 <= point.y <= height):
             wanted = f"a pixel of a picture of {width} × {height}"

@@ -77,8 +77,8 @@ def detect(
 ) -> None:
     """Turn the frames of one camera into detections on the ground, as JSON lines that `fuse` and `send` read.
 
-    Files are complete or not there: the lines grow as *.part and are renamed at the end. An address is watched until
-    Ctrl-C.
+    Files are complete or not there: lines grow as *.part, a video as *.part.mp4, and are renamed at the end. An address
+    is watched until Ctrl-C, by its lines alone: --start, --json and pictures are for recordings.
     """
     if as_json and out == STANDARD_OUTPUT:
         raise SettingsError("--json: wanted --out FILE with it, got lines and result both on standard output")
@@ -105,15 +105,20 @@ def detect(
         _watch(reading, eyes, lines, pictures, stopped)
         if reading.broken is not None and not eyes.counters.frames:
             raise reading.broken
-        lines.complete = not stopped
+        if not stopped:
+            lines.complete = True
+            pictures.complete()
     _tell(eyes.counters, pictures, as_json)
-    _end(stopped, reading, eyes.counters, out)
+    _end(stopped, reading, eyes.counters, out, pictures)
 
 
-def _end(stopped: "_Stopped", reading: "_Reading", counters: "EyesCounters", out: str) -> None:
+def _end(stopped: "_Stopped", reading: "_Reading", counters: "EyesCounters", out: str, pictures: Pictures) -> None:
     """Says how far it got, and ends with the code for that, where it did not get to the end."""
     if stopped:
-        unfinished = "" if out == STANDARD_OUTPUT else f"; incomplete: {out}{UNFINISHED}"
+        parts = [] if out == STANDARD_OUTPUT else [f"{out}{UNFINISHED}"]
+        if pictures.video is not None:
+            parts.append(str(pictures.video.part))
+        unfinished = f"; incomplete: {', '.join(parts)}" if parts else ""
         typer.echo(printable(f"stopped after {plural(counters.frames, 'frame')}{unfinished}"), err=True)
         raise typer.Exit(INTERRUPTED)
     if reading.broken is not None:
@@ -158,7 +163,8 @@ def _detector(entry: Any) -> "Detector":
     from city_brain.vision.cards.checking import check_weights
     from city_brain.vision.detector import Detector
 
-    return Detector(entry.card, check_weights(entry.weights, entry.card).data)
+    checked = check_weights(entry.weights, entry.card)
+    return Detector(entry.card, checked.data, most=checked.report.frames)
 
 
 def _watch(reading: "_Reading", eyes: "Eyes", lines: "_Lines", pictures: Pictures, stopped: "_Stopped") -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from city_brain.canonical import printable
+from city_brain.cli.common import Progress, plural
 from city_brain.errors import SettingsError
 
 if TYPE_CHECKING:
-    from city_brain.vision.eyes.lookout import Lookout
+    from city_brain.vision.eyes.lookout import Lookout, Watching
     from city_brain.vision.live.settings import VideoSettings
 
 AllowOption = Annotated[
@@ -62,13 +63,15 @@ def _settings(
     import msgspec
 
     from city_brain.vision.live.addresses import shown
-    from city_brain.vision.live.settings import CameraSource, VideoSettings
+    from city_brain.vision.live.settings import LEAST_EVERY_MS, MOST_EVERY_MS, CameraSource, VideoSettings
 
     networks = (*known.networks, *allow)
     if not networks:
         raise SettingsError(
             f"{shown(source)}: wanted leave to dial it, got none: --allow 10.20.0.0/16, or --site with [video] networks"
         )
+    if every_ms is not None and not LEAST_EVERY_MS <= every_ms <= MOST_EVERY_MS:
+        raise SettingsError(f"--every-ms: wanted {LEAST_EVERY_MS} to {MOST_EVERY_MS}, got {every_ms}")
     scheme = source.partition(":")[0].lower()
     said = known.cameras.get(camera)
     given = {
@@ -82,7 +85,7 @@ def _settings(
         settings = msgspec.structs.replace(known, **given)
         return msgspec.convert(msgspec.to_builtins(settings), VideoSettings)
     except (ValueError, msgspec.ValidationError) as wrong:
-        raise SettingsError(f"--allow, --every-ms: {wrong}") from wrong
+        raise SettingsError(f"--allow: {wrong}") from wrong
 
 
 def told(lookout: "Lookout", camera: str, goes_on: Callable[[], bool]) -> Iterator[bytes]:
@@ -92,12 +95,24 @@ def told(lookout: "Lookout", camera: str, goes_on: Callable[[], bool]) -> Iterat
     from city_brain.vision.eyes.lookout import epoch_ms
     from city_brain.vision.eyes.rows import arrived
 
+    progress = Progress("detect")
     try:
         lookout.keep((camera,), epoch_ms())
         for rows in lookout.watch(goes_on):
             for sentence in lookout.news():
+                progress.done()
                 typer.echo(printable(sentence), err=True)
+            progress.show(_so_far(lookout.watching()[camera]))
             if rows:
                 yield b"".join(line + b"\n" for line in to_lines(arrived(Observations.concat(rows), epoch_ms())))
+        progress.done()
+        typer.echo(_so_far(lookout.watching()[camera]), err=True)
     finally:
         lookout.stop()
+
+
+def _so_far(watched: "Watching") -> str:
+    """What came of a camera, in a line."""
+    state, counters = watched.state, watched.counters
+    came = f"{plural(state.frames, 'frame')} in {plural(state.connections, 'connection')}, {state.skipped} skipped"
+    return f"{came}; {plural(counters.tracks, 'track')}, {plural(counters.detections, 'detection')}"

@@ -118,13 +118,14 @@ def check(
         _print_json({"file": str(path), "card": entry, "report": report})
         return
     batch = report.batch or "any"
+    together = "" if report.batch else f", is given {plural(report.frames, 'frame')} at once at most"
     outputs = ", ".join(f"{name} {' × '.join(map(str, shape))}" for name, shape in report.outputs.items())
     lines = [
-        f"{path}: {f'as the card of {entry} says' if entry else 'fits no card, and does no harm'}",
+        f"{path}: {f'as the card of {entry} says' if entry else 'fits no card; its trial did no harm'}",
         f"  opset {report.opset}, {plural(report.nodes, 'node')}, {report.tensor_bytes} bytes of numbers",
         f"  {report.input} {batch} × 3 × {report.height} × {report.width} -> {outputs}",
         f"  loads in {report.load_ms:.0f} ms, runs in {report.run_ms:.1f} ms, "
-        f"takes {report.peak_bytes / 2**20:.0f} MiB with its process",
+        f"takes {report.peak_bytes / 2**20:.0f} MiB with its process{together}",
     ]
     for line in lines:
         typer.echo(printable(line))
@@ -149,7 +150,7 @@ def bench(
     path, _, checked = _checked(name, "", _registry(site, weights))
     report = checked.report
     session = open_session(checked.data, str(path), threads=1)
-    batches = BATCHES if report.batch is None else (report.batch,)
+    batches = [each for each in BATCHES if each <= report.frames] if report.batch is None else [report.batch]
     progress = Progress(f"measuring {name}")
     measured = {}
     for batch in batches:
@@ -200,7 +201,10 @@ def _checked(model: str, card: str, registry: "Registry") -> tuple[Path, str | N
         return entry.weights, model, check_weights(entry.weights, entry.card)
     path = Path(model)
     if not path.exists():
-        registry.entry(model)  # says which names there are
+        try:
+            registry.entry(model)
+        except SettingsError as wrong:
+            raise SettingsError(f"{wrong}, and no file of that name") from wrong
     if card:
         fits: ModelCard | None = card_at(Path(card)) if card.endswith(".toml") else registry.entry(card).card
     else:

@@ -96,6 +96,11 @@ class Pictures:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
+    def complete(self) -> None:
+        """All frames were shown: the video takes its name."""
+        if self.video is not None:
+            self.video.complete = True
+
     def add(self, frame: "Frame", seen: "Seen") -> None:
         """Shows a frame and what was seen in it."""
         if self.snapshots is None and self.video is None:

@@ -32,11 +32,14 @@ class PointFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Properties(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What belongs among the properties of the camera on the map; a `lens` where one straightened the points."""
+    """What belongs among the properties of the camera on the map; a `lens` where one straightened the points, and
+    `picture_px` where it is known how large the picture is that the points were read in.
+    """
 
     homography: list[list[float]]
     homography_error_m: float
     lens: Lens | None = None
+    picture_px: tuple[float, float] | None = None
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +84,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         ]
         lon, lat = origin.frame.to_degrees(origin.x, origin.y)
         error_m = max(round(fitted.error_m, 3), 0.001)
-        properties = Properties(homography=matrix, homography_error_m=error_m, lens=said.lens)
+        properties = Properties(
+            homography=matrix, homography_error_m=error_m, lens=said.lens, picture_px=said.picture_px
+        )
         return cls(
             camera=camera,
             origin=(round(lon, 7), round(lat, 7)),
@@ -127,6 +132,8 @@ def told_as_text(found: Calibration, limits: FitSettings) -> str:
     else:
         properties = msgspec.json.encode(found.properties).decode()
         lines += ["for the map, among the properties of the camera:", f"  {properties[1:-1]}"]
+        if found.properties.picture_px is None:
+            lines.append("for pictures as large as that of the points alone: --image and --out put its size on the map")
     return "\n".join(map(printable, lines))
 
 

@@ -16,8 +16,10 @@ from city_brain.distributed import MARK_HEADER, RawPartitions, RawRecord
 from city_brain.distributed.reading import read_stretch
 from city_brain.errors import RecordingError
 from city_brain.kafka.topics import CONTROL, raw_partitions
-from city_brain.observations.json_twin import from_lines, mark_line, to_lines, warning_line
+from city_brain.observations.json_twin import ReadWarning, from_lines, mark_line, to_lines, warning_line
 from city_brain.playback.recorded_city import RecordedCity
+from city_brain.playback.tap import BLOCKS, RUN, read_block
+from city_brain.replay.stream import between
 from city_brain.ticks.arrival import LogTime
 
 _RECORDS_MAX = 1 << 16
@@ -47,7 +49,7 @@ def unroll(path: Path, unrolled: Unrolled, progress: Callable[[Unrolled], None] 
     """
     with Recording(path) as recording:
         city = RecordedCity.read(recording)
-    lines = _Lines(city, unrolled)
+    lines = _Blocks(path, unrolled) if city.made_by == RUN else _Lines(city, unrolled)
     for segment in segments(path):
         unrolled.cut = unrolled.cut or segment.cut
         for record in segment.records():
@@ -55,7 +57,41 @@ def unroll(path: Path, unrolled: Unrolled, progress: Callable[[Unrolled], None] 
             progress(unrolled)
     yield from lines.flush()
     if not lines.known:
-        raise RecordingError(f"{path}: wanted records of raw topics, got none")
+        raise RecordingError(f"{path}: wanted rows of raw topics, got none")
+
+
+class _Blocks:
+    """Blocks of a tapped run: its lines stand in them in their order."""
+
+    def __init__(self, path: Path, unrolled: Unrolled) -> None:
+        self._path, self._unrolled = path, unrolled
+        self.known: set[str] = set()
+
+    def take(self, record: Record) -> Iterator[bytes]:
+        """The lines of a block."""
+        if record.topic == CONTROL:
+            self._unrolled.configurations += 1
+        if record.topic != BLOCKS:
+            return
+        self.known.add(BLOCKS)
+        block = read_block(record.value or b"", f"{self._path}, {BLOCKS} {record.offset}")
+        self._unrolled.rows += block.observations.n
+        self._unrolled.unread.update(rejected.reason.value for rejected in block.rejected)
+        rows, start = to_lines(block.observations), 0
+        for rows_before, said in between(block):
+            yield from rows[start:rows_before]
+            start = rows_before
+            if isinstance(said, ReadWarning):
+                self._unrolled.warnings += 1
+                yield warning_line(said.cap.decode(), None if said.arrival_ms < 0 else said.arrival_ms)
+            else:
+                self._unrolled.marks += 1
+                yield mark_line(said)
+        yield from rows[start:]
+
+    def flush(self) -> Iterator[bytes]:
+        """Nothing is held."""
+        return iter(())
 
 
 class _Lines:
@@ -73,7 +109,7 @@ class _Lines:
         self._control = self._raw.number(CONTROL, 0)
         self._log_time = LogTime.of_partitions(self._raw.total)
         self._held: list[RawRecord] = []
-        self.known: dict[int, int] = {}
+        self.known = dict[int, int]()
         """The next offset of each raw partition that has records."""
 
     def take(self, record: Record) -> Iterator[bytes]:

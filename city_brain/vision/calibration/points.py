@@ -1,8 +1,8 @@
 """Reads a file of calibration points: what lies where in the picture, and where on the ground.
 
 CSV has a line of names, `x,y,lon,lat` and optionally `name`, in any order. JSON is a list of objects with those fields,
-or an object with `points`, and optionally `datum` (of lon and lat) and `lens` (k1, k2, focal_px, centre_x, centre_y).
-Pixels count from the upper left corner of the picture, right and down.
+or an object with `points`, and optionally `datum` (of lon and lat), `lens` (k1, k2, focal_px, centre_x, centre_y) and
+`picture_px` ([width, height] of the picture). Pixels count from the upper left corner of the picture, right and down.
 """
 
 import csv
@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from city_brain.city.features.fields import is_number, is_plain_text, nearest, read_position, shown
+from city_brain.city.features.fields import Fields, is_number, is_plain_text, nearest, read_position, shown
 from city_brain.errors import CalibrationError, MapError
 from city_brain.vision.ground.lens import Lens
 
@@ -38,6 +38,7 @@ class PointsFile(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[Point, ...]
     datum: str | None = None
     lens: Lens | None = None
+    picture_px: tuple[float, float] | None = None
 
 
 def read_points(data: bytes, place: str) -> PointsFile:
@@ -60,14 +61,19 @@ def _read_json(text: str, place: str) -> PointsFile:
         raise CalibrationError(f"{place}: wanted JSON, got {wrong}") from wrong
     if isinstance(said, list):
         said = {"points": said}
-    _check_known(said, ("points", "datum", "lens"), place)
+    _check_known(said, ("points", "datum", "lens", "picture_px"), place)
     rows, datum, lens = said.get("points"), said.get("datum"), said.get("lens")
     if not isinstance(rows, list):
         raise CalibrationError(f"{place}: points: wanted a list, got {shown(rows)}")
     if datum is not None and not isinstance(datum, str):
         raise CalibrationError(f"{place}: datum: wanted a name, got {shown(datum)}")
     named = [(f"{place}: point number {number}", row) for number, row in enumerate(rows, start=1)]
-    return PointsFile(points=_points(named, place), datum=datum, lens=_lens(lens, f"{place}: lens"))
+    try:
+        size = Fields(place, said).maybe_size("picture_px", 1.0, _LARGEST_PX, "px")
+    except MapError as wrong:
+        raise CalibrationError(str(wrong)) from wrong
+    points = _points(named, place)
+    return PointsFile(points=points, datum=datum, lens=_lens(lens, f"{place}: lens"), picture_px=size)
 
 
 def _lens(said: Any, place: str) -> Lens | None:

@@ -48,6 +48,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     batch: int | None
     """None: any."""
+    frames: int
+    """How many it is given at once: as many as its memory and ours let, where it takes any number."""
     height: int
     width: int
     sizes: bool

@@ -11,7 +11,7 @@ import msgspec
 
 from city_brain.errors import ModelError
 from city_brain.vision.cards.checking import Errand, Report, Verdict
-from city_brain.vision.cards.fitting import Signature, check_outputs, signature
+from city_brain.vision.cards.fitting import MOST_FRAMES, Signature, check_outputs, signature
 from city_brain.vision.cards.walking import Walked, parse, walk
 from city_brain.vision.children.bounding import bound, peak_bytes
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _SEED: Final = 1
 _MOST_ERRAND: Final = 2**20
+_TOGETHER: Final = 2
+"""Frames in the run that shows what each further one takes."""
+_SPARE: Final = 0.5
+"""Share of the processor time that must be left for that run."""
 
 
 def main() -> None:
@@ -52,6 +56,7 @@ def _report(errand: Errand, data: bytes) -> Report:
         ended = time.perf_counter()
         _check_answers(errand, signed, answers)
     batch, _, height, width = signed.shape
+    frames = batch if batch > 0 else _frames(errand, session, signed, picture, ended - started)
     return Report(
         opset=walked.opset,
         nodes=walked.nodes,
@@ -60,6 +65,7 @@ def _report(errand: Errand, data: bytes) -> Report:
         input=signed.input,
         sizes=signed.sizes,
         batch=batch if batch > 0 else None,
+        frames=frames,
         height=height,
         width=width,
         outputs={name: answer.shape for name, answer in zip(signed.outputs, answers, strict=True)},
@@ -67,6 +73,24 @@ def _report(errand: Errand, data: bytes) -> Report:
         run_ms=1000 * (ended - started),
         peak_bytes=peak_bytes(),
     )
+
+
+def _frames(errand: Errand, session: "InferenceSession", signed: Signature, picture: "Column", run_s: float) -> int:
+    """How many frames at once stay within the memory of the errand, by what a second one takes; 1 where that fails, or
+    there is no time to try.
+    """
+    import numpy as np
+
+    if time.process_time() + _TOGETHER * run_s > _SPARE * errand.cpu_s:
+        return 1
+    before = peak_bytes()
+    try:
+        answers = _run(session, signed, np.repeat(picture, _TOGETHER, axis=0), errand.place)
+        _check_answers(errand, signed, answers)
+    except (ModelError, MemoryError):
+        return 1
+    each = max((peak_bytes() - before) // (_TOGETHER - 1), picture.nbytes)
+    return min(max(1 + (errand.memory_bytes - before) // each, 1), MOST_FRAMES)
 
 
 def _walked(errand: Errand, data: bytes) -> tuple[Walked, Signature]:

@@ -18,6 +18,8 @@ BINS: Final = 8
 """Of the distribution over the distance to a side, in NanoDet."""
 MOST_BATCH: Final = 64
 """Of a network that takes so many frames at once and no other number."""
+MOST_FRAMES: Final = 16
+"""Frames in one run of a network that takes any number: 16 of 640 x 640 are 79 MB of input."""
 SIZES: Final = "orig_target_sizes"
 """A second input of some networks of layout `detr`: in which size they give their boxes (n, 2), width and height."""
 _FLOAT32: Final = 1

@@ -124,8 +124,8 @@ class Eyes:
         for timed, found in zip(frames, boxes, strict=True):
             tracks.append(self._track(timed.time_ms, found))
             hidden.append(self._hidden)
-        every, time_ms, height = _joined(tracks, frames)
-        places = self._ground.place(every.box, every.label, height)
+        every, time_ms, height, width = _joined(tracks, frames)
+        places = self._ground.place(every.box, every.label, height, width)
         speeds = self._speeds(time_ms, every.track, places)
         told = self._counted(places)
         degrees = self._frame.to_degrees(places.x[told], places.y[told])
@@ -188,14 +188,14 @@ class Eyes:
         } | now
 
 
-def _joined(tracks: list[Tracks], frames: Sequence[TimedFrame]) -> tuple[Tracks, Ints, Ints | int]:
-    """The tracks of all frames, the media time of each, and how high its frame is."""
+def _joined(tracks: list[Tracks], frames: Sequence[TimedFrame]) -> tuple[Tracks, Ints, Ints | int, Ints | int]:
+    """The tracks of all frames, the media time of each, and how high and how wide its frame is."""
     if len(frames) == 1:
-        return tracks[0], np.full(len(tracks[0].track), frames[0].time_ms), frames[0].frame.shape[0]
+        return tracks[0], np.full(len(tracks[0].track), frames[0].time_ms), *frames[0].frame.shape[:2]
     every = Tracks(*(np.concatenate([getattr(each, name) for each in tracks]) for name in Tracks.__slots__))
-    known = np.array([(timed.time_ms, timed.frame.shape[0]) for timed in frames])
-    time_ms, height = known.repeat([len(each.track) for each in tracks], axis=0).T
-    return every, time_ms, height
+    known = np.array([(timed.time_ms, *timed.frame.shape[:2]) for timed in frames])
+    time_ms, height, width = known.repeat([len(each.track) for each in tracks], axis=0).T
+    return every, time_ms, height, width
 
 
 def see_together(detector: Detector, given: Sequence[tuple[Eyes, Sequence[TimedFrame]]]) -> list[list[Seen]]:

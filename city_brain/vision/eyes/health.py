@@ -43,7 +43,7 @@ class CameraHealth:
 
     def _is_due(self, now_ms: int, word: Quantity, holds: bool) -> bool:
         before, told_ms = self._told.get(word, (None, 0))
-        again = word in self._doubtful or (holds and now_ms - told_ms >= AGAIN_AFTER_MS)
+        again = word in self._doubtful or (holds and not 0 <= now_ms - told_ms < AGAIN_AFTER_MS)
         return again or holds != before
 
     def tell_again(self) -> None:

@@ -68,13 +68,15 @@ class Watching:
 
 @dataclass(slots=True)
 class _Post:
-    """One camera that is watched, since `since_ms`."""
+    """One camera that is watched; `looked_ms`: when it was looked at last, or began to be watched."""
 
     stream: Stream
     eyes: Eyes
     rows: CameraRows
-    since_ms: int
+    looked_ms: int
     down_after_ms: float
+    waited_ms: float = 0.0
+    """For a frame, as far as somebody looked."""
     judge: PictureJudge = field(default_factory=PictureJudge)
     health: CameraHealth = field(default_factory=CameraHealth)
     picture: dict[Quantity, bool] = field(default_factory=dict)
@@ -92,13 +94,21 @@ class _Post:
     def of_itself(self, frame: LiveFrame | None, now_ms: int) -> Observations:
         """What is to be told of the camera itself, after a look at its newest frame, if there was one."""
         state, known = self.stream.state(), dict[Quantity, bool]()
-        down = now_ms - max(state.last_arrived_ms or 0, self.since_ms) > self.down_after_ms
+        down = self._waits(frame is not None, now_ms) > self.down_after_ms
         over = state.ended and not state.failure
         if not over and (down or state.last_arrived_ms is not None):
             known[Quantity.CAMERA_DOWN] = down
         if frame is not None:
             known |= self.picture
         return self.rows.health(now_ms if frame is None else frame.event_ms, self.health.due(now_ms, known))
+
+    def _waits(self, given: bool, now_ms: int) -> float:
+        """Ms without a frame. A clock that is set ahead, or nobody's look for a while, is no fault of the camera; and
+        frames that come are as good as none where the clock was set back and none is given.
+        """
+        since_ms, self.looked_ms = now_ms - self.looked_ms, now_ms
+        self.waited_ms = 0.0 if given else self.waited_ms + min(max(since_ms, 0), self.down_after_ms / 2.0)
+        return self.waited_ms
 
     def sentence(self) -> str:
         """What is wrong with the camera, for people; empty where nothing is."""
@@ -209,7 +219,7 @@ def open_lookout(city: CityMap, settings: VideoSettings, folder: Path | None, we
     if not entry.there:
         raise SettingsError(f"{entry.weights}: wanted weights, got none: `city-brain models fetch {settings.model}`")
     checked = check_weights(entry.weights, entry.card)
-    detector = Detector(entry.card, checked.data, settings.providers, settings.threads)
+    detector = Detector(entry.card, checked.data, settings.providers, settings.threads, checked.report.frames)
     cameras, home = settings.cameras, folder or Path()
     return Lookout(city, settings, detector, lambda camera: LiveCamera(camera, cameras[camera], settings, home))
 

@@ -18,12 +18,17 @@ _TEXT: Final = (255, 255, 255)
 
 
 class AnnotatedVideo:
-    """An MP4 that grows frame by frame. Raises RecordingError where OpenCV cannot write it."""
+    """An MP4 that grows frame by frame as *.part.mp4, since its ending tells OpenCV what to write, and takes its name
+    when it is `complete`. Raises RecordingError where OpenCV cannot write it.
+    """
 
     def __init__(self, path: Path, fps: float) -> None:
+        self.complete = False
+        self.part = path.with_name(f"{path.stem}.part{path.suffix}")
         self._path, self._fps = path, fps
         self._cv2 = load_opencv(str(path))
         self._writer: Any = None
+        self._written = 0
 
     def __enter__(self) -> "AnnotatedVideo":
         return self
@@ -31,6 +36,9 @@ class AnnotatedVideo:
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
             self._writer.release()
+            if self.complete:
+                self._check()
+                self.part.replace(self._path)
 
     def add(self, frame: Frame, seen: Seen) -> None:
         """Draws upon a copy of a frame, and writes it."""
@@ -39,10 +47,20 @@ class AnnotatedVideo:
         canvas = frame.copy()
         draw(self._cv2, canvas, seen)
         self._writer.write(canvas)
+        self._written += 1
+
+    def _check(self) -> None:
+        """Looks whether all frames are there: OpenCV says nothing of a disk that is full."""
+        capture = self._cv2.VideoCapture(str(self.part.resolve()), self._cv2.CAP_FFMPEG)
+        held = round(capture.get(self._cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+        capture.release()
+        if held != self._written:
+            wanted = f"to write {self._written} frames"
+            raise RecordingError(f"{self._path}: wanted {wanted}, got a file that holds {held}: is there room for it?")
 
     def _opened(self, frame: Frame) -> Any:
         cv2, size = self._cv2, (frame.shape[1], frame.shape[0])
-        path = str(self._path.resolve())
+        path = str(self.part.resolve())
         writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*CODEC), self._fps, size)
         if not writer.isOpened():
             wanted = f"to write an MP4 ({CODEC}) of {size[0]} × {size[1]} pixels"

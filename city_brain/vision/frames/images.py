@@ -16,6 +16,9 @@ MOST_BYTES: Final = 160_000_000
 """Of a file: noise of `MOST_PIXELS` takes about 120 MB as a PNG."""
 APART_MS: Final = 1000
 """Between images, where nothing else is said."""
+MOST_SCANS: Final = 100
+"""Of a JPEG: ten are usual; those of pictures within it count, too. Each goes over all pixels, for a dozen bytes."""
+_SCAN: Final = b"\xff\xda"
 _KINDS: Final = (".png", ".jpg", ".jpeg")
 
 
@@ -76,6 +79,9 @@ def read_image(data: bytes, place: str) -> Any:
         raise RecordingError(f"{place}: wanted an image in PNG or JPEG, got none in {len(data)} bytes")
     if not 0 < size[0] * size[1] <= MOST_PIXELS:
         raise RecordingError(f"{place}: wanted an image of 1 to {MOST_PIXELS} pixels, got {size[0]} × {size[1]}")
+    scans = data.count(_SCAN) if data[:2] == b"\xff\xd8" else 1
+    if scans > MOST_SCANS:
+        raise RecordingError(f"{place}: wanted a JPEG of at most {MOST_SCANS} scans, got {scans}")
     try:
         frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as wrong:

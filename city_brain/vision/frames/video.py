@@ -24,6 +24,7 @@ _FASTEST_FPS: Final = 1000.0
 _MISSING: Final = 0.02
 """Share of the promised frames that may be missing at the end, as counts made from a duration are off a little."""
 _MISSING_LEAST: Final = 2
+_NONE: Final = "a file that is none, is cut short, or of an unknown codec"
 _OPTIONS: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
@@ -33,7 +34,8 @@ def open_video(path: Path, place: str, every_ms: int | None) -> Footage:
     with _only_files():
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
-        raise RecordingError(f"{place}: wanted a video, got a file that is none, is cut short, or of an unknown codec")
+        got = "an image: images are read by their folder" if path.suffix.lower() == ".png" else _NONE
+        raise RecordingError(f"{place}: wanted a video, got {got}")
     width, height = (round(capture.get(what)) for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if not 0 < width * height <= MOST_PIXELS:
         capture.release()

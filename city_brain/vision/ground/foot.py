@@ -11,7 +11,7 @@ error of speed, and fusion learns it as the bias of a camera.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -64,6 +64,11 @@ class Feet:
     sigma_v: Floats
     behind_m: Floats
     cut: Bools
+
+    def scaled(self, across: Floats | float, down: Floats | float) -> "Feet":
+        """The same feet in a picture that is so many times as wide and as high."""
+        sigma_u, sigma_v = self.sigma_u * across, self.sigma_v * down
+        return replace(self, u=self.u * across, v=self.v * down, sigma_u=sigma_u, sigma_v=sigma_v)
 
 
 def feet_of(box: Floats, label: Codes, frame_height_px: Ints | float) -> Feet:

@@ -3,6 +3,9 @@
 A calibrated camera gives every foot a place: the error is that of its pixel, that of the homography, and what the class
 of the thing leaves open along the line of sight. A camera without calibration knows no more than that a thing is in its
 view: every place is the middle of the view polygon, with the spread of that polygon as its error. No place is invented.
+
+A calibration is one of pictures of a size. Where that is known, pictures of another size, as the second stream of a
+camera has them, are scaled to it, each side by itself.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +24,8 @@ class CameraGround:
     """A camera at (`x`, `y`) in the city's frame, its view polygon (k, 2), and its homography where it has one.
 
     `error_m` is 1 σ of places within `range_m` where the homography tells no spread of its own, as one from the map:
-    beyond that it grows with the square of the distance, as the length of a pixel on the ground does.
+    beyond that it grows with the square of the distance, as the length of a pixel on the ground does. `picture_px`:
+    width and height of the pictures that homography and lens are of, None where that is not known.
     """
 
     x: float
@@ -31,6 +35,7 @@ class CameraGround:
     homography: Homography | None = None
     error_m: float = 0.0
     lens: Lens | None = None
+    picture_px: tuple[float, float] | None = None
 
     @classmethod
     def of_map(cls, camera: Camera, lens: Lens | None = None, homography: Homography | None = None) -> "CameraGround":
@@ -43,6 +48,7 @@ class CameraGround:
         if homography is not None or camera.homography is None:
             return ground
         (mid_x, mid_y), _ = _moments(camera.view)
+        ground = replace(ground, picture_px=camera.picture_px)
         found = Homography(camera.homography, np.zeros((9, 0))).seen_from(mid_x - camera.x, mid_y - camera.y)
         error_m = 1.0 if camera.homography_error_m is None else camera.homography_error_m
         return replace(ground, homography=found, error_m=error_m)
@@ -52,14 +58,19 @@ class CameraGround:
         """Whether things have places of their own; without, speeds mean nothing."""
         return self.homography is not None
 
-    def place(self, box: Floats, label: Codes, frame_height_px: Ints | float) -> Places:
-        """Places (n,) in metres of the city's frame of what boxes (n, 4) of classes (n,) show, in a frame so high.
+    def place(
+        self, box: Floats, label: Codes, frame_height_px: Ints | float, frame_width_px: Ints | float | None = None
+    ) -> Places:
+        """Places (n,) in metres of the city's frame of what boxes (n, 4) of classes (n,) show, in a frame of a size.
 
-        NaN where the foot is cut off by the frame, on or above the horizon, or beyond what the lens can show.
+        Without `frame_width_px` the frame is taken to be of the size that the calibration is of. NaN where the foot is
+        cut off by the frame, on or above the horizon, or beyond what the lens can show.
         """
         if self.homography is None:
             return self._somewhere(len(box))
         feet = feet_of(box, label, frame_height_px)
+        if self.picture_px is not None and frame_width_px is not None:
+            feet = feet.scaled(self.picture_px[0] / frame_width_px, self.picture_px[1] / frame_height_px)
         u, v = (feet.u, feet.v) if self.lens is None else self.lens.straighten(feet.u, feet.v)
         seen = self.homography.place(u, np.where(feet.cut, np.nan, v), feet.sigma_u, feet.sigma_v)
         away = np.sqrt(seen.x**2 + seen.y**2)

@@ -45,6 +45,7 @@ _NEVER: Final = tuple(
         ("0.0.0.0/8", "this host"),
         ("169.254.0.0/16", "of a link"),
         ("100.100.100.200/32", "of a cloud's metadata"),
+        ("168.63.129.16/32", "of a cloud's machines themselves"),
         ("192.0.0.0/24", "of protocols, and of a cloud's metadata"),
         ("224.0.0.0/4", "of many"),
         ("240.0.0.0/4", "reserved"),
@@ -56,11 +57,14 @@ _NEVER: Final = tuple(
         ("2001::/32", "one of IPv4 in another form"),
         ("2002::/16", "one of IPv4 in another form"),
         ("fd00:ec2::254/128", "of a cloud's metadata"),
+        ("fd20:ce::254/128", "of a cloud's metadata"),
         ("fe80::/10", "of a link"),
         ("ff00::/8", "of many"),
     )
 )
 """The first that fits tells why; `::1` is the one address of `::/96` that is what it looks like."""
+_ISATAP: Final = 0x0000_5EFE
+"""Before the last 32 bits, which are an address of IPv4 then (RFC 5214); a bit says whether it is one of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,10 @@ class Dialled:
 
 
 def check_address(
-    address: str, schemes: Sequence[str], networks: Sequence[str], resolver: Resolver | None = None
+    address: str, schemes: Sequence[str], networks: Sequence[str], resolver: Resolver | None = None, turn: int = 0
 ) -> Dialled:
-    """The place that an address leads to, resolved once; every answer must be allowed, the first is dialled.
+    """The place that an address leads to, resolved once; every answer must be allowed, and that whose `turn` it is is
+    dialled, from the first on and round again.
 
     Raises AddressError, which tells nothing of paths and passwords.
     """
@@ -103,7 +108,7 @@ def check_address(
         raise AddressError(f"{read}: wanted 1 to {MOST_ANSWERS} addresses of the name, got {len(answers)}")
     for answer in answers:
         _check_place(answer, networks, str(read))
-    return Dialled(read, answers[0])
+    return Dialled(read, answers[turn % len(answers)])
 
 
 def read_address(address: str, schemes: Sequence[str], networks: Sequence[str]) -> Address:
@@ -190,6 +195,9 @@ def _check_place(answer: str, networks: Sequence[str], place: str) -> None:
         for network, why in _NEVER:
             if found in network:
                 raise AddressError(f"{place}: wanted the address of one host, got {found}, which is {why}")
+    if found.version == 6 and int(found) >> 32 & 0xFDFF_FFFF == _ISATAP:
+        why = "one of IPv4 in another form"
+        raise AddressError(f"{place}: wanted the address of one host, got {found}, which is {why}")
     if not any(found in ipaddress.ip_network(network) for network in networks):
         raise AddressError(f"{place}: wanted an address within {', '.join(networks)} ([video], networks), got {found}")
 

@@ -4,6 +4,7 @@ A thread listens to the child that reads the camera, and starts another one wher
 is never kept waiting, and never given an old one: what was not taken in time is counted.
 """
 
+import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -230,6 +231,7 @@ def _errand(camera_id: str, source: CameraSource, settings: VideoSettings, folde
         password=_password(folder / source.password_file, place) if source.password_file else "",
         schemes=settings.schemes,
         networks=settings.networks,
+        tls_ca=_authorities(folder / settings.tls_ca) if settings.tls_ca else "",
         every_ms=settings.every_ms,
         read_timeout_s=settings.read_timeout_s,
         memory=-1,
@@ -243,6 +245,15 @@ def _path(path: Path, place: str) -> str:
     except UnicodeEncodeError as wrong:
         raise SettingsError(f"{place}: wanted a path in UTF-8, got {str(path)!a}") from wrong
     return str(path.absolute())
+
+
+def _authorities(path: Path) -> str:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as wrong:
+        got = f"{path} ({wrong.strerror or wrong})"
+        raise SettingsError(f"video.tls_ca: wanted a file of certificates (PEM), got {got}") from wrong
+    return _path(path, "video.tls_ca")
 
 
 def _password(path: Path, place: str) -> str:

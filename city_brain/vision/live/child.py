@@ -56,6 +56,7 @@ class _Teller:
 
     def __init__(self, errand: Errand) -> None:
         self.read = 0
+        self.place = errand.place
         self._errand = errand
         self._free: SimpleQueue[int] = SimpleQueue()
         self._maps: list[mmap.mmap | None] = [None] * SLOTS
@@ -112,9 +113,7 @@ class _Teller:
     def _keep(self, slot: int, frame: Frame) -> None:
         check_frame(frame)
         if frame.shape[0] * frame.shape[1] > MOST_PIXELS:
-            raise CameraError(
-                f"{self._errand.place}: wanted frames of at most {MOST_PIXELS} pixels, got {size_text(frame)}"
-            )
+            raise CameraError(f"{self.place}: wanted frames of at most {MOST_PIXELS} pixels, got {size_text(frame)}")
         held = self._maps[slot]
         if held is None or len(held) != frame.nbytes:
             if held is not None:
@@ -133,19 +132,20 @@ def main() -> None:
         failure = _watch(teller, play(errand.path, errand.every_ms), leaves=False)
         teller.tell(Ended(read=teller.read, failure=failure))
         _wait(teller, float("inf"))
-    backoff = Backoff()
+    backoff, turn = Backoff(), 0
     while True:
-        began = time.monotonic()
-        failure = _watch(teller, _dialled(errand), leaves=True)
+        began, read = time.monotonic(), teller.read
+        failure = _watch(teller, _dialled(errand, turn), leaves=True)
+        turn += teller.read == read  # where nobody answers, another address of the same name may
         teller.tell(Lost(read=teller.read, failure=failure))
         _wait(teller, backoff.wait_s(time.monotonic() - began))
 
 
-def _dialled(errand: Errand) -> Stream:
+def _dialled(errand: Errand, turn: int) -> Stream:
     """The frames of an address; raises CameraError or AddressError, as all that goes on in it does."""
-    dialled = check_address(errand.address, errand.schemes, errand.networks)
+    dialled = check_address(errand.address, errand.schemes, errand.networks, turn=turn)
     read = read_rtsp if dialled.address.scheme in ("rtsp", "rtsps") else read_mjpeg
-    yield from read(dialled, errand.user, errand.password, errand.read_timeout_s)
+    yield from read(dialled, errand.user, errand.password, errand.read_timeout_s, errand.tls_ca)
 
 
 def _watch(teller: _Teller, stream: Stream, leaves: bool) -> str:
@@ -166,11 +166,12 @@ def _watch(teller: _Teller, stream: Stream, leaves: bool) -> str:
                 punctual_ms = now_ms
                 teller.offer(grabbed, event_ms, now_ms)
             elif leaves and now_ms - punctual_ms > LEFT_AFTER_MS:
-                raise CameraError(f"wanted frames at most {MOST_LATE_MS} ms late, got {now_ms - event_ms} ms")
+                wanted = f"frames at most {MOST_LATE_MS} ms late"
+                raise CameraError(f"{teller.place}: wanted {wanted}, got {now_ms - event_ms} ms")
     except CityBrainError as wrong:
         return str(wrong)[:MOST_FAILURE]
     except MemoryError:
-        return f"wanted frames that can be read within {MEMORY_BYTES >> 20} MiB, got larger ones"
+        return f"{teller.place}: wanted frames that can be read within {MEMORY_BYTES >> 20} MiB, got larger ones"
     finally:
         stream.close()
     return ""

@@ -34,6 +34,8 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     password: str
     schemes: tuple[str, ...]
     networks: tuple[str, ...]
+    tls_ca: str
+    """Absolute; empty: the authorities of the system."""
     every_ms: int
     read_timeout_s: float
     memory: int

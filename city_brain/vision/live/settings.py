@@ -1,11 +1,13 @@
 """Which cameras a site watches, where they are reached, and how patient it is: `[video]` of site.toml."""
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-Milliseconds = Annotated[int, msgspec.Meta(ge=10, le=3_600_000)]
+LEAST_EVERY_MS: Final = 10
+MOST_EVERY_MS: Final = 3_600_000
+Milliseconds = Annotated[int, msgspec.Meta(ge=LEAST_EVERY_MS, le=MOST_EVERY_MS)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.5, le=600.0)]
 Scheme = Literal["rtsp", "rtsps", "http", "https"]
 
@@ -43,6 +45,10 @@ class VideoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What may be dialled. `http` and `https` are streams of JPEGs."""
     networks: tuple[str, ...] = ()
     """Where cameras may be (10.20.0.0/16, 2001:db8::/48); nothing else is dialled, whatever a name leads to."""
+    tls_ca: str = ""
+    """A file, from the site's folder on, with the certificates (PEM) of those who vouch for cameras of `rtsps` and
+    `https`, and nobody else does then; empty: those whom the system trusts.
+    """
     every_ms: Milliseconds = 100
     """A camera is looked at once in so many ms at most."""
     read_timeout_s: Seconds = 5.0

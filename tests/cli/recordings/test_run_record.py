@@ -35,6 +35,11 @@ def test_a_recorded_run_says_the_same_again(world: Fused, tmp_path: Path) -> Non
     said = msgspec.json.decode(played.out)
     assert (said["digest"], said["ticks"]) == (world.result["digest"], counted["recorded"])
     assert (tmp_path / "ticks").read_bytes() == (world.folder / "ticks.jsonl").read_bytes()
+    number = said["announced"][0]["number"]
+    done = city_brain("bag", "capsule", file, number, tmp_path / "capsule.mcap", "--json")
+    assert done.code == 0, done.err
+    made = msgspec.json.decode(done.out)
+    assert _verified(tmp_path / "capsule.mcap")["recorded"] == made["last_tick"] - made["first_tick"] + 1
 
 
 def test_live_input_is_recorded_with_what_is_wrong_in_it(world: Fused, tmp_path: Path) -> None:

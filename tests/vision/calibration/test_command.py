@@ -57,7 +57,8 @@ def test_people_read_it_as_lines(tmp_path: Path) -> None:
         "camera mast-1: 8 points\nhomography, from pixels to metres east and north of the camera"
     )
     assert "the points agree as well as errors of 2 px and 0.3 m let them" in done.out
-    assert '"homography_error_m":' in done.out.splitlines()[-1]
+    assert '"homography_error_m":' in done.out.splitlines()[-2]
+    assert done.out.splitlines()[-1].startswith("for pictures as large as that of the points alone")
 
 
 def test_standard_input_is_read_as_a_file_is(tmp_path: Path) -> None:
@@ -102,6 +103,10 @@ def test_a_datum_is_converted_at_the_door(tmp_path: Path) -> None:
     for said, option in (({"points": moved, "datum": "GCJ-02"}, ()), (moved, ("--datum", "GCJ-02"))):
         told = json.loads(city_brain("calibrate", written(tmp_path, said), *at, *option).out)
         assert np.allclose(told["homography"], plain["homography"], atol=1e-4)
+    for where in (at, ("--camera", "m", "--position", "17", "36.6")):
+        unsaid = city_brain("calibrate", written(tmp_path, moved), *where)
+        assert (unsaid.code, unsaid.out) == (1, "")
+        assert re.search(r"wanted points within \d+ m of the camera, got .* m away; are they in another", unsaid.err)
 
 
 def test_a_lens_is_straightened(tmp_path: Path) -> None:
@@ -139,6 +144,22 @@ def test_the_lens_goes_onto_the_map_and_is_taken_from_there(tmp_path: Path) -> N
     assert np.hypot(places.x[0] - camera.x - MARKS_M[5][0], places.y[0] - camera.y - MARKS_M[5][1]) < 0.1
 
 
+def test_a_lens_of_the_map_is_of_pictures_of_its_size(tmp_path: Path) -> None:
+    """Points read in a picture of another size would be straightened wrongly: they are refused."""
+    lens = {"k1": -0.4, "k2": 0.1, "focal_px": 3320.0, "centre_x": float(WIDTH), "centre_y": float(HEIGHT)}
+    with_it = city()
+    with_it["features"][0]["properties"] |= {"lens": lens, "picture_px": [2 * WIDTH, 2 * HEIGHT]}
+    (tmp_path / "city.geojson").write_text(json.dumps(with_it), encoding="utf-8")
+    at = ("--camera", "mast-1", "--map", tmp_path / "city.geojson")
+    said = city_brain("calibrate", written(tmp_path, {"points": marks(), "picture_px": [WIDTH, HEIGHT]}), *at)
+    assert (said.code, said.out) == (1, "")
+    assert "picture_px: wanted the size of the pictures that the lens on the map is of" in said.err
+    frame = ("--image", picture(tmp_path / "frame.png"), "--out", tmp_path / "overlay.png")
+    shown = city_brain("calibrate", written(tmp_path, marks()), *at, *frame)
+    assert (shown.code, shown.out) == (1, "")
+    assert f"wanted a picture of {2 * WIDTH:g} × {2 * HEIGHT:g}, as points or lens say" in shown.err
+
+
 def test_the_overlay_shows_points_and_a_grid(tmp_path: Path) -> None:
     """Circles where the points were read, crosses on the marks of the frame, lines of the grid on whole metres."""
     frame, out = picture(tmp_path / "frame.png"), tmp_path / "overlay.png"
@@ -147,6 +168,7 @@ def test_the_overlay_shows_points_and_a_grid(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     said = json.loads(done.out)
     assert (said["overlay"], said["grid_m"]) == (str(out), 5.0)
+    assert said["properties"]["picture_px"] == [WIDTH, HEIGHT]
     before, after = (read_image(path.read_bytes(), "it").astype(int) for path in (frame, out))
     assert before.shape == after.shape
     for east, north in MARKS_M:
@@ -180,10 +202,10 @@ def png(width: int, height: int) -> bytes:
 
 
 REFUSED = [
-    (("{absent}", "--camera", "m"), 2, "absent: wanted a file of points, got: No such file"),
+    (("{absent}", "--camera", "m"), 2, "absent.png: wanted a file of points, got: No such file"),
     (("{points}",), 2, "Missing option '--camera'"),
     (("{points}", "--camera", "mast-2", "--map", "{map}"), 2, "--camera: wanted a camera of .*nearest is 'mast-1'"),
-    (("{points}", "--camera", "m", "--map", "{absent}"), 2, "absent: wanted a readable file"),
+    (("{points}", "--camera", "m", "--map", "{absent}"), 2, "absent.png: wanted a readable file"),
     (("{points}", "--camera", "m", "--image", "{frame}"), 2, "wanted --image and --out together, got --image alone"),
     (("{points}", "--camera", "m", "--out", "{absent}"), 2, "wanted --image and --out together, got --out alone"),
     (("{points}", "--camera", "mast-1", "--map", "{map}", "--position", "1", "2"), 2, "--position: wanted none"),
@@ -203,8 +225,14 @@ REFUSED = [
         1,
         "wanted a pixel of a picture of 64 × 64",
     ),
+    (
+        ("{sized}", "--camera", "m", "--image", "{frame}", "--out", "{absent}"),
+        1,
+        "wanted a picture of 1920 × 1080, as points or lens say, got 64 × 64",
+    ),
+    (("{points}", "--camera", "m", "--image", "{frame}", "--out", "{jpeg}"), 2, "wanted a name that ends in .png"),
     (("{three}", "--camera", "m"), 1, "wanted at least 4 points, got 3"),
-    (("{map}", "--camera", "m"), 1, "city.geojson: wanted one of points, datum, lens"),
+    (("{map}", "--camera", "m"), 1, "city.geojson: wanted one of points, datum, lens, picture_px"),
 ]
 
 
@@ -215,11 +243,13 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(
     """With the reason on standard error: 2 for words that cannot be, 1 for files that are wrong."""
     import cv2
 
-    files = {name: tmp_path / name for name in ("absent", "bomb", "torn", "small", "three")}
+    files = {name: tmp_path / name for name in ("bomb", "torn", "small", "three", "sized")}
     files["bomb"].write_bytes(png(65_000, 65_000))
     files["torn"].write_bytes(png(64, 64))
     files["small"].write_bytes(bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1]))
     files["three"].write_text(json.dumps(marks()[:3]))
+    files["sized"].write_text(json.dumps({"points": marks(), "picture_px": [1920, 1080]}))
+    files |= {"absent": tmp_path / "absent.png", "jpeg": tmp_path / "overlay.jpg"}
     files |= {"map": map_of(tmp_path), "points": written(tmp_path, marks()), "frame": tmp_path / "frame.png"}
     files["frame"].write_bytes(files["small"].read_bytes())
     before = files["points"].read_bytes()

@@ -69,6 +69,22 @@ def _counted() -> ModelProto:
     return _with(sound(numbers, total, more, end="sum"), *constants)
 
 
+def growing(numbers: int) -> ModelProto:
+    """For each frame it takes so many numbers of 4 bytes for a moment: a network that is too large for many cameras."""
+    row = CELLS * 6
+    many = helper.make_node("Tile", ["flat", "times"], ["many"])
+    root = helper.make_node("Sqrt", ["many"], ["roots"])
+    low = helper.make_node("ReduceMin", ["roots"], ["low"], axes=[1, 2], keepdims=1)
+    more = helper.make_node("Add", ["flat", "low"], ["sum"])
+    return _with(sound(many, root, low, more, end="sum"), array("times", np.array([1, 1, numbers // row])))
+
+
+def only_one() -> ModelProto:
+    """It says that it takes any number of frames, and breaks on two."""
+    shaped = helper.make_node("Reshape", ["flat", "one frame"], ["frame"])
+    return _with(sound(shaped, end="frame"), array("one frame", np.array([1, 6, CELLS])))
+
+
 def _laborious() -> ModelProto:
     """Ten thousand rounds, each of a product of large matrices: a minute of work and more."""
     work = helper.make_node("MatMul", ["matrix", "matrix"], ["product"])

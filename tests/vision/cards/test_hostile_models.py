@@ -11,11 +11,11 @@ import pytest
 
 from city_brain.errors import ModelError
 from city_brain.vision.cards.checking import CPU_S, MEMORY_BYTES, MOST_BYTES, check_weights, try_out
-from city_brain.vision.cards.fitting import signature
+from city_brain.vision.cards.fitting import MOST_FRAMES, signature
 from city_brain.vision.cards.walking import parse, walk
 from tests.vision.cards.hostile_files import FILES
 from tests.vision.cards.hostile_graphs import REFUSED
-from tests.vision.cards.hostile_runs import BROKEN, UNFIT
+from tests.vision.cards.hostile_runs import BROKEN, UNFIT, growing, only_one
 from tests.vision.cards.networks import CARD, branch, card_of, choice, one, rounds, sound
 
 NETWORKS = {**REFUSED, **UNFIT, **BROKEN}
@@ -162,3 +162,15 @@ def test_a_sound_network_passes(tmp_path: Path) -> None:
         assert checked.report.outputs == {"output": (1, 64, 6)}
         assert (checked.report.batch, checked.report.nodes, checked.report.opset) == (None, 3, 17)
         assert 0 < checked.report.peak_bytes <= MEMORY_BYTES
+
+
+def test_a_network_is_given_as_many_frames_as_its_memory_lets(tmp_path: Path) -> None:
+    """One that takes 120 MiB for each is given a few at once, one that fails on two is given one, a small one all."""
+    greedy, single, small = growing(15 * 2**20), only_one(), sound()
+    given = {}
+    for name, model in (("greedy", greedy), ("single", single), ("small", small)):
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(model.SerializeToString())
+        given[name] = check_weights(path, card_of(path.read_bytes())).report.frames
+    assert (given["single"], given["small"]) == (1, MOST_FRAMES)
+    assert 2 <= given["greedy"] <= 8

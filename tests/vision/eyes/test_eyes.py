@@ -9,6 +9,7 @@ from city_brain.observations.json_twin import from_lines, to_lines
 from city_brain.vision.eyes import Eyes, Seen
 from city_brain.vision.frames.limits import TimedFrame
 from city_brain.vision.motion import MotionSettings
+from models.tiny.build import HEIGHT, WIDTH
 from tests.vision.eyes.drives import FRAME, START_MS, STEP_MS, THREE, Car, camera, detector, frames
 
 MOST_OFF_M = 0.5
@@ -69,6 +70,19 @@ def test_every_car_keeps_one_track_and_is_where_it_is(three: tuple[Eyes, list[Se
         assert max(off) < MOST_OFF_M
         assert all(far < 2.0 * row.error_m for far, row in zip(off, mine, strict=True))
     assert len({row.track for row in rows}) == len(THREE)
+
+
+def test_frames_of_another_size_than_the_calibration_show_the_same_places() -> None:
+    """Twice as large frames, one at a time and several together, of a camera that was calibrated on the usual ones."""
+    known = replace(camera(), picture_px=(float(WIDTH), float(HEIGHT)))
+    large = [TimedFrame(timed.time_ms, timed.frame.repeat(2, axis=0).repeat(2, axis=1)) for timed in frames(THREE, 900)]
+    for batches in ([large], [[timed] for timed in large]):
+        looking = Eyes(known, FRAME, detector(), START_MS)
+        rows = [row for batch in batches for row in told(looking.see(batch))]
+        for car in THREE:
+            mine = [row for row in rows if row.label == car.label]
+            assert len(mine) >= 6
+            assert max(np.hypot(*np.subtract((row.x, row.y), car.at(row.time_ms))) for row in mine) < MOST_OFF_M
 
 
 def test_speed_and_heading_are_those_of_the_drive(three: tuple[Eyes, list[Seen]]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from city_brain.errors import RecordingError, SettingsError
-from city_brain.vision.frames.images import picture_size
+from city_brain.vision.frames.images import MOST_SCANS, picture_size, read_image
 from city_brain.vision.frames.limits import MOST_PIXELS, TimedFrame
 from city_brain.vision.frames.opening import open_frames
 from city_brain.vision.frames.video import Clock
@@ -164,6 +164,11 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(RecordingError, match=r"some\.mp4: wanted a video, got a file that is none"):
             open_frames(str(path))
+    assert cv2.imwrite(str(tmp_path / "one.png"), SHOWN[0].frame)
+    with pytest.raises(
+        RecordingError, match=r"one\.png: wanted a video, got an image: images are read by their folder"
+    ):
+        open_frames(str(tmp_path / "one.png"))
     with pytest.raises(RecordingError, match="absent: wanted a video file or a folder of images, got: No such file"):
         open_frames(str(tmp_path / "absent"))
     with pytest.raises(RecordingError, match="got: embedded null"):
@@ -211,6 +216,13 @@ def test_a_damaged_video_gives_frames_or_an_error(tmp_path: Path, name: str, cod
     assert 0 < broken < 40
 
 
+def scanned(more: int) -> bytes:
+    """A progressive JPEG that goes so many times more over its pixels than it needs to."""
+    whole = bytes(cv2.imencode(".jpg", SHOWN[0].frame, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1])
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + more * last + whole[-2:]
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -220,6 +232,7 @@ def test_a_damaged_video_gives_frames_or_an_error(tmp_path: Path, name: str, cod
         (b"", "wanted an image in PNG or JPEG, got none in 0 bytes"),
         (b"GIF89a" + bytes(40), "wanted an image in PNG or JPEG, got none in 46 bytes"),
         (b"\xff\xd8\xff\xc0\0\x11\x08\xff\xff\xff\xff\x03" + bytes(20), "pixels, got 65535 × 65535"),
+        (scanned(MOST_SCANS), rf"wanted a JPEG of at most {MOST_SCANS} scans, got {MOST_SCANS + 10}"),
         (
             bytes(cv2.imencode(".png", np.zeros((10, 10, 3), np.uint8))[1]),
             "wanted 320 × 192 pixels as in the first image, got 10 × 10",
@@ -235,6 +248,7 @@ def test_an_absurd_image_ends_the_recording(tmp_path: Path, data: bytes, why: st
         got.extend(timed.time_ms for timed in open_frames(str(folder)).frames)
     assert got == [0, 1000]
     assert picture_size(png(3, 4)) == (3, 4)
+    assert read_image(scanned(10), "a few more scans").shape == SHOWN[0].frame.shape
 
 
 def test_a_folder_without_images_is_none(tmp_path: Path) -> None:

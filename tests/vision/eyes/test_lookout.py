@@ -109,13 +109,34 @@ def test_a_camera_is_told_to_be_down_and_back() -> None:
     assert down == {"mast-1": [(11, 1.0), (41, 1.0), (71, 1.0), (75, 0.0)], "mast-2": [(11, 1.0), (41, 1.0), (71, 1.0)]}
 
 
+def test_a_camera_of_which_no_frame_is_given_is_down_whatever_the_clock_says() -> None:
+    """After this machine's clock was set back by an hour its frames arrive, and none is given: that is told in time."""
+    watched = Watched("mast-1")
+    watched.see(0)
+    told: list[tuple[int, float]] = []
+    for moment_ms in range(0, 60_000, 1000):
+        now_ms = START_MS - 3_600_000 + moment_ms
+        watched.streams["mast-1"].last_ms = now_ms
+        said = words(watched.lookout.look(now_ms)).get("mast-1", {})
+        told += [(moment_ms // 1000, said["camera_down"])] if "camera_down" in said else []
+    assert told == [(11, 1.0), (41, 1.0)]
+
+
+def test_a_camera_that_nobody_looked_at_is_not_down() -> None:
+    """A minute without a look, or a clock that is set ahead, is no minute without a frame."""
+    watched = Watched("mast-1")
+    watched.see(0)
+    assert words(watched.lookout.look(START_MS + 60_000)) == {}
+    assert words(watched.see(61_000)).get("mast-1", {}).get("camera_down") is None
+
+
 def test_a_recording_that_is_over_is_not_down() -> None:
     watched = Watched("mast-1")
     watched.see(0)
     assert not watched.lookout.is_over
     watched.streams["mast-1"].ended = True
     assert watched.lookout.is_over
-    assert watched.lookout.look(START_MS + 60_000) == []
+    assert [watched.lookout.look(START_MS + moment_ms) for moment_ms in range(1000, 30_000, 1000)] == [[]] * 29
 
 
 def test_nothing_is_told_of_what_a_frozen_picture_shows() -> None:
@@ -206,7 +227,9 @@ def test_people_are_told_once_of_what_changes() -> None:
     watched = Watched("mast-1")
     watched.see(0)
     assert watched.lookout.news() == []
-    watched.lookout.look(START_MS + 11_000)
+    for moment_ms in range(1000, 12_000, 1000):
+        assert watched.lookout.news() == []
+        watched.lookout.look(START_MS + moment_ms)
     assert watched.lookout.news() == ["camera mast-1: camera_down"]
     watched.lookout.look(START_MS + 45_000)
     assert watched.lookout.news() == []

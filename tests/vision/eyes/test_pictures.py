@@ -1,6 +1,7 @@
 """What is written of frames: snapshots under names that sort, within bounds, and nothing of what is to be hidden."""
 
 import re
+import resource
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from city_brain.errors import RecordingError, SettingsError
 from city_brain.types import Floats
 from city_brain.vision.eyes import Eyes, Seen
+from city_brain.vision.frames.annotating import AnnotatedVideo
 from city_brain.vision.frames.blurring import MARGIN, STAYS_MS, Blur
 from city_brain.vision.frames.limits import TimedFrame
 from city_brain.vision.frames.snapshots import Snapshots, SnapshotSettings
@@ -45,6 +47,27 @@ def test_each_track_is_shown_first_and_then_now_and_then(tmp_path: Path, seen: l
     assert names(tmp_path / "s") == wanted
     assert taken(tmp_path / "t", seen).written == 3
     assert names(tmp_path / "t") == wanted[:3]
+
+
+def test_a_video_for_which_there_is_no_room_is_no_video(tmp_path: Path, seen: list[Seen]) -> None:
+    """It is told at the end, and no file of that name is there; where there is room it holds every frame."""
+
+    def written(path: Path) -> None:
+        with AnnotatedVideo(path, 10.0) as video:
+            for timed, each in zip(SHOWN, seen, strict=True):
+                video.add(timed.frame, each)
+            video.complete = True
+
+    written(tmp_path / "whole.mp4")
+    assert cv2.VideoCapture(str(tmp_path / "whole.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == len(SHOWN)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(RecordingError, match=r"cut\.mp4: wanted to write 30 frames, got a file that holds 0"):
+            written(tmp_path / "cut.mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "cut.mp4").exists()
 
 
 def test_a_snapshot_shows_the_frame_with_its_boxes(tmp_path: Path, seen: list[Seen]) -> None:

@@ -12,7 +12,7 @@ from city_brain.observations.vocabulary import ObjectClass
 from city_brain.vision.ground.foot import FOOT_ERROR_M, FOOTPRINT_M, feet_of
 from city_brain.vision.ground.lens import Lens
 from city_brain.vision.ground.placing import CameraGround
-from tests.vision.ground.views import HEIGHT, OVER_A_STREET, exact
+from tests.vision.ground.views import HEIGHT, OVER_A_STREET, WIDTH, exact
 
 CAR, PERSON = np.array([int(ObjectClass.CAR)], np.uint8), np.array([int(ObjectClass.PERSON)], np.uint8)
 FAN = np.array([[0.0, 0.0], [90.0, 40.0], [40.0, 90.0]])
@@ -120,6 +120,18 @@ def test_a_lens_is_straightened_before_the_ground() -> None:
     assert np.allclose([seen.x[0], seen.y[0]], [520.0, -275.0], atol=1e-6)
 
 
+def test_a_picture_of_another_size_is_scaled_to_that_of_the_calibration() -> None:
+    """A second stream, squeezed by three and by two: the same places, known as badly as its pixels are large."""
+    ground = replace(calibrated(), picture_px=(float(WIDTH), float(HEIGHT)))
+    whole, squeezed = box_at(900.0, 800.0, 6.0, 6.0), np.array([3.0, 2.0, 3.0, 2.0])
+    one = ground.place(whole, CAR, HEIGHT, WIDTH)
+    other = ground.place(whole / squeezed, CAR, HEIGHT / 2, WIDTH / 3)
+    assert np.allclose([one.x, one.y], [other.x, other.y])
+    blind = calibrated().place(whole / squeezed, CAR, HEIGHT / 2, WIDTH / 3)
+    assert not np.hypot(blind.x - one.x, blind.y - one.y)[0] < 10.0
+    assert other.shaken_xx[0] > 3.9 * one.shaken_xx[0]
+
+
 def test_homography_and_lens_of_the_map_come_through_its_file() -> None:
     """Written into a map and read from it, they put a box on the same place, which is that of the lens itself."""
     city = load_city(
@@ -129,8 +141,10 @@ def test_homography_and_lens_of_the_map_come_through_its_file() -> None:
     )
     lens = LensShape(k1=-0.2, k2=0.05, focal_px=1660.0, centre_x=960.0, centre_y=540.0)
     matrix = OVER_A_STREET.homography().matrix
-    camera = replace(city.cameras[0], homography=matrix, homography_error_m=0.5, lens=lens)
+    size = (float(WIDTH), float(HEIGHT))
+    camera = replace(city.cameras[0], homography=matrix, homography_error_m=0.5, lens=lens, picture_px=size)
     again = load_city(city_to_geojson(replace(city, cameras=(camera,)))).cameras[0]
+    assert again.picture_px == size
     box = box_at(900.0, 800.0)
     one, other = (CameraGround.of_map(each).place(box, CAR, HEIGHT) for each in (camera, again))
     assert np.allclose([one.x - camera.x, one.y - camera.y], [other.x - again.x, other.y - again.y])

@@ -1,4 +1,5 @@
-"""A real RTSP server for tests, by GStreamer: mounts /0, /1, … whose pictures show when they were made.
+"""A real RTSP server for tests, by GStreamer: mounts /0, /1, … in H.264, and one more at /h265, /jpeg and /vp8 each,
+whose pictures show when they were made.
 
 Run by the system's Python, which has the bindings: `/usr/bin/python3 rtsp_server.py PORT MOUNTS [USER PASSWORD]`. It
 prints a line once it answers; where the packages are absent it says which, and ends with exit code 3. Without arguments
@@ -22,13 +23,20 @@ except (ImportError, ValueError) as absent:
 WIDTH, HEIGHT, FPS = 320, 240, 10
 CELL, BAND = 8, 32
 """The moment stands in a band at the top: 8 bits of the mount, 32 of epoch ms, each a cell black or white."""
-LAUNCH = (
-    f"( appsrc name=source is-live=true format=time do-timestamp=true "
-    f"caps=video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 "
-    f"! x264enc tune=zerolatency speed-preset=ultrafast threads=1 sliced-threads=false "
-    f"key-int-max={FPS} pass=quant quantizer=18 "
-    f"! rtph264pay name=pay0 pt=96 config-interval=-1 )"
+SOURCE = (
+    f"appsrc name=source is-live=true format=time do-timestamp=true "
+    f"caps=video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1"
 )
+H264 = (
+    f"x264enc tune=zerolatency speed-preset=ultrafast threads=1 sliced-threads=false "
+    f"key-int-max={FPS} pass=quant quantizer=18 ! rtph264pay name=pay0 pt=96 config-interval=-1"
+)
+OTHERS = {
+    "h265": f"x265enc tune=zerolatency speed-preset=ultrafast key-int-max={FPS} qp=18 "
+    f"! h265parse ! rtph265pay name=pay0 pt=96 config-interval=-1",
+    "jpeg": "jpegenc quality=90 ! rtpjpegpay name=pay0 pt=26",
+    "vp8": "vp8enc deadline=1 threads=1 ! rtpvp8pay name=pay0 pt=96",
+}
 SLOPE = bytes(abs(column - WIDTH // 2) + 40 for column in range(WIDTH))
 
 
@@ -55,10 +63,10 @@ def serve(media: "GstRtspServer.RTSPMedia", mount: int) -> None:
     GLib.timeout_add(1000 // FPS, push)
 
 
-def factory(mount: int, guarded: bool) -> "GstRtspServer.RTSPMediaFactory":
+def factory(mount: int, packs: str, guarded: bool) -> "GstRtspServer.RTSPMediaFactory":
     """One mount, encoded once for all who watch it."""
     made = GstRtspServer.RTSPMediaFactory()
-    made.set_launch(LAUNCH)
+    made.set_launch(f"( {SOURCE} ! {packs} )")
     made.set_shared(True)
     made.connect("media-configure", lambda _factory, media: serve(media, mount))
     if guarded:
@@ -82,7 +90,7 @@ def guard(user: str, password: str) -> "GstRtspServer.RTSPAuth":
 def main() -> None:
     """Serves until it is killed."""
     Gst.init(None)
-    for name in ("x264enc", "rtph264pay", "appsrc"):
+    for name in ("x264enc", "rtph264pay", "appsrc", "x265enc", "rtph265pay", "rtpjpegpay", "vp8enc"):
         if Gst.ElementFactory.find(name) is None:
             print(f"no element {name} of GStreamer")
             sys.exit(3)
@@ -94,8 +102,9 @@ def main() -> None:
     server.set_service(port)
     if login:
         server.set_auth(guard(*login))
-    for mount in range(int(mounts)):
-        server.get_mount_points().add_factory(f"/{mount}", factory(mount, bool(login)))
+    packed = {str(mount): H264 for mount in range(int(mounts))} | OTHERS
+    for mount, (path, packs) in enumerate(packed.items()):
+        server.get_mount_points().add_factory(f"/{path}", factory(mount, packs, bool(login)))
     if not server.attach(None):
         print(f"port {port} is taken")
         sys.exit(1)

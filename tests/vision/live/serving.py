@@ -38,8 +38,8 @@ class RtspServer:
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
-    def url(self, mount: int) -> str:
-        """The address of a mount."""
+    def url(self, mount: int | str) -> str:
+        """The address of a mount, or of `h265`, `jpeg` or `vp8`."""
         return f"rtsp://127.0.0.1:{self.port}/{mount}"
 
     def start(self) -> None:

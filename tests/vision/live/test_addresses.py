@@ -51,6 +51,7 @@ NEVER = [
     "169.254.169.254", "169.254.1.2", "100.100.100.200", "192.0.0.192", "0.0.0.1", "0.1.2.3", "224.0.0.1", "239.1.2.3",
     "255.255.255.255", "240.0.0.1", "::", "::2", "::ffff:10.20.0.7", "fe80::1", "ff02::1", "fd00:ec2::254",
     "2002:a14:7::1", "2001::1", "64:ff9b::a14:7", "64:ff9b:1::1",
+    "168.63.129.16", "fd20:ce::254", "2001:db8::5efe:10.20.0.7", "2001:db8::200:5efe:169.254.169.254",
 ]  # fmt: skip
 
 
@@ -122,6 +123,13 @@ def test_a_name_is_looked_up_once_and_dialled_by_its_address() -> None:
     assert (dialled.ip, dialled.address.host, resolver.asked) == ("10.20.0.7", "cam.example", ["cam.example"])
 
 
+def test_each_address_of_a_name_has_its_turn() -> None:
+    """Where the first does not answer, as one of IPv6 that nobody routes, the next attempt dials the next."""
+    both = named("2001:db8::7", "10.20.0.7")
+    turns = [check_address("rtsp://cam.example/a", SCHEMES, NETWORKS, both, turn).ip for turn in range(4)]
+    assert turns == ["2001:db8::7", "10.20.0.7"] * 2
+
+
 @pytest.mark.parametrize(
     "answers",
     [
@@ -184,6 +192,14 @@ def test_a_camera_that_could_only_fail_is_not_made(tmp_path: Path) -> None:
     source = CameraSource(address="rtsp://10.20.0.7/a", user="viewer", password_file="absent")  # noqa: S106 - a file
     with pytest.raises(SettingsError, match=r"^video\.cameras\.cam-1\.password_file: wanted a file"):
         LiveCamera("cam-1", source, settings, tmp_path)
+    for name, data in (("nowhere", None), ("site.toml", b"[video]\n")):
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        trusting = VideoSettings(networks=NETWORKS, tls_ca=name)
+        with pytest.raises(
+            SettingsError, match=rf"^video\.tls_ca: wanted a file of certificates \(PEM\), got .*{name}"
+        ):
+            LiveCamera("cam-1", CameraSource(address="rtsps://10.20.0.7/a"), trusting, tmp_path)
     (tmp_path / "absent").write_text("\n")
     with pytest.raises(SettingsError, match=r"^video\.cameras\.cam-1\.password_file: wanted a password"):
         LiveCamera("cam-1", source, settings, tmp_path)

@@ -45,6 +45,36 @@ def test_four_cameras_of_a_server_that_is_killed_are_told_to_be_down_and_back(se
     assert max(late_ms) < 2000
 
 
+@pytest.mark.slow
+def test_twelve_cameras_are_watched_by_one_lookout(serve: Serve, tmp_path: Path) -> None:
+    """Each of them is seen, in one connection, all are let go at once, and what is told is of this moment."""
+    names = tuple(f"mast-{number}" for number in range(1, 13))
+    server = serve(len(names))
+    settings = VideoSettings(
+        model="tiny",
+        cameras={name: CameraSource(address=server.url(mount)) for mount, name in enumerate(names)},
+        networks=("127.0.0.0/8",),
+        every_ms=500,
+        down_after_s=20.0,
+    )
+    lookout, late_ms = open_lookout(city(*names), settings, tmp_path), list[int]()
+    try:
+        lookout.keep(names, epoch_ms())
+        _look_until(
+            lookout,
+            dict.fromkeys(names, 0.0),
+            late_ms,
+            lambda: all(each.counters.frames >= 6 for each in lookout.watching().values()),
+            60.0,
+        )
+        assert {each.state.connections for each in lookout.watching().values()} == {1}
+    finally:
+        began_s = time.monotonic()
+        lookout.stop()
+    assert time.monotonic() - began_s < 5.0
+    assert max(late_ms) < 2000
+
+
 def _look_until(
     lookout: Lookout, down: dict[str, float], late_ms: list[int], holds: Callable[[], bool], seconds: float
 ) -> float:

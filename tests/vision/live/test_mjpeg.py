@@ -150,6 +150,23 @@ def test_a_wrong_password_is_told_without_it(path: str, user: str) -> None:
     assert "swordfish" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "", "Digest", "Digest realm", "Digest realm=", 'Digest realm="a"', 'Digest nonce="b"', "Digest realm=a, nonce=",
+        'Digest realm="a", nonce="b", algorithm=X', 'Digest realm="a", nonce="b", qop="x"', "Digest ,,,=,=", "Basic",
+        'Digest realm="\xff", nonce="\xe9"', 'Digest realm="a", nonce="b", algorithm="SHA-9"', "Negotiate", "x" * 9000,
+    ],
+)  # fmt: skip
+def test_whatever_way_a_camera_asks_for_a_password_is_answered_or_refused(asked: str) -> None:
+    """In words, with none of the password in them."""
+    said = answer(b"", status="401 Unauthorized", more=f"WWW-Authenticate: {asked}\r\nContent-Length: 0\r\n")
+    with listening(once(said)) as server, pytest.raises(CameraError) as failed:
+        list(opened(f"http://127.0.0.1:{server.port}/a", USER, PASSWORD))
+    assert str(failed.value).startswith(f"http://127.0.0.1:{server.port}: wanted ")
+    assert PASSWORD not in str(failed.value)
+
+
 def test_https_is_checked_against_the_name_of_the_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A certificate of an authority that the system knows is taken, another one is not."""
     certificate, key = make_certificate(tmp_path / "server")
@@ -158,6 +175,8 @@ def test_https_is_checked_against_the_name_of_the_camera(tmp_path: Path, monkeyp
     with serving(context) as port:
         with pytest.raises(CameraError, match="CERTIFICATE_VERIFY_FAILED"):
             list(opened(f"https://127.0.0.1:{port}/open"))
+        dialled = check_address(f"https://127.0.0.1:{port}/open", ("https",), ("127.0.0.0/8",))
+        assert any(read_mjpeg(dialled, "", "", 2.0, certificate)), "no picture where the site itself trusts it"
         monkeypatch.setenv("SSL_CERT_FILE", certificate)
         stream = opened(f"https://127.0.0.1:{port}/open")
         assert next(stream).unpack().shape == (48, 64, 3)
@@ -165,7 +184,7 @@ def test_https_is_checked_against_the_name_of_the_camera(tmp_path: Path, monkeyp
 
 def answer(body: bytes, kind: str = KIND + "frame", status: str = "200 OK", more: str = "") -> bytes:
     """An answer of HTTP."""
-    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{more}\r\n".encode() + body
+    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{more}\r\n".encode("latin-1") + body
 
 
 def bomb(width: int, height: int) -> bytes:

@@ -5,17 +5,19 @@ import os
 import random
 import signal
 import time
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from city_brain.vision.children.bounding import peak_bytes
 from city_brain.vision.live.camera import MOST_AGE_MS, LiveCamera
 from city_brain.vision.live.child import MOST_LATE_MS
 from city_brain.vision.live.messages import MEMORY_BYTES
 from city_brain.vision.live.settings import CameraSource
-from tests.certificates import issue, make_certificate
+from tests.certificates import authority, issue, make_certificate
 from tests.vision.live.conftest import Serve
 from tests.vision.live.serving import RtspServer, behind_tls, camera, frames_of, made_ms, wait_for
 
@@ -43,6 +45,28 @@ def test_event_time_is_when_the_picture_was_made(four: list[LiveCamera]) -> None
         assert late, "no frame came"
         assert max(late) <= 500
         assert min(late) >= 0
+
+
+@pytest.mark.parametrize("packed", ["h265", "jpeg"])
+def test_cameras_pack_in_other_ways_too(server: RtspServer, tmp_path: Path, packed: str) -> None:
+    """H.265 and JPEG over RTP: pictures that show when they were made, in time and in order, in one connection."""
+    with camera("cam", CameraSource(address=server.url(packed)), tmp_path) as one:
+        wait_for(lambda: one.state().connected, 15.0, "a frame")
+        frames = frames_of([one], 3.0)["cam"]
+        assert len(frames) >= 20
+        late = [frame.event_ms - made_ms(frame.frame)[0] for frame in frames]
+        assert min(late) >= 0
+        assert max(late) <= 500
+        assert len({made_ms(frame.frame)[1] for frame in frames}) == 1
+        assert one.state().connections == 1
+
+
+def test_what_nobody_packs_video_with_is_told(server: RtspServer, tmp_path: Path) -> None:
+    """A stream of another codec: the failure says which ones are read."""
+    with camera("cam", CameraSource(address=server.url("vp8")), tmp_path) as one:
+        wait_for(lambda: bool(one.state().failure), 15.0, "a failure")
+        assert "wanted a stream of H.264, H.265 or JPEG, got another one" in one.state().failure
+        assert one.state().frames == 0
 
 
 def test_nobody_is_given_an_old_frame(four: list[LiveCamera]) -> None:
@@ -248,6 +272,27 @@ def test_a_camera_behind_tls_must_be_who_it_says(
             wait_for(lambda: one.take() is not None, 15.0, "a frame over TLS")
             wait_for(lambda: "mismatch" in another.state().failure, 15.0, "another name that is refused")
             assert another.state().frames == 0
+
+
+def test_a_site_says_who_vouches_for_its_cameras(server: RtspServer, tmp_path: Path) -> None:
+    """An authority of its own vouches for a camera by its address, and for none that the system's would vouch for."""
+    ours = authority("cameras of the city")
+    (tmp_path / "cameras.pem").write_bytes(ours.certificate_pem)
+    here = [x509.IPAddress(ip_address("127.0.0.1"))]
+    usages = (ExtendedKeyUsageOID.SERVER_AUTH,)
+    good = issue(ours, "cam", others=here, usages=usages).write(tmp_path / "good")
+    stranger = issue(authority("someone"), "cam", others=here, usages=usages).write(tmp_path / "stranger")
+    with (
+        behind_tls(server.port, *good) as known,
+        behind_tls(server.port, *stranger) as unknown,
+        camera("good", CameraSource(address=f"rtsps://127.0.0.1:{known}/0"), tmp_path, tls_ca="cameras.pem") as one,
+        camera("two", CameraSource(address=f"rtsps://127.0.0.1:{unknown}/0"), tmp_path, tls_ca="cameras.pem") as two,
+        camera("three", CameraSource(address=f"rtsps://127.0.0.1:{known}/0"), tmp_path) as three,
+    ):
+        wait_for(lambda: one.take() is not None, 15.0, "a frame over TLS")
+        refused = (two, three)
+        wait_for(lambda: all("VERIFY_FAILED" in each.state().failure for each in refused), 15.0, "two refusals")
+        assert [each.state().frames for each in refused] == [0, 0]
 
 
 def test_a_camera_that_is_stopped_leaves_no_process(server: RtspServer, tmp_path: Path) -> None:

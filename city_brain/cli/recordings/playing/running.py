@@ -22,6 +22,7 @@ from city_brain.cli.common import (
     plural,
     types_folder,
 )
+from city_brain.cli.recordings.commands import end_if_cut
 
 if TYPE_CHECKING:
     from city_brain.incidents.incident import Incident
@@ -57,8 +58,8 @@ def run(
 ) -> None:
     """Fuse what was recorded, with the map, types and settings that the recording holds, and print what was announced.
 
-    With --types, built-in types hold and those in the folder, in place of the recorded ones. The digest is that of the
-    city that was recorded from its first row on, unless types were changed; also of a run that went on from a state.
+    With --types, built-in types hold and those in the folder, not the recorded ones. The digest is that of the recorded
+    city, unless types were changed, also of a run that went on from a state. Exit code 3: the recording was cut.
     """
     from city_brain.cli.outputs import Outputs
     from city_brain.incidents.incident import Incident
@@ -68,11 +69,10 @@ def run(
     from city_brain.playback.state import read_state
 
     keep_apart([file], [incidents, ticks, state])
-    folder, pace = types_folder(types), Pace(rate)
+    folder, pace, progress = types_folder(types), Pace(rate), Progress("bag run")
     last = _last(epoch_ms(until, "--until") if until else None, until_incident)
-    progress, said = Progress("bag run"), dict[str, Incident]()
     progress.show("reads what the city began with and was told")
-    played = open_played(file, None if folder is None else type_files(folder))
+    played, said = open_played(file, None if folder is None else type_files(folder)), dict[str, Incident]()
     begin = None if from_state is None else read_state(from_state)
     outputs, keeping, stop = Outputs(incidents, None, ticks, played.site.source_names), _Keeping(played, state), False
     try:
@@ -95,6 +95,8 @@ def run(
     _tell(played, said, zone, as_json, err=incidents == "-" or ticks == "-")
     if pace.text():
         typer.echo(pace.text(), err=True)
+    if not stop:
+        end_if_cut(file)
 
 
 def _last(until_ms: int | None, kind: str) -> "Callable[[TickRecord], bool]":

@@ -9,6 +9,7 @@ import typer
 
 from city_brain.canonical import printable
 from city_brain.cli.common import ZONE, TypesOption, ZoneOption, epoch_ms, instants, plural, types_folder
+from city_brain.cli.recordings.commands import end_if_cut
 from city_brain.errors import CityBrainError, SettingsError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def step(
         console.run()
     except KeyboardInterrupt:
         typer.echo("", err=True)
+    end_if_cut(file)
 
 
 class _Console:

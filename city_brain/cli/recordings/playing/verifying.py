@@ -8,6 +8,7 @@ import typer
 
 from city_brain.canonical import printable
 from city_brain.cli.common import OUTPUTS_DIFFER, JsonOption, Progress, plural
+from city_brain.cli.recordings.commands import end_if_cut
 
 
 def verify(
@@ -53,3 +54,4 @@ def verify(
         typer.echo(f"{told_ticks}; {plural(first.ticks, 'tick')} played, digest {first.digest}")
     if differ:
         raise typer.Exit(OUTPUTS_DIFFER)
+    end_if_cut(file)

@@ -26,29 +26,30 @@ _BLOCK: Final = 65_536
 _MULTIPART: Final = "multipart/x-mixed-replace"
 
 
-def read_mjpeg(dialled: Dialled, user: str, password: str, timeout_s: float) -> Stream:
+def read_mjpeg(dialled: Dialled, user: str, password: str, timeout_s: float, tls_ca: str = "") -> Stream:
     """Frames until the connection breaks, which is a CameraError, as is that nothing can be read of it."""
     place = str(dialled.address)
     try:
-        answer = _ask(dialled, timeout_s, "")
+        answer = _ask(dialled, timeout_s, "", tls_ca)
         if answer.status == HTTPStatus.UNAUTHORIZED and user:
             with answer:
                 login = _login(dialled, answer.headers.get_all("WWW-Authenticate") or [], user, password)
-            answer = _ask(dialled, timeout_s, login)
+            answer = _ask(dialled, timeout_s, login, tls_ca)
         with answer:
             yield from _frames(answer, place, user, timeout_s)
-    except (OSError, HTTPException, ValueError) as wrong:
+    except (OSError, HTTPException, ValueError, LookupError) as wrong:
         why = f"no answer in {timeout_s:g} s" if isinstance(wrong, TimeoutError) else str(wrong) or type(wrong).__name__
         raise CameraError(f"{place}: wanted a stream of JPEGs, got: {why}") from wrong
 
 
-def _ask(dialled: Dialled, timeout_s: float, login: str) -> HTTPResponse:
+def _ask(dialled: Dialled, timeout_s: float, login: str, tls_ca: str) -> HTTPResponse:
     """Dials the literal address and asks in the name of the host; the answer holds the connection."""
     address = dialled.address
     with socket.create_connection((dialled.ip, address.port), timeout_s) as dialling:
         secured = dialling
         if address.scheme == "https":
-            secured = ssl.create_default_context().wrap_socket(dialling, server_hostname=address.host)
+            context = ssl.create_default_context(cafile=tls_ca or None)
+            secured = context.wrap_socket(dialling, server_hostname=address.host)
         with secured:
             connection = HTTPConnection(address.host, address.port)
             connection.sock = secured

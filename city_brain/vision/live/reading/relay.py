@@ -23,18 +23,19 @@ _MARGIN_S: Final = 1.0
 class Relay:
     """A context in which one connection may be made to `port` of 127.0.0.1; what comes from the camera is guarded.
 
-    `quiet_s`: a camera that says nothing for so long is left. `failure`: why the connection was cut, empty where the
+    `quiet_s`: a camera that says nothing for so long is left. `tls_ca`: a file of those who may vouch for it, empty for
+    those whom the system trusts. `failure`: why the connection was cut, empty where the
     other side closed it; `closed`: whether it is over. `first_ms`: epoch ms when its first packet came, 0 before that.
     Memory: two blocks of 64 KiB, and the buffers of the system.
     """
 
-    def __init__(self, dialled: Dialled, quiet_s: float) -> None:
+    def __init__(self, dialled: Dialled, quiet_s: float, tls_ca: str = "") -> None:
         self.port = 0
         self.first_ms = 0
         self.failure = ""
         self.closed = False
         self.guard = Guard(str(dialled.address))
-        self._dialled, self._quiet_s = dialled, quiet_s
+        self._dialled, self._quiet_s, self._tls_ca = dialled, quiet_s, tls_ca
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, daemon=True)
         self._taken = False
@@ -67,7 +68,7 @@ class Relay:
 
     async def _open(self) -> None:
         address = self._dialled.address
-        context = ssl.create_default_context() if address.scheme == "rtsps" else None
+        context = ssl.create_default_context(cafile=self._tls_ca or None) if address.scheme == "rtsps" else None
         name = address.host if context else None
         dial = asyncio.open_connection(self._dialled.ip, address.port, ssl=context, server_hostname=name)
         async with asyncio.timeout(self._quiet_s):

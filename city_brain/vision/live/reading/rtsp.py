@@ -29,10 +29,11 @@ OPTIONS: Final = {
     "fpsprobesize": "0",
     "analyzeduration": "2000000",
 }
+_WANTED: Final = "wanted a stream of H.264, H.265 or JPEG"
 _VARIABLE: Final = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _FASTEST_FPS: Final = 1000.0
-_MOST_BROKEN: Final = 100
-"""Packets in a row that cannot be unpacked, as before the first whole picture of a stream."""
+_FIRST_S: Final = 10.0
+"""For the first picture that can be unpacked: some cameras send a whole one so seldom, and not when they are asked."""
 _WHOLE: Final = ord("I")
 _START_S: Final = 5.0
 """A stream that has sent no whole picture for so long refreshes them piece by piece, and is taken as it is."""
@@ -40,19 +41,21 @@ _BEHIND_MS: Final = 300
 """Frames that came while FFmpeg looked at what it has before it come at once then: they are passed over."""
 
 
-def read_rtsp(dialled: Dialled, user: str, password: str, timeout_s: float) -> Stream:
+def read_rtsp(dialled: Dialled, user: str, password: str, timeout_s: float, tls_ca: str = "") -> Stream:
     """Frames until the connection breaks, which is a CameraError, as is that nothing can be read of it."""
     place = str(dialled.address)
     cv2 = load_opencv(place)
     login = _login(user, password, place)
     os.environ[_VARIABLE] = "|".join(f"{key};{value}" for key, value in OPTIONS.items())
-    with Relay(dialled, timeout_s) as relay:
+    with Relay(dialled, timeout_s, tls_ca) as relay:
         capture = _open(cv2, f"rtsp://{login}127.0.0.1:{relay.port}{dialled.address.path}", timeout_s)
         try:
             if not capture.isOpened():
                 raise CameraError(relay.failure or f"{place}: {_unopened(relay, user)}")
             width, height = (round(capture.get(what)) for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-            if not 0 < width * height <= MOST_PIXELS:
+            if width * height <= 0:
+                raise CameraError(f"{place}: {_WANTED}, got another one, or one without a picture in it")
+            if width * height > MOST_PIXELS:
                 raise CameraError(f"{place}: wanted frames of 1 to {MOST_PIXELS} pixels, got {width} × {height}")
             yield from _frames(cv2, capture, relay, place, timeout_s)
             ended = f"{place}: wanted a frame in {timeout_s:g} s, got none, or the end of the stream"
@@ -79,23 +82,27 @@ def _frames(cv2: Any, capture: Any, relay: Relay, place: str, timeout_s: float) 
     clock = Clock(said if 0.0 < said <= _FASTEST_FPS else USUAL_FPS)
 
     def unpack() -> Frame:
-        got, frame = capture.retrieve()
+        try:
+            got, frame = capture.retrieve()
+        except cv2.error as wrong:
+            raise CameraError(f"{place}: wanted a picture, got {wrong.err}") from wrong
         if not got:
             raise CameraError(f"{place}: wanted a picture, got one that cannot be unpacked")
         unpacked: Frame = frame
         return unpacked
 
-    broken, whole, started_s = 0, False, time.monotonic() + _START_S
+    whole, got_s, wait_s = False, time.monotonic(), max(timeout_s, _FIRST_S)
+    started_s = got_s + _START_S
     try:
         while True:
             asked_s = time.monotonic()
             if not capture.grab():
-                broken += 1
-                if relay.closed or broken > _MOST_BROKEN or time.monotonic() - asked_s > 0.9 * timeout_s:
+                now_s = time.monotonic()
+                if relay.closed or now_s - asked_s > 0.9 * timeout_s or now_s - got_s > wait_s:
                     return
                 yield None
                 continue
-            broken, said_ms = 0, capture.get(cv2.CAP_PROP_POS_MSEC)
+            got_s, wait_s, said_ms = time.monotonic(), timeout_s, capture.get(cv2.CAP_PROP_POS_MSEC)
             behind_ms = epoch_ms() - relay.first_ms - said_ms
             whole = whole or capture.get(cv2.CAP_PROP_FRAME_TYPE) == _WHOLE
             if asked_s < started_s and (not whole or behind_ms > _BEHIND_MS):
@@ -122,4 +129,4 @@ def _login(user: str, password: str, place: str) -> str:
 def _unopened(relay: Relay, user: str) -> str:
     if relay.guard.refused:
         return refusal(relay.guard.refused, user)
-    return "wanted a stream of H.264, H.265 or JPEG, got none that can be read"
+    return f"{_WANTED}, got none that can be read"

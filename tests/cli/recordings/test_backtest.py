@@ -55,6 +55,21 @@ def test_types_that_lose_an_incident_are_blocked(world: Path, tmp_path: Path) ->
     assert (done.code, done.err) == (OUTPUTS_DIFFER, "blocked: fire, recall: wanted at least 0.5, got 0\n")
 
 
+def test_a_recording_is_judged_as_its_folder_is(world: Path, tmp_path: Path) -> None:
+    """With the types that it holds as those that hold now, and with the truth that lies beside it."""
+    file, types = tmp_path / "day.mcap", _types(tmp_path / "deaf", "19.0")
+    packed = next(world.glob("observations.jsonl*"))
+    assert city_brain("bag", "convert", packed, file, "--map", world / "city.geojson").code in (0, 3)
+    (tmp_path / "day.truth.json").write_bytes((world / "truth.json").read_bytes())
+    done = city_brain("backtest", "--types", types, "--on", file, "--json")
+    assert done.code == OUTPUTS_DIFFER, done.err
+    told, folder = json.loads(done.out), city_brain("backtest", "--types", types, "--on", world, "--json")
+    wanted = json.loads(folder.out)
+    assert [(one["what"], one["type"]) for one in told["changes"]] == [("lost", "fire")]
+    for name in ("before", "after", "lost", "recall_before", "recall_after", "false_before"):
+        assert told["whole"][name] == wanted["whole"][name], name
+
+
 def test_what_cannot_be_judged_is_refused(world: Path, tmp_path: Path) -> None:
     """A policy that bounds a type that nobody has, a folder that is no recording, types that are not there."""
     types, policy = _types(tmp_path / "same", ""), tmp_path / "policy.toml"
