@@ -1,6 +1,7 @@
 """What a recording says when it is played, held against what the recorded city said: tick by tick, byte by byte."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,9 @@ from city_brain.kafka.topics import INCIDENTS
 from city_brain.playback.played import Played, PlayedTick
 from city_brain.playback.state import StreetState
 from city_brain.replay.verifying import parting
+
+LONGEST_PAUSE: Final = 3_600
+"""Ticks between two restores at most."""
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,12 +38,10 @@ _decode = msgspec.json.Decoder(_Tick).decode
 
 
 def verify(played: Played, restores: int = 0) -> Verified:
-    """Plays all of it, taken down to bytes and up again about so many times on the way; raises RecordingError where
-    what the city said is not in the recording.
-    """
+    """Plays all of it, taken down to bytes and up again so many times on the way."""
     said = recorded_ticks(played)
     recorded, ticks, same, differs = len(said), 0, 0, ""
-    for tick in _restored(played, recorded // (restores + 1) if restores else 0):
+    for tick in _restored(played, restores):
         ticks += 1
         wanted = said.pop(tick.said.record.tick, None)
         if wanted == leaf_hash(tick.line):
@@ -52,7 +54,9 @@ def verify(played: Played, restores: int = 0) -> Verified:
 
 
 def recorded_ticks(played: Played) -> dict[int, bytes]:
-    """The leaf hash of what the city said of each tick; raises RecordingError where it said one in two ways."""
+    """The leaf hash of what the city said of each tick, none where that was not recorded; raises RecordingError where
+    it said one in two ways.
+    """
     topic, found = played.recorded.topic_prefix + INCIDENTS, dict[int, bytes]()
     for record in read_series(played.path):
         if record.topic == topic and record.value is not None:
@@ -60,20 +64,21 @@ def recorded_ticks(played: Played) -> dict[int, bytes]:
             index, leaf = _index(record.value, place), leaf_hash(record.value)
             if found.setdefault(index, leaf) != leaf:
                 raise RecordingError(f"{place}: wanted one record of tick {index}, got two that differ")
-    if not found:
-        raise RecordingError(f"{played.path}: wanted {topic}, which says what the city said, got none of it")
     return found
 
 
-def _restored(played: Played, every: int) -> Iterator[PlayedTick]:
-    """All ticks; about each `every` ticks other stages go on from the bytes of those before. 0: never."""
-    ticks, taken = played.ticks(), 0
+def _restored(played: Played, restores: int) -> Iterator[PlayedTick]:
+    """All ticks; other stages go on from the bytes of those before so many times, each time after twice as many ticks
+    as the time before, so that a short recording has its share and a long one is not held up.
+    """
+    ticks, taken, pause = played.ticks(), 0, 1
     while (tick := next(ticks, None)) is not None:
         yield tick
         taken += 1
-        if every and taken >= every and played.at_rest:
+        if restores and taken >= pause and played.at_rest:
             state = StreetState.from_bytes(played.state().to_bytes(), str(played.path))
-            ticks, taken = played.ticks(state), 0
+            ticks, taken, restores = played.ticks(state), 0, restores - 1
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _parting(played: Played, tick: PlayedTick) -> str:

@@ -20,7 +20,8 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Play a recording and hold every tick against what the city said then, byte by byte; then the same with restores,
-    and in processes with other hash seeds and processor features. Exit code 4 where anything differs.
+    and in processes with other hash seeds and processor features. Exit code 4 where anything differs. A recording that
+    does not hold what the city said is held against itself.
     """
     from city_brain.playback.control.verifying import verify as verify_played
     from city_brain.playback.opening import open_played
@@ -50,7 +51,9 @@ def verify(
             typer.echo(f"{'DIFFERS' if name in differ else 'same   '} {digest[:16]} {name}")
             if wrong:
                 typer.echo(printable(f"        {wrong}"))
-        told_ticks = f"{first.same} of {plural(first.recorded, 'recorded tick')} came again, byte by byte"
+        told_ticks = "what the city said is not recorded"
+        if first.recorded:
+            told_ticks = f"{first.same} of {plural(first.recorded, 'recorded tick')} came again, byte by byte"
         typer.echo(f"{told_ticks}; {plural(first.ticks, 'tick')} played, digest {first.digest}")
     if differ:
         raise typer.Exit(OUTPUTS_DIFFER)
