@@ -14,10 +14,9 @@ from city_brain.playback.comparing.diverging import first_divergence
 from city_brain.playback.comparing.goldens import add, bless, check, goldens
 from city_brain.playback.street import Street
 from tests.distributed import kit
-from tests.house import ROOT
+from tests.playback.making import RECORDINGS, SEEDS, make
 from tests.playback.recorded import record
 
-RECORDINGS = ROOT / "playback" / "recordings"
 TYPES = Path(city_brain.__file__).parent / "incidents" / "types"
 NAMES = ("crash-and-plume", "dark-signal", "wrong-way")
 
@@ -37,6 +36,12 @@ def test_each_of_them_is_checked() -> None:
     assert [path.stem for path in goldens([RECORDINGS])] == list(NAMES)
     assert sorted(path.stem for path in RECORDINGS.glob("*.mcap")) == list(NAMES)
     assert max(path.stat().st_size for path in RECORDINGS.glob("*")) <= 300_000
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_recording_is_made_again_bit_for_bit(name: str, tmp_path: Path) -> None:
+    """From its seed, so that nobody has to believe in a binary file."""
+    assert make(name, tmp_path).read_bytes() == (RECORDINGS / f"{name}.mcap").read_bytes()
 
 
 def _planted(kind: str, parameter: str, value: str) -> dict[str, bytes]:
