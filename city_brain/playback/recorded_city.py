@@ -28,7 +28,9 @@ class RecordedCity(msgspec.Struct, frozen=True, kw_only=True):
     settings: SiteSettings
     topic_prefix: str = ""
     made_by: str = ""
-    """`kafka`: by a recorder of topics; `run`: by the tap of a run in one process; what it holds differs."""
+    """`kafka`: by a recorder of topics; `convert`: of lines, as if they had been sent; `run`: by the tap of a run in
+    one process, which holds blocks instead of topics.
+    """
 
     @classmethod
     def read(cls, recording: Recording) -> "RecordedCity":

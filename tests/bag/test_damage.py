@@ -163,6 +163,17 @@ def test_chunks_are_found_where_the_way_to_them_is_lost(
     assert examine(tmp_path / "b.mcap").gaps[-1].reason == "torn"
 
 
+def test_metadata_that_were_changed_are_told(tmp_path: Path, night: tuple[bytes, list[Record]]) -> None:
+    """They have no checksum of their own: all is saved, and the sum over the data tells of it."""
+    data, told = night
+    path = tmp_path / "a.mcap"
+    path.write_bytes(data.replace(b"0b782b5", b"0b782b6"))
+    found = recover(path, tmp_path / "b.mcap")
+    assert (found.records, found.damages, found.lost_bytes) == (len(told), 1, 0)
+    assert "wanted data with checksum" in found.told[0].why
+    assert examine(tmp_path / "b.mcap").gaps[-1].reason == "torn"
+
+
 def test_the_damaged_file_is_not_touched(tmp_path: Path, night: tuple[bytes, list[Record]]) -> None:
     """Nor is a file written over that is there."""
     path = tmp_path / "a.mcap"

@@ -62,7 +62,7 @@ class Province:
         """As after a restart."""
         self.store = Store.open(self.url)
         self.book = ProvinceStore(self.store, CITIES, TYPES.by_name, "370000", lambda: self.now_ms)
-        self.book.told = lambda revisions: self.told.extend(revisions)
+        self.book.told = lambda after, revisions: self.told.extend(revisions)
 
     def restart(self) -> None:
         """Closes and opens it."""

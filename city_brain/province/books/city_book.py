@@ -1,7 +1,7 @@
 """The book of a city: reads what it reports out of its own store, and remembers what the province told it."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from city_brain.canonical import printable
@@ -12,6 +12,7 @@ from city_brain.feeds.filters import IncidentFilter, Names
 from city_brain.feeds.refusals import RefusedError
 from city_brain.incidents.incident import Incident, incident_line
 from city_brain.incidents.lifecycle import OPEN
+from city_brain.province.books.plausible import SHOWN_BYTES, within
 from city_brain.province.link.city_end import CityHead
 from city_brain.servers.codec.feeds import wanted_from_proto
 from city_brain.servers.codec.incidents import LEVELS, to_timestamp
@@ -27,8 +28,6 @@ SUBSCRIPTION: Final = "province"
 ROOM: Final = "instructions"
 SHOWN: Final = 100
 """Most incidents that the answer to a query shows."""
-SHOWN_BYTES: Final = 1 << 18
-"""Most bytes of them: a province takes messages of 1 MiB unless its limits say otherwise."""
 _RECEIVED = province_pb2.INSTRUCTION_PROGRESS_RECEIVED
 _DONE = province_pb2.INSTRUCTION_PROGRESS_DONE
 _REFUSED = province_pb2.INSTRUCTION_PROGRESS_REFUSED
@@ -163,7 +162,7 @@ class CityStore:
             progress=progress,  # type: ignore[arg-type]
             text=text,
             time=to_timestamp(self._feed.head().log_time_ms),
-            lines=_within(SHOWN_BYTES, (incident_line(incident) for incident in incidents)),
+            lines=within(SHOWN_BYTES, (incident_line(incident) for incident in incidents)),
         )
 
 
@@ -182,15 +181,3 @@ def _words(instruction: province_pb2.Instruction) -> str:
             where = f" in {', '.join(ready.area_codes)}" if ready.area_codes else ""
             return printable(f"readiness {level}{where} until {ready.until_time.ToJsonString()}: {ready.text}")
     return "says what this city does not know"
-
-
-def _within(limit: int, lines: Iterable[bytes]) -> list[bytes]:
-    """The first lines that fit together."""
-    found: list[bytes] = []
-    size = 0
-    for line in lines:
-        size += len(line)
-        if size > limit:
-            break
-        found.append(line)
-    return found

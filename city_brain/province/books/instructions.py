@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from city_brain.feeds.refusals import Reason, RefusedError, cut
+from city_brain.province.books.plausible import TEXT_MAX, bounded
 from city_brain.servers.codec.incidents import to_ms, to_timestamp
 from city_brain.store.store import Store
 from city_brain.wire.province.v1 import province_pb2
@@ -18,7 +19,6 @@ ROOM: Final = "instructions"
 LISTED: Final = 500
 """Most instructions that one list shows."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_TEXT_MAX: Final = 10_000
 _WAITING = province_pb2.INSTRUCTION_PROGRESS_WAITING
 _SENT = province_pb2.INSTRUCTION_PROGRESS_SENT
 _RECEIVED = province_pb2.INSTRUCTION_PROGRESS_RECEIVED
@@ -87,7 +87,7 @@ class Instructions:
         if any(before.progress == answer.progress for before in state.answers):
             return
         state = self._as_of_now(state)
-        state.answers.append(answer)
+        state.answers.append(bounded(answer))
         if state.progress in _ORDER:
             state.progress = answer.progress
             state.progress_time.FromMilliseconds(self._now_ms())
@@ -147,8 +147,8 @@ def _check(instruction: province_pb2.Instruction) -> None:
         case "follow_up":
             if not instruction.follow_up.incident_id:
                 raise bad("follow_up.incident_id", "the id of an incident of the city", "")
-            if len(instruction.follow_up.text) > _TEXT_MAX:
-                raise bad("follow_up.text", f"at most {_TEXT_MAX} characters", len(instruction.follow_up.text))
+            if len(instruction.follow_up.text) > TEXT_MAX:
+                raise bad("follow_up.text", f"at most {TEXT_MAX} characters", len(instruction.follow_up.text))
             if not 0 <= instruction.follow_up.due_time.seconds <= _LAST_S:
                 raise bad("follow_up.due_time", "a time of 1970 to 9999", instruction.follow_up.due_time.seconds)
         case "readiness":
@@ -158,7 +158,7 @@ def _check(instruction: province_pb2.Instruction) -> None:
                 raise bad("readiness.level", "a level", "none")
             if not instruction.readiness.HasField("until_time"):
                 raise bad("readiness.until_time", "a time", "none")
-            if len(instruction.readiness.text) > _TEXT_MAX:
-                raise bad("readiness.text", f"at most {_TEXT_MAX} characters", len(instruction.readiness.text))
+            if len(instruction.readiness.text) > TEXT_MAX:
+                raise bad("readiness.text", f"at most {TEXT_MAX} characters", len(instruction.readiness.text))
         case None:
             raise bad("order", "follow_up, query or readiness", "none")

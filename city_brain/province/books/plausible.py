@@ -1,4 +1,4 @@
-"""What a province takes from a city's line before it keeps it: one that cannot be read by others stops nobody else."""
+"""What a province takes of what a city says before it keeps it: one that cannot be read by others stops nobody else."""
 
 import math
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from city_brain.errors import RecordingError, StateError
 from city_brain.formats.times import rfc3339
 from city_brain.incidents.incident import Incident, read_incident
 from city_brain.servers.codec.incidents import incident_to_proto
+from city_brain.wire.province.v1 import province_pb2
 
 LAST_MS: Final = 253_402_300_799_999
 """The last that a Timestamp may say, epoch ms."""
@@ -20,6 +21,10 @@ UTC: Final = ((0, 0),)
 ERROR_MAX_M: Final = 100_000.0
 RADIUS_MAX_M: Final = 1_000_000.0
 POINTS_MAX: Final = 20_000
+SHOWN_BYTES: Final = 1 << 18
+"""Most bytes of the incidents that an answer shows: by default a province takes messages of 2 MiB."""
+TEXT_MAX: Final = 10_000
+"""Characters of a text that goes down to a city or comes up from it."""
 
 
 def check_time(time_ms: int, now_ms: int) -> None:
@@ -49,6 +54,28 @@ def check_line(line: bytes) -> None:
         incident_to_proto(incident)
     except (ValueError, TypeError, OverflowError, msgspec.MsgspecError) as wrong:
         raise StateError(f"{where}: wanted what services can carry, got: {wrong}") from wrong
+
+
+def bounded(answer: province_pb2.Answer) -> province_pb2.Answer:
+    """An answer as far as whoever asks for it can be sent it: one of a city could else be larger than a message."""
+    kept = province_pb2.Answer()
+    kept.CopyFrom(answer)
+    kept.text = answer.text[:TEXT_MAX]
+    del kept.lines[:]
+    kept.lines.extend(within(SHOWN_BYTES, answer.lines))
+    return kept
+
+
+def within(limit: int, lines: Iterable[bytes]) -> list[bytes]:
+    """The first lines that fit together."""
+    found: list[bytes] = []
+    size = 0
+    for line in lines:
+        size += len(line)
+        if size > limit:
+            break
+        found.append(line)
+    return found
 
 
 def _check_lines(incident: Incident, where: str) -> None:

@@ -32,6 +32,8 @@ ROOM: Final = "cities"
 _IDENTITY: Final = "feed identity"
 """The secret that makes the id of the feed that of this store: in another store, numbers count other changes."""
 _DAY_MS: Final = 86_400_000
+_AT_ONCE: Final = 500
+"""Revisions that are read at a time."""
 
 
 class CityRecord(msgspec.Struct, kw_only=True):
@@ -59,7 +61,7 @@ class Heard(msgspec.Struct, kw_only=True):
 class ProvinceStore:
     """The store of a province, as its ends of links use it; all calls block, and come from one thread at a time.
 
-    `told` is given each batch of provincial revisions once it is on the disk, in order.
+    `told` is given each batch of provincial revisions once it is on the disk, and the number behind which it stands.
     """
 
     def __init__(
@@ -73,13 +75,17 @@ class ProvinceStore:
         self._store, self._cities, self._types, self._now_ms = store, cities, types, now_ms
         self.feed_id = self.feed().head().feed_id or content_id("province", code, store.secret(_IDENTITY).hex())
         self.orders = Instructions(store, now_ms)
-        self.told: Callable[[Sequence[ProvincialIncident]], None] = lambda revisions: None
+        self.told: Callable[[int, Sequence[ProvincialIncident]], None] = lambda after, revisions: None
         self.heard_of: dict[str, Heard] = {}
         self._joining: tuple[int, Joining] | None = None
 
     def feed(self) -> Feed:
         """The province's own feed."""
         return self._store.feed(FEED, ProvincialIncident)
+
+    def after(self, number: int) -> list[ProvincialIncident]:
+        """The next revisions behind a number, whoever wrote them; none where it is the last."""
+        return [_provincial(change.incident) for change in self.feed().changes(number, _AT_ONCE)]
 
     def open(self, hello: province_pb2.Hello) -> Standing:
         """See ProvinceBook."""
@@ -250,7 +256,7 @@ class ProvinceStore:
     def _done(self, head: Head, revisions: Sequence[ProvincialIncident], joined: Joining) -> None:
         self._joining = (head.last_number + len(revisions), joined)
         if revisions:
-            self.told(revisions)
+            self.told(head.last_number, revisions)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:

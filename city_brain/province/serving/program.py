@@ -80,15 +80,28 @@ class ProvinceProgram:
 
             loop = asyncio.get_running_loop()
 
-            def told(revisions: Sequence[ProvincialIncident]) -> None:
+            def tell(revisions: Sequence[ProvincialIncident]) -> None:
                 asyncio.run_coroutine_threadsafe(self._append(feed, book, revisions), loop).result()
+
+            def catch_up() -> int:
+                """Tells what the store has besides: another program wrote it, or the answer to a commit was lost."""
+                while missing := book.after(feed.log.last_number):
+                    tell(missing)
+                return feed.log.last_number
+
+            def told(after: int, revisions: Sequence[ProvincialIncident]) -> None:
+                """Under the numbers that the store gave them, which are those of whoever resumes."""
+                if after == feed.log.last_number:
+                    tell(revisions)
+                else:
+                    catch_up()
 
             book.told = told
             server = GrpcServer(feed, settings.feed, settings.limits, (Offered(SERVICE, offer),))
             async with server:
                 started(server.address)
                 try:
-                    await self._go_on(feed, book, lambda work: loop.run_in_executor(thread, work), trouble)
+                    await self._go_on(feed, book, catch_up, lambda work: loop.run_in_executor(thread, work), trouble)
                 finally:
                     self._links.stop()
                     # Waited for elsewhere: what it does last it tells this loop.
@@ -98,15 +111,16 @@ class ProvinceProgram:
         self,
         feed: LiveFeed,
         book: ProvinceStore,
+        catch_up: Callable[[], int],
         blocking: Callable[[Callable[[], int]], Awaitable[int]],
         trouble: Callable[[str], Awaitable[None]],
     ) -> None:
-        """Signs of life, a look whether the store is still there, and now and then what may be forgotten."""
+        """Signs of life, a look at the store and at what it holds that nobody was told, and what may be forgotten."""
         compacted_s = -COMPACT_S
         while True:
             await self._append(feed, book, ())
             try:
-                await blocking(lambda: book.feed().head().last_number)
+                await blocking(catch_up)
             except DamagedError as wrong:
                 await trouble(str(wrong))
             except StoreError:

@@ -104,12 +104,18 @@ class ProvinceService(province_pb2_grpc.ProvinceServiceServicer):
     async def ListInstructions(  # noqa: N802
         self, request: province_pb2.ListInstructionsRequest, context: grpc.aio.ServicerContext
     ) -> province_pb2.ListInstructionsResponse:
-        """The newest instructions; without the incidents that answers show, which GetInstruction has."""
-        found = (await self._blocking(lambda: self._book.orders.all(request.city_code)))[:LISTED]
-        for state in found:
+        """The newest instructions, as many as a message holds; without the incidents that answers show, which
+        GetInstruction has.
+        """
+        response, size = province_pb2.ListInstructionsResponse(), 0
+        for state in (await self._blocking(lambda: self._book.orders.all(request.city_code)))[:LISTED]:
             for answer in state.answers:
                 answer.ClearField("lines")
-        return province_pb2.ListInstructionsResponse(instructions=found)
+            size += state.ByteSize()
+            if response.instructions and size > self._limits.piece_bytes:
+                break
+            response.instructions.append(state)
+        return response
 
     async def _read(self, link: Link, requests: AsyncIterator[province_pb2.CityMessage]) -> None:
         messages = aiter(requests)

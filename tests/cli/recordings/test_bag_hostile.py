@@ -21,6 +21,7 @@ from city_brain.bag.container.mcap import Attachment, Op
 from city_brain.bag.reading import Recording, read_series
 from city_brain.bag.records import Record
 from city_brain.bag.writing import RecordingWriter
+from city_brain.cli.common import OUTPUTS_DIFFER
 from city_brain.playback.editing import cut, merge
 from city_brain.playback.recorded_city import SETTINGS
 from city_brain.playback.state import ATTACHED
@@ -45,6 +46,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "filter": (["filter", "day.mcap", "out/filtered.mcap", "--topic", "sensor.readings"], ""),
     "merge": (["merge", "out/merged.mcap", "day.mcap", "../good/day.mcap"], ""),
     "convert": (["convert", "day.mcap", "out/lines.jsonl"], ""),
+    "diff": (["diff", "day.mcap", "../good/day.mcap", "--first-divergence"], ""),
     "fault": (["fault", "day.mcap", "out/spoilt.mcap", "--fault", "drop:share=0.5,topics=reports"], ""),
 }
 """Every command on recordings that needs no broker: its words, and what it is told."""
@@ -256,7 +258,7 @@ def _trouble(told: Told) -> str:
     """What is wrong with how a command ended, whatever the file."""
     if told.code not in (0, 1, 2, 3, 4) or "Traceback" in told.err or told.seconds > SECONDS:
         return f"ended with {told.code} after {told.seconds:.1f} s: {told.err[-300:]}"
-    reason = re.search("wanted .*, got", told.err + told.out)
+    reason = re.search("wanted .*, got", told.err + told.out) or (told.code == OUTPUTS_DIFFER and told.out)
     return "" if told.code == 0 or reason else f"failed without a reason: {told.err}"
 
 

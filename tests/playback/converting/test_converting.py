@@ -16,9 +16,10 @@ from city_brain.kafka.sending import partition_of
 from city_brain.observations.json_twin import from_lines, mark_line, warning_line
 from city_brain.playback.converting import Unrolled, unroll
 from city_brain.playback.street import Street
+from city_brain.playback.tap import Tap
 from city_brain.replay.stream import StreamReader
 from tests.formats.samples import warning as cap
-from tests.playback.converting.lines import SETTINGS, lines, rolled, site
+from tests.playback.converting.lines import SETTINGS, first, lines, rolled, site
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,22 @@ def test_what_is_no_row_is_counted(tmp_path: Path) -> None:
     assert list(unroll(tmp_path / "a.mcap", counts)).count(warning) == counts.warnings == 1
     found = [record for record in read_series(tmp_path / "a.mcap") if record.value == warning]
     assert [(record.topic, record.partition, record.timestamp_ms) for record in found] == [("reports", 0, arrival_ms)]
+
+
+def test_a_tapped_run_gives_its_lines(tmp_path: Path) -> None:
+    """As its engine read them, with marks and warnings in their places."""
+    arrival_ms = msgspec.json.decode(lines()[500])["arrival_time_ms"]
+    odd = [mark_line(arrival_ms - 20_000), warning_line(cap().decode(), arrival_ms), b"{"]
+    read = [*lines()[:500], *odd, *lines()[500:900]]
+    with Tap(tmp_path / "run.mcap", site(), first(), pytest.fail) as tap:
+        for _ in tap.read([from_lines(read[:300], 1), from_lines(read[300:], 301)]):
+            pass
+    told = Unrolled()
+    back = list(unroll(tmp_path / "run.mcap", told))
+    read.remove(b"{")
+    assert [msgspec.json.decode(line) for line in back] == [msgspec.json.decode(line) for line in read]
+    assert (told.rows, told.marks, told.warnings, told.configurations) == (900, 1, 1, 1)
+    assert told.unread == Counter(not_json=1)
 
 
 def test_what_cannot_be_written_is_refused(recording: Path, tmp_path: Path) -> None:
