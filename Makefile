@@ -18,7 +18,8 @@ WORLD ?= ../shared/scenarios/tune/101
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 .PHONY: help install demo demo-province test campaign check format lock protos lint-protos promise-protos bench \
-  bench-bag bench-feed bench-kafka bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full clean
+  bench-bag bench-feed bench-kafka bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full \
+  recordings clean
 
 help: ## Prints this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,9 @@ bench-feed: $(INSTALLED) ## Measures what 1,000 readers of the feed cost, with s
 
 bench-vision: $(INSTALLED) ## Measures what the eyes cost beside network and decoding, for 1, 4 and 16 cameras on a core; wants shared data.
 	@$(BIN)/python -m tests.benchmarks.vision $(ARGS)
+
+recordings: $(INSTALLED) ## Makes the recordings in playback/recordings again, bit for bit.
+	@$(BIN)/python -m tests.playback.making
 
 verify: $(INSTALLED) ## Reads the folder WORLD in many orders, groupings and restarts, and compares the digests.
 	@$(BIN)/city-brain verify $(WORLD)/observations.jsonl.zst --map $(WORLD)/city.geojson $(ARGS)

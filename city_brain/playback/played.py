@@ -12,6 +12,8 @@ from city_brain.bag.records import RECORDING
 from city_brain.digest import TreeHead
 from city_brain.distributed.city_desk import CityTick
 from city_brain.errors import StateError
+from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.pipeline.configuration import Configured
 from city_brain.playback.recorded_city import RecordedCity
 from city_brain.playback.state import ATTACHED, StreetState
 from city_brain.runner import ClosedTick
@@ -72,6 +74,17 @@ class Played(abc.ABC):
     @abc.abstractmethod
     def _restore(self, state: StreetState) -> None:
         """Puts all stages into a state of this recording; raises StateError where it does not fit them."""
+
+    def types_of(self, versions: dict[str, str]) -> IncidentTypes:
+        """The incident types that a tick names by their hash; where none has it, those in the beginning."""
+        for told in self._told_configurations():
+            if told.versions["types"] == versions["types"]:
+                return told.types
+        return self.site.types
+
+    def _told_configurations(self) -> Iterable[Configured]:
+        """Those that hold from some time on, where the city was told of any that can be used."""
+        return ()
 
     @property
     @abc.abstractmethod

@@ -19,7 +19,7 @@ from city_brain.distributed import MARK_HEADER, CityDesk, FusePartition, Ingest,
 from city_brain.distributed.city_desk import CityTick
 from city_brain.errors import RecordingError, StateError
 from city_brain.kafka.topics import CONTROL, raw_partitions
-from city_brain.pipeline.configuration import Change, Configurations
+from city_brain.pipeline.configuration import Change, Configurations, Configured
 from city_brain.playback.played import Played, PlayedTick
 from city_brain.playback.state import StreetState
 from city_brain.site import Site
@@ -81,6 +81,13 @@ class Street(Played):
         for change in (*self._changes, *self._recorded_changes):
             configurations.add(change)
         return configurations
+
+    def _told_configurations(self) -> Iterator[Configured]:
+        known = self._configurations()
+        for change in self._changes:
+            ready = known.ready(Change.from_bytes(change).configuration.version)
+            if ready is not None:
+                yield ready
 
     def _play(self, after_ns: int) -> Iterator[PlayedTick]:
         flushed_ns = after_ns

@@ -68,7 +68,7 @@ def first_divergence(left: Played, right: Played) -> Divergence | None:
 
 def _divergence(number: int, left: Played, right: Played, a: TickRecord, b: TickRecord) -> Divergence:
     parted = _parted(a, b)
-    differ = parameters(left.site.types, right.site.types)
+    differ = parameters(left.types_of(a.versions), right.types_of(b.versions))
     if parted is None:
         fields = tuple(fields_of(a.counters, b.counters, "counters"))
         return Divergence(number=number, tick=a.tick, due_ms=a.due_ms, fields=fields, parameters=tuple(differ))

@@ -5,19 +5,20 @@ import re
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from mcap.reader import make_reader
 
 import city_brain
 from city_brain.errors import RecordingError, SettingsError
+from city_brain.pipeline.configuration import Change
 from city_brain.playback.comparing.diverging import first_divergence
 from city_brain.playback.comparing.goldens import add, bless, check, goldens
 from city_brain.playback.street import Street
 from tests.distributed import kit
-from tests.house import ROOT
+from tests.playback.making import RECORDINGS, SEEDS, make
 from tests.playback.recorded import record
 
-RECORDINGS = ROOT / "playback" / "recordings"
 TYPES = Path(city_brain.__file__).parent / "incidents" / "types"
 NAMES = ("crash-and-plume", "dark-signal", "wrong-way")
 
@@ -37,6 +38,12 @@ def test_each_of_them_is_checked() -> None:
     assert [path.stem for path in goldens([RECORDINGS])] == list(NAMES)
     assert sorted(path.stem for path in RECORDINGS.glob("*.mcap")) == list(NAMES)
     assert max(path.stat().st_size for path in RECORDINGS.glob("*")) <= 300_000
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_a_recording_is_made_again_bit_for_bit(name: str, tmp_path: Path) -> None:
+    """From its seed, so that nobody has to believe in a binary file."""
+    assert make(name, tmp_path).read_bytes() == (RECORDINGS / f"{name}.mcap").read_bytes()
 
 
 def _planted(kind: str, parameter: str, value: str) -> dict[str, bytes]:
@@ -66,6 +73,18 @@ def test_a_planted_regression_is_found(name: str, kind: str, path: str, value: s
     assert (found.type, [(one.type, one.path) for one in found.parameters]) == (kind, [(kind, path)])
     assert found.parameters[0].after == str(float(value))
     assert found.inputs and all(one.topic and one.offset >= 0 for one in found.inputs)
+
+
+def test_a_rule_that_was_changed_amid_a_recording_is_named(tmp_path: Path) -> None:
+    """The types that hold at the tick are compared, not those that the city began with."""
+    began = Change.from_bytes(kit.first_configuration())
+    changed = began.with_types(_planted("fire", "open_log_odds", "9.0"))
+    stricter = msgspec.structs.replace(changed, since_ms=1).to_bytes()
+    left = record(tmp_path / "a.mcap", 1, 1)
+    right = record(tmp_path / "b.mcap", 1, 1, logs=kit.with_changes([(1, stricter)]))
+    found = first_divergence(Street(left), Street(right))
+    assert found is not None
+    assert [(one.type, one.path, one.after) for one in found.parameters] == [("fire", "open_log_odds", "9.0")]
 
 
 def test_where_nothing_differs_nothing_parts() -> None:
