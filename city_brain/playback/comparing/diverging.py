@@ -113,10 +113,9 @@ def _speaking(one: Incident | None, other: Incident | None) -> list[Evidence]:
 
 
 def _inputs(played: Played, evidence: list[Evidence]) -> Iterator[Input]:
-    """For each piece of evidence the last record that it rests on."""
+    """For each piece of evidence the last record that it rests on, of each partition."""
     for item in evidence:
-        if item.rows:
-            raw, offset, row = max(item.rows, key=lambda position: (position[1], position[2]))
+        for raw, (offset, row) in {raw: (offset, row) for raw, offset, row in sorted(item.rows)}.items():
             topic, partition = played.place(raw)
             yield Input(
                 topic=topic, partition=partition, offset=offset, row=row, what=item.what, sources=item.sources,
