@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from city_brain.bag.reading import read_series
 from city_brain.bag.records import Record
@@ -23,6 +24,9 @@ from city_brain.pipeline.configuration import Change, Configurations, Configured
 from city_brain.playback.played import Played, PlayedTick
 from city_brain.playback.state import StreetState
 from city_brain.site import Site
+
+MARKS_APART_MS: Final = 31 * 86_400_000
+"""The clock of a city writes marks five times a second; no city stands still for longer than this and goes on."""
 
 
 class Street(Played):
@@ -74,6 +78,7 @@ class Street(Played):
         self._desk = CityDesk(self.site.name, self._configurations())
         self._sent = [0] * partitions
         self._judged = 0
+        self._marks: dict[int, int] = {}
 
     def _configurations(self) -> Configurations:
         """All that the city was told, as each program reads it when it starts."""
@@ -160,12 +165,25 @@ class Street(Played):
         if record.offset < self._ingest.next_offset(record.partition):
             return False
         self.at_rest = False
+        if record.mark:
+            self._check_mark(record)
         try:
             self._ingest.read(self._told_by(record))
         except StateError as wrong:
             topic, partition = self.place(record.partition)
             raise StateError(f"{self.path}, {topic}/{partition}: {wrong}: the recording lacks records") from wrong
         return True
+
+    def _check_mark(self, record: RawRecord) -> None:
+        """Raises RecordingError for a mark that would close more ticks than anybody can wait for."""
+        before = self._marks.get(record.partition, self._due_ms or record.stamp_ms)
+        if record.stamp_ms - before > MARKS_APART_MS:
+            topic, partition = self.place(record.partition)
+            told = (
+                f"wanted a mark at most {MARKS_APART_MS // 86_400_000} days after {before} ms, got {record.stamp_ms} ms"
+            )
+            raise RecordingError(f"{self.path}, {topic}/{partition} {record.offset}: {told}")
+        self._marks[record.partition] = record.stamp_ms
 
     def _flushed(self) -> Iterator[CityTick]:
         for partition, parcel in self._ingest.flush().parcels:

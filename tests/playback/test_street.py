@@ -65,6 +65,19 @@ def test_what_is_no_configuration_hides_none(tmp_path: Path) -> None:
     assert [tick["incidents"] for tick in said] == [tick["incidents"] for tick in wanted]
 
 
+def test_a_mark_of_another_year_is_refused(tmp_path: Path) -> None:
+    """It would close millions of ticks; what was said before it stands."""
+    logs = [list(log) for log in kit.raw_logs()]
+    for log in logs:
+        for at in range(len(log) // 2, len(log)):
+            log[at] = dataclasses.replace(log[at], stamp_ms=log[at].stamp_ms + 365 * 86_400_000)
+    said = []
+    with pytest.raises(RecordingError, match=r"town\.\S+/0 \d+: wanted a mark at most 31 days after"):
+        said.extend(Street(record(tmp_path / "a.mcap", 1, 1, logs=logs)).ticks())
+    assert [tick.line for tick in said] == kit.oracle(1)[: len(said)]
+    assert said
+
+
 def test_other_types_are_tried_on_the_same_rows(tmp_path: Path) -> None:
     """A signal that nobody can believe to be faulty is announced no more; fires are, at the same tick as before."""
     path = record(tmp_path / "a.mcap", 1, 1)
