@@ -163,4 +163,4 @@ def test_the_mission_succeeds() -> None:
     out, err = done.stdout.decode(), done.stderr.decode()
     assert done.returncode == 0, out + err
     assert "own lamp was green" in out
-    assert out.count("\n  ok ") == 12
+    assert out.count("\n  ok ") == 13

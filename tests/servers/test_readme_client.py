@@ -12,7 +12,7 @@ from city_brain.servers.settings import Limits
 from tests.feed_chaos.story import Story, heartbeat
 from tests.feeds.builders import a_filter
 from tests.house import ROOT
-from tests.servers.serving import serving
+from tests.servers.serving import Served, serving
 
 SHOWN = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 WITHIN_S = 60.0
@@ -36,6 +36,10 @@ def test_the_client_in_the_readme_loses_nothing(tmp_path: Path) -> None:
     file = tmp_path / "incidents.sqlite"
     wanted = a_filter(types=("crash",))
 
+    def there_is(served: Served) -> dict[str, bytes]:
+        now = (one.incident for one in served.feed.log.snapshot() if wanted.matches(one.incident))
+        return {one.incident_id: incident_line(one) for one in now}
+
     async def test() -> None:
         async with serving(limits=Limits(stop_wait_s=0.5)) as served:
             script = program.replace("127.0.0.1:50550", served.server.address)
@@ -50,12 +54,11 @@ def test_the_client_in_the_readme_loses_nothing(tmp_path: Path) -> None:
                     before = held(file)
                     command = (sys.executable, "follow.py")
                     client = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
-                    while tick and held(file) == before:
+                    while tick and held(file) == before != there_is(served):  # it may have been killed with all of it
                         await asyncio.sleep(0.02)
                 served.feed.append(tick, said, heartbeat(tick))
                 await asyncio.sleep(0.005)
-            now = [one.incident for one in served.feed.log.snapshot() if wanted.matches(one.incident)]
-            expected = {one.incident_id: incident_line(one) for one in now}
+            expected = there_is(served)
             while held(file) != expected:
                 await asyncio.sleep(0.1)
             assert client is not None
