@@ -84,7 +84,7 @@ Field(path="incident", before=_named(one), after=_named(other)),
     differ.sort(key=lambda parameter: (rules.get(parameter.type, 2), parameter.type))
     return Divergence(
         number=number, tick=a.tick, due_ms=a.due_ms, fields=fields, incident=there.number, type=there.type,
-        inputs=tuple(_inputs(played, speak)), parameters=tuple(differ),
+        inputs=tuple(dict.fromkeys(_inputs(played, speak))), parameters=tuple(differ),
     )  # fmt: skip
 
 
