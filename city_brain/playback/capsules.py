@@ -5,19 +5,20 @@ records behind it. Played anywhere it says the same bytes, and the head over all
 """
 
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
 
 from city_brain.bag.container.mcap import Attachment
-from city_brain.bag.reading import Recording, read_series
+from city_brain.bag.reading import Recording
 from city_brain.bag.records import Record
 from city_brain.bag.writing import RecordingWriter
 from city_brain.errors import RecordingError
 from city_brain.incidents.incident import Incident
 from city_brain.kafka.topics import CONTROL, INCIDENTS
 from city_brain.playback.control.stepping import Playback
+from city_brain.playback.editing.copying import Copier, check_new, items, whole_segments
 from city_brain.playback.opening import open_played
 from city_brain.playback.played import Played
 from city_brain.playback.recorded_city import CITY, SETTINGS
@@ -56,8 +57,7 @@ def encapsulate(path: Path, incident: str, out: Path, before_s: float, told: Cal
     """Writes the incident of a recording, by its id or number, into a new file, with the records of `before_s` seconds
     before its first evidence. Raises RecordingError where the recording says none of that name.
     """
-    if out.exists():
-        raise RecordingError(f"{out}: wanted a file that is not there yet, got one")
+    check_new(out)
     played = open_played(path)
     told("plays the recording")
     life = _live(played, incident)
@@ -119,26 +119,21 @@ def _write(
     with Recording(played.path) as recording:
         metadata = {CITY: recording.metadata[CITY], CAPSULE: {name: str(value) for name, value in told.items()}}
         settings = recording.attachment(SETTINGS).data
-    records = 0
     with RecordingWriter(out, metadata=metadata) as writer:
+        copier = Copier(writer)
         _attach(writer, SETTINGS, "application/toml", settings)
         if state is not None:
             _attach(writer, ATTACHED, "application/octet-stream", state.to_bytes())
-        for record in read_series(played.path):
+        for item in chain.from_iterable(map(items, whole_segments(played.path))):
+            record = item.said
             if record.log_ns > end_ns:
                 break
-            if _belongs(record, prefix, -1 if state is None else state.log_ns):
-                channel = writer.channel(record.topic, record.partition)
-                writer.write(
-                    channel, record.offset, record.value, key=record.key, headers=record.headers,
-                    timestamp_ms=record.timestamp_ms, timestamp_type=record.timestamp_type,
-                    leader_epoch=record.leader_epoch, log_ns=record.log_ns,
-                )  # fmt: skip
-                records += 1
+            if isinstance(record, Record) and _belongs(record, prefix, -1 if state is None else state.log_ns):
+                copier.write(copier.channel(item), record)
         said = writer.channel(prefix + INCIDENTS, 0)
         for offset, line in enumerate(lines):
             writer.write(said, offset, line, timestamp_ms=0, log_ns=end_ns)
-    return msgspec.structs.replace(capsule, records=records)
+    return msgspec.structs.replace(capsule, records=copier.written)
 
 
 def _belongs(record: Record, prefix: str, after_ns: int) -> bool:

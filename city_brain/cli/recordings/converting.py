@@ -25,8 +25,6 @@ from city_brain.errors import SettingsError
 if TYPE_CHECKING:
     from collections import Counter
 
-MCAP = b"\x89MCAP0\r\n"
-
 
 def convert(
     source: Annotated[
@@ -68,13 +66,9 @@ def convert(
 
 
 def _is_recording(source: str) -> bool:
-    if source == "-":
-        return False
-    try:
-        with Path(source).open("rb") as file:
-            return file.read(len(MCAP)) == MCAP
-    except OSError:
-        return False  # whoever reads it says why
+    from city_brain.playback.comparing.answers import is_recording
+
+    return source != "-" and Path(source).is_file() and is_recording(Path(source))
 
 
 def _roll(source: str, out: Path, city: tuple[Path, Path | None, float, int, str], as_json: bool) -> None:

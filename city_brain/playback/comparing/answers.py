@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
+from city_brain.bag.container.mcap import MAGIC
 from city_brain.errors import RecordingError
 from city_brain.incidents.incident import Incident, read_incident
 from city_brain.playback.opening import open_played
 from city_brain.replay.comparing import announced
-
-MCAP: Final = b"\x89MCAP0\r\n"
 
 
 def incidents_of(path: Path, types: dict[str, bytes] | None = None) -> list[Incident]:
@@ -30,7 +28,7 @@ def is_recording(path: Path) -> bool:
     """Whether a file begins as recordings do; raises RecordingError where it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(len(MCAP)) == MCAP
+            return file.read(len(MAGIC)) == MAGIC
     except OSError as wrong:
         raise RecordingError(f"{path}: wanted a recording or lines of incidents, got: {wrong.strerror}") from wrong
 
