@@ -174,30 +174,48 @@ def test_the_feed_that_is_watched_by_default_is_the_one_that_is_served_by_defaul
 
 
 def test_a_warning_raises_the_readiness_of_the_city_and_whoever_watches_is_told(world: Fused, tmp_path: Path) -> None:
-    """By its record among the observations: in the heartbeat of both doors, on the terminal, until it is cancelled."""
-    border = ("36.6,116.9 36.6,117.1 36.7,117.1 36.7,116.9 36.6,116.9", "10,70 10,140 60,140 60,70 10,70")
-    holds = (("<effective>2026-08-26", "<effective>2020-08-26"), ("<expires>2026-08-27", "<expires>2040-08-27"))
-    name = "37010041600000_20260826160913"
-    reference = f"<references>37010041600000,{name},2026-08-26T16:09:13+08:00</references><info>"
-    ends = ((name, "cancel"), ("<msgType>Alert", "<msgType>Cancel"), ("<info>", reference))
-    lines = zstandard.ZstdDecompressor().decompressobj().decompress(world.observations.read_bytes()).splitlines()
-    third = len(lines) // 3
-    lines.insert(2 * third, city_brain("cap", "record", "-", given=warning(border, *ends)).out.strip().encode())
-    lines.insert(third, city_brain("cap", "record", "-", given=warning(border, *holds)).out.strip().encode())
-    recording = tmp_path / "observations.jsonl"
-    recording.write_bytes(b"\n".join(lines) + b"\n")
-    words = ("--from", recording, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--rate", 30)
-    with running("run", world.folder, *words) as run:
+    """By its record among the observations: in the heartbeat of both doors and on the terminal, while it holds."""
+    recording = _with_warnings(world, tmp_path, (1 / 3, _HOLDS))
+    with running("run", world.folder, *_served(recording)) as run:
         url = f"http://{run.wait_for(r'over HTTP on (.+:[0-9]+), at /v1/incidents:watch')}/v1/incidents:watch"
         address = run.wait_for(SERVING)
         with running("watch", address) as watch:
             run.wait_for(r"\+ readiness level II .*: 暴雨 until 2040-08-27T16:09:13\+08:00  济南市气象台发布")
             watch.wait_for(r"sources live.* warned of: 暴雨 II")
-            beat = _heartbeat(url)
-            assert [(item["event"], item["level"]) for item in beat["readiness"]] == [("暴雨", "II")]
-            run.wait_for(r"- readiness level II .*: 暴雨")
+        assert [(item["event"], item["level"]) for item in _heartbeat(url)["readiness"]] == [("暴雨", "II")]
+        assert run.interrupted() == 130
+
+
+def test_a_warning_that_is_cancelled_leaves_the_readiness_of_the_city(world: Fused, tmp_path: Path) -> None:
+    reference = f"<references>37010041600000,{_NAME},2026-08-26T16:09:13+08:00</references><info>"
+    ends = ((_NAME, "cancel"), ("<msgType>Alert", "<msgType>Cancel"), ("<info>", reference))
+    recording = _with_warnings(world, tmp_path, (1 / 3, _HOLDS), (2 / 3, ends))
+    with running("run", world.folder, *_served(recording)) as run:
+        url = f"http://{run.wait_for(r'over HTTP on (.+:[0-9]+), at /v1/incidents:watch')}/v1/incidents:watch"
+        run.wait_for(r"\+ readiness level II .*: 暴雨")
+        run.wait_for(r"- readiness level II .*: 暴雨")
         assert _heartbeat(url)["readiness"] == []
         assert run.interrupted() == 130
+
+
+_NAME = "37010041600000_20260826160913"
+_BORDER = ("36.6,116.9 36.6,117.1 36.7,117.1 36.7,116.9 36.6,116.9", "10,70 10,140 60,140 60,70 10,70")
+_HOLDS = (("<effective>2026-08-26", "<effective>2020-08-26"), ("<expires>2026-08-27", "<expires>2040-08-27"))
+
+
+def _with_warnings(world: Fused, folder: Path, *warnings: tuple[float, tuple[tuple[str, str], ...]]) -> Path:
+    """The recording of a world with warnings among its observations, each after a part of them."""
+    lines = zstandard.ZstdDecompressor().decompressobj().decompress(world.observations.read_bytes()).splitlines()
+    for part, changes in reversed(warnings):
+        record = city_brain("cap", "record", "-", given=warning(_BORDER, *changes)).out
+        lines.insert(int(part * len(lines)), record.strip().encode())
+    recording = folder / "observations.jsonl"
+    recording.write_bytes(b"\n".join(lines) + b"\n")
+    return recording
+
+
+def _served(recording: Path) -> tuple[Any, ...]:
+    return "--from", recording, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"
 
 
 def _heartbeat(url: str) -> dict[str, Any]:
