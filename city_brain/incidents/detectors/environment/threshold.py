@@ -33,6 +33,7 @@ class ThresholdParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
     quantity: QuantityName
     side: Literal["above", "below"]
+    """The magnitude of a finding is the reading, or below a limit how far below it."""
     limit: float
     """In the quantity's canonical unit."""
     lasts_s: NotNegative
@@ -95,8 +96,12 @@ class Threshold:
             first_seen_ms=since_ms,
             log_odds=limits.prior_log_odds + math.fsum(item.weight for item in evidence),
             evidence=tuple(evidence),
-            magnitude=float(table["value"][channel]),
+            magnitude=self._magnitude(float(table["value"][channel])),
         )
+
+    def _magnitude(self, value: float) -> float:
+        """The newest reading, or how far it lies below the limit: the more, the worse."""
+        return value if self.parameters.side == "above" else max(self.parameters.limit - value, 0.0)
 
     def _lasting(self, scene: Scene, channel: int) -> Evidence:
         limits, since_ms = self.parameters, int(self.state.since_ms[channel])
