@@ -77,6 +77,30 @@ def test_one_on_red_or_two_on_green_or_two_at_the_change_are_not(starts: tuple[i
     assert strongest("red_light_running", 110, actors, alternating) < opens("red_light_running")
 
 
+def into(start_s: int, last_s: int) -> Path:
+    """The same way, lost from sight `last_s` after its start: 11 is in the middle of the junction, before its exit."""
+    whole = westbound(start_s)
+    return lambda second: whole(second) if second <= start_s + last_s else None
+
+
+def test_cars_whose_way_out_no_camera_sees_count_where_every_lamp_of_their_road_is_red() -> None:
+    actors = [Actor(into(s, 11), track=s) for s in (65, 72)]
+    assert strongest("red_light_running", 110, actors, alternating) > opens("red_light_running")
+    on_green = [Actor(into(s, 11), track=s) for s in (25, 32)]
+    assert strongest("red_light_running", 110, on_green, alternating) < opens("red_light_running")
+
+
+def halting(start_s: int) -> Path:
+    """The same way to just beyond the line, and then no farther."""
+    whole = westbound(start_s)
+    return lambda second: whole(min(second, start_s + 10))
+
+
+def test_cars_that_come_to_stand_just_beyond_the_line_have_not_run_it() -> None:
+    actors = [Actor(halting(s), track=s) for s in (65, 72)]
+    assert strongest("red_light_running", 110, actors, alternating) < opens("red_light_running")
+
+
 def test_lamps_that_stay_red_all_round_are_a_fault() -> None:
     def lamps(second: int) -> Rows | None:
         return lamp_row(second, (), all_red=True) if second > 100 and second % 5 == 0 else alternating(second)
