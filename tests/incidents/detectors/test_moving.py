@@ -8,7 +8,7 @@ from city_brain.incidents.hypothesis import Finding
 from city_brain.incidents.incident_type import load_incident_types
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Mode, ObjectClass
-from tests.fusion.stage import Actor, Path, lamp_row, play, straight
+from tests.fusion.stage import Actor, Path, Place, lamp_row, play, straight
 
 
 def strongest(
@@ -91,9 +91,14 @@ def test_cars_whose_way_out_no_camera_sees_count_where_every_lamp_of_their_road_
 
 
 def halting(start_s: int) -> Path:
-    """The same way to just beyond the line, and then no farther."""
+    """The same way until 5 m beyond the line, and no farther."""
     whole = westbound(start_s)
-    return lambda second: whole(min(second, start_s + 10))
+
+    def path(second: int) -> Place:
+        here = whole(min(second, start_s + 20))
+        return None if here is None else (max(here[0], 5.0), here[1])
+
+    return path
 
 
 def test_cars_that_come_to_stand_just_beyond_the_line_have_not_run_it() -> None:
