@@ -142,3 +142,27 @@ def test_a_silent_controller_is_dark_only_if_drivers_pass_on_its_red(obeys: bool
         for s in (red_starts if obeys else green_starts)
     ]
     assert (strongest("signal_fault", 430, [*actors, *southbound], lamps) > opens("signal_fault")) is fault
+
+
+def stands_in_lane(second: int) -> Place:
+    """A person in the middle of a lane, 80 m east of the junction."""
+    return 80.0 + 0.1 * second, 4.8
+
+
+def test_a_nearer_camera_that_misses_a_person_says_more_than_a_farther_one() -> None:
+    """The camera in the east is nearer by 120 m; both have the lane in view."""
+    near, far = (
+        strongest("pedestrian_on_carriageway", 12, [Actor(stands_in_lane, ObjectClass.PERSON, seen_by=(sees,))])
+        for sees in ("east", "west")
+    )
+    assert far < opens("pedestrian_on_carriageway") < near
+
+
+def test_a_person_seen_now_and_then_is_found_in_as_much_time() -> None:
+    """Looks three seconds apart share less of their error than looks one second apart, and count for more."""
+
+    def now_and_then(second: int) -> Place:
+        return stands_in_lane(second) if second % 3 == 0 else None
+
+    rarely = strongest("pedestrian_on_carriageway", 31, [Actor(now_and_then, ObjectClass.PERSON)])
+    assert rarely > opens("pedestrian_on_carriageway")
