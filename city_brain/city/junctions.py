@@ -10,7 +10,7 @@ from city_brain.city.city_map import CityMap
 from city_brain.city.grid.cells import ragged
 from city_brain.city.roads import Roads
 from city_brain.numerics import find_sorted, first_of_run
-from city_brain.types import Codes, Floats, Indices, Ints
+from city_brain.types import Bools, Codes, Floats, Indices, Ints
 
 SIDES = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 """Compass sides by index, clockwise from north."""
@@ -28,7 +28,8 @@ class Junctions:
 
     `approach_side`, `exit_side` (R,): index into SIDES, -1 where the road does not end, or begin, at an intersection.
     `approach_intersection`, `exit_intersection` (R,): -1 likewise. `stop_xy` (R, 2): middle of the road's stop line.
-    `centre_xy` (intersections, 2). `signal_intersection` (signals,): the intersection of each signal of the map.
+    `movements` (R, 4): which movements the road's end leads to. `centre_xy` (intersections, 2). `signal_intersection`
+    (signals,): the intersection of each signal of the map.
     """
 
     def __init__(self, city: CityMap, roads: Roads) -> None:
@@ -104,6 +105,8 @@ class Junctions:
         order = np.argsort(pairs, kind="stable")
         self._turn_pairs: Ints = pairs[order]
         self._turn_codes: Codes = code[order].astype(np.uint8)
+        self.movements: Bools = np.zeros((self._roads, len(MOVEMENTS)), dtype=np.bool_)
+        self.movements[into, code] = True
 
 
 def _picked(column: Indices, at: Indices) -> Indices:

@@ -96,3 +96,15 @@ def test_a_vehicle_that_waits_at_the_line_has_not_crossed() -> None:
     waiting = straight((100.0, 4.8), (-10.0, 0.0), 0, 8)
     for engine, _ in play(25, [Actor(lambda s: waiting(min(s, 8)), seen_by=("east",))]):
         assert engine.books.crossings.completed.n == 0
+
+
+def test_a_crossing_is_told_once_when_it_is_well_beyond_the_line() -> None:
+    """Before its exit, with the road it came from and no movement."""
+    westward = straight((100.0, 4.8), (-10.0, 0.0))
+    told = []
+    for second, (engine, _) in enumerate(play(28, [Actor(westward, seen_by=("east",))])):
+        entered = engine.books.crossings.entered
+        told += [(second, int(entered["side"][k]), int(entered["movement"][k])) for k in range(entered.n)]
+        completed = engine.books.crossings.completed.n
+        assert not (completed and not told)
+    assert [(side, movement) for _, side, movement in told] == [(2, -1)]

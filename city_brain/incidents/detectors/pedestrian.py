@@ -1,9 +1,9 @@
 """Pedestrian on the carriageway: a person who stands or walks in a lane, away from any crosswalk.
 
 Per look the log-likelihood of "inside the lane" against "beside it" grows with z² / 2σ², z being how far the person is
-inside the lane's edge and σ how well the camera can tell. Camera noise lasts about ten seconds, so a tick counts as a
-quarter of a look. Waiting people drift slowly at the kerb, people who walk along it stay beside it: both weigh less
-than they seem to.
+inside the lane's edge and σ how well the camera can tell. Camera noise lasts, so a look a second after the last one
+counts as a quarter of one, and looks farther apart for more. Waiting people drift slowly at the kerb, people who walk
+along it stay beside it: both weigh less than they seem to, and so does whom a camera has in view and does not report.
 """
 
 import msgspec
@@ -34,14 +34,17 @@ class PedestrianParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     sigma_near_m: float
     sigma_per_m: float
     share_of_look: float
+    """What a look counts for each second since the last one, up to a whole one."""
     outside_weight: float
-    """Taken from every tick's weight: people are beside the lane far more often than in it."""
+    """Taken from every look's weight: people are beside the lane far more often than in it."""
     standing_mps: float
     standing_factor: float
     walking_mps: float
     walking_factor: float
     unseen_factor: float
-    """For each other camera that should see the person and does not."""
+    """For each nearer camera that should see the person and does not."""
+    unseen_far_factor: float
+    """For each farther one."""
     company_m: float
     company: int
     company_factor: float
@@ -99,18 +102,19 @@ class PedestrianOnCarriageway:
     def _weigh(self, scene: Scene, at: Ints) -> None:
         limits, objects, now_ms = self.parameters, scene.objects.table, scene.now_ms
         depth = limits.edge_m - np.abs(objects["offset_m"][at])
-        weight = self._look(scene, at, depth)
         person = follow(
-            self.state.people, objects["id"][at], first_ms=now_ms, last_ms=now_ms, weight=0.0, n=0, depth_m=0.0,
+            self.state.people, objects["id"][at], first_ms=now_ms, last_ms=now_ms - 1000, weight=0.0, n=0, depth_m=0.0,
         )  # fmt: skip
         people = self.state.people
+        share = np.minimum(limits.share_of_look * (now_ms - people["last_ms"][person]) / 1000.0, 1.0)
+        weight = share * self._look(scene, at, depth)
         people["weight"][person] = np.minimum(people["weight"][person] + weight, limits.weight_max)
         people["n"][person] += 1
         people["depth_m"][person] += (depth - people["depth_m"][person]) / people["n"][person]
         people["last_ms"][person] = now_ms
 
     def _look(self, scene: Scene, at: Ints, depth: Floats) -> Floats:
-        """The weight (n,) of one tick's look at people inside the lane by `depth` (n,) metres."""
+        """The weight (n,) of a whole look at people inside the lane by `depth` (n,) metres."""
         limits = self.parameters
         sigma = limits.sigma_near_m + limits.sigma_per_m * self._range_m(scene, at)
         strength = 0.5 * (depth / sigma) ** 2
@@ -118,15 +122,14 @@ class PedestrianOnCarriageway:
         inside = (weight > 0).nonzero()[0]
         if len(inside):
             weight[inside] *= self._factor(scene, at[inside])
-        look: Floats = limits.share_of_look * weight
-        return look
+        return weight
 
     def _factor(self, scene: Scene, at: Ints) -> Floats:
         """What a look counts (n,) at people who stand or walk fast, whom a camera misses, who are in company."""
-        limits, speed, unseen = self.parameters, scene.objects.table["speed"][at], self.parameters.unseen_factor
+        limits, speed = self.parameters, scene.objects.table["speed"][at]
         factor = np.where(speed < limits.standing_mps, limits.standing_factor, 1.0)
         factor = np.where(speed > limits.walking_mps, limits.walking_factor, factor)
-        factor = factor * np.array([1.0, unseen, unseen * unseen])[self._missed_by(scene, at)]
+        factor = factor * self._factor_of_absent(scene, at)
         return np.where(self._company(scene, at) >= limits.company, limits.company_factor, factor)
 
     def _range_m(self, scene: Scene, at: Ints) -> Floats:
@@ -135,12 +138,30 @@ class PedestrianOnCarriageway:
         distance: Floats = 30.0 + np.maximum(sigma - range_sigma_m(np.zeros(1))[0], 0.0) / 0.005
         return distance
 
-    def _missed_by(self, scene: Scene, at: Ints) -> Ints:
-        """How many further cameras (n,; two at most) have the place in view and did not report the person."""
-        objects = scene.objects.table
-        seeing = scene.ground.views.cameras_seeing(objects["x"][at], objects["y"][at])
-        missed: Ints = np.clip(np.sum(seeing >= 0, axis=1) - objects["n_cameras"][at], 0, 2)
-        return missed
+    def _factor_of_absent(self, scene: Scene, at: Ints) -> Floats:
+        """What a look counts (n,) at people whom further cameras (two at most) have in view and do not report.
+
+        Cameras see less the farther they look: one that is nearer than whoever reports should see the person, too.
+        """
+        objects, tracks, views = scene.objects.table, scene.tracks.table, scene.ground.views
+        told = np.flatnonzero(tracks["fresh"] & (tracks["cls"] == int(ObjectClass.PERSON)))
+        camera = views.camera_index(tracks["source"][told])
+        known = camera >= 0
+        told, camera = told[known], camera[known]
+        away = views.distance_m(camera, tracks["x"][told], tracks["y"][told])
+        of = find_sorted(objects["id"][at], tracks["object_id"][told])
+        nearest = np.full(len(at), np.inf)
+        np.minimum.at(nearest, of[of >= 0], away[of >= 0])
+        x, y = objects["x"][at], objects["y"][at]
+        seeing = views.cameras_seeing(x, y)
+        distance = views.distance_m(seeing, x[:, None], y[:, None])
+        nearer = np.sum((seeing >= 0) & (distance < nearest[:, None] - 2.0), axis=1)
+        farther = np.sum(seeing >= 0, axis=1) - objects["n_cameras"][at] - nearer
+        limits = self.parameters
+        by = np.array([1.0, limits.unseen_factor, limits.unseen_factor**2])
+        by_far = np.array([1.0, limits.unseen_far_factor, limits.unseen_far_factor**2])
+        factor: Floats = by[np.clip(nearer, 0, 2)] * by_far[np.clip(farther, 0, 2)]
+        return factor
 
     def _company(self, scene: Scene, at: Ints) -> Ints:
         """How many other people (n,) are near each."""

@@ -2,7 +2,8 @@
 
 A crossing counts when the lamp of its movement was red before, at and after it, by messages that agree on both sides,
 and the vehicle neither crept nor waited. A lost message makes one "violation" of a whole platoon; so the next message
-must be red too.
+must be red too. Of a vehicle that is well beyond the line its movement need not be known where the lamps of all that
+its road leads to are red: few cameras see both the line and the way out.
 """
 
 import msgspec
@@ -16,8 +17,8 @@ from city_brain.table import Table
 from city_brain.types import Bools, Ints
 
 _SCHEMA = {
-    "signal": np.int64, "intersection": np.int64, "slot": np.int64, "cross_ms": np.int64, "key": np.int64,
-    "object_id": np.int64,
+    "signal": np.int64, "intersection": np.int64, "side": np.int64, "in_road": np.int64,
+    "governs": (np.bool_, (LAMPS_PER_SIDE,)), "cross_ms": np.int64, "key": np.int64, "object_id": np.int64,
     "source": np.int64, "first_row": (np.int64, (3,)), "last_row": (np.int64, (3,)),
 }  # fmt: skip
 
@@ -32,6 +33,8 @@ class RedLightParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     confidence_min: float
     decide_within_s: float
     window_s: float
+    apart_s: float
+    """Two cameras' crossings of one stop line that are nearer in time may be of one vehicle, and count as one."""
     weight_each: float
     weight_max: float
     prior_log_odds: float
@@ -53,31 +56,37 @@ class RedLightRunning:
 
     def step(self, scene: Scene) -> list[Finding]:
         """A finding for each junction with violations in the window."""
-        now_ms, limits = scene.now_ms, self.parameters
+        now_ms, limits, crossings = scene.now_ms, self.parameters, scene.crossings
         violations = self.state.violations
-        if scene.crossings.completed.n == self.state.waiting.n == violations.n == 0:
+        if crossings.completed.n == crossings.entered.n == self.state.waiting.n == violations.n == 0:
             return []
-        self._take_crossings(scene)
+        if crossings.completed.n:
+            movement = crossings.completed["movement"]
+            self._take(scene, crossings.completed, movement[:, None] == np.arange(LAMPS_PER_SIDE))
+        if crossings.entered.n:
+            roads = crossings.entered["in_road"]
+            self._take(scene, crossings.entered, scene.ground.junctions.movements[roads, :LAMPS_PER_SIDE])
         self._judge(scene)
         violations.keep(violations["cross_ms"] >= now_ms - 1000 * limits.window_s)
         return [self._finding(scene, int(k)) for k in np.unique(violations["intersection"])]
 
-    def _take_crossings(self, scene: Scene) -> None:
-        done, limits = scene.crossings.completed, self.parameters
-        signal = scene.signals.of_intersection[done["intersection"]] if done.n else np.zeros(0, np.int64)
-        brisk = (done["line_speed"] > limits.line_speed_min_mps) & (done["least_speed"] > limits.least_speed_min_mps)
+    def _take(self, scene: Scene, crossings: Table, governs: Bools) -> None:
+        """Lets crossings wait for their signal; `governs` (n, 3): the movements whose lamps must be red."""
+        limits = self.parameters
+        signal = scene.signals.of_intersection[crossings["intersection"]]
+        brisk = crossings["line_speed"] > limits.line_speed_min_mps
+        brisk &= crossings["least_speed"] > limits.least_speed_min_mps
+        guilty_already = np.isin(crossings["key"], self.state.violations["key"])
         good = np.flatnonzero(
-            (signal >= 0) & brisk & (done["confidence"] >= limits.confidence_min) & (done["movement"] < LAMPS_PER_SIDE)
+            (signal >= 0)
+            & brisk
+            & (crossings["confidence"] >= limits.confidence_min)
+            & governs.any(axis=1)
+            & ~guilty_already
         )
-        if len(good) == 0:
-            return
-        same = ("intersection", "cross_ms", "key", "object_id", "source", "first_row", "last_row")
-        self.state.waiting.append(
-            len(good),
-            signal=signal[good],
-            slot=scene.crossings.slot()[good],
-            **{name: done[name][good] for name in same},
-        )
+        if len(good):
+            same = {name: crossings[name][good] for name in _SCHEMA if name not in ("signal", "governs")}
+            self.state.waiting.append(len(good), signal=signal[good], governs=governs[good], **same)
 
     def _judge(self, scene: Scene) -> None:
         """Decides the crossings after which their signal has spoken; those it never speaks about are dropped."""
@@ -89,7 +98,7 @@ class RedLightRunning:
         guilty = spoken.copy()
         if spoken.any():
             moments = np.stack([cross_ms - int(1000 * limits.red_before_s), cross_ms, after_ms])[:, spoken]
-            guilty[spoken] = self._red(scene, waiting["signal"][spoken], waiting["slot"][spoken], moments)
+            guilty[spoken] = self._red(scene, waiting, spoken, moments)
         if guilty.any():
             self.state.violations.append(
                 int(np.count_nonzero(guilty)), **{name: waiting[name][guilty] for name in _SCHEMA}
@@ -97,18 +106,20 @@ class RedLightRunning:
         patient = waiting["cross_ms"] >= scene.now_ms - 1000 * limits.decide_within_s
         waiting.keep(~spoken & patient)
 
-    def _red(self, scene: Scene, signal: Ints, slot: Ints, moments_ms: Ints) -> Bools:
-        """Whether lamps (n,) were red at all of their moments (k, n)."""
-        k = len(moments_ms)
-        shown = scene.signals.colour(np.tile(signal, k), np.tile(slot, k), moments_ms.reshape(-1))
-        red: Bools = (shown == int(Colour.RED)).reshape(k, -1).all(axis=0)
+    def _red(self, scene: Scene, waiting: Table, spoken: Bools, moments_ms: Ints) -> Bools:
+        """Whether the lamps that govern crossings (n,) were red at all of their moments (k, n)."""
+        crossing, movement = np.nonzero(waiting["governs"][spoken])
+        slot = waiting["side"][spoken][crossing] * LAMPS_PER_SIDE + movement
+        signal, k = waiting["signal"][spoken][crossing], len(moments_ms)
+        shown = scene.signals.colour(np.tile(signal, k), np.tile(slot, k), moments_ms[:, crossing].reshape(-1))
+        otherwise = (shown != int(Colour.RED)).reshape(k, -1).any(axis=0)
+        red: Bools = np.bincount(crossing[otherwise], minlength=int(np.count_nonzero(spoken))) == 0
         return red
 
     def _finding(self, scene: Scene, intersection: int) -> Finding:
         violations = self.state.violations
         mine = np.flatnonzero(violations["intersection"] == intersection)
-        _, first = np.unique(violations["object_id"][mine], return_index=True)
-        mine = mine[np.sort(first)]
+        mine = self._vehicles(mine)
         evidence = [*(self._evidence(int(k)) for k in mine), self._lamp(scene, mine)]
         junction = scene.ground.city.intersections[intersection]
         weight = min(self.parameters.weight_each * len(mine), self.parameters.weight_max)
@@ -124,6 +135,22 @@ class RedLightRunning:
             intersection=junction.id,
             magnitude=float(len(mine)),
         )
+
+    def _vehicles(self, violations: Ints) -> Ints:
+        """One violation of each vehicle, in order of time."""
+        row, kept = self.state.violations, list[int]()
+        for at in violations[np.argsort(row["cross_ms"][violations], kind="stable")].tolist():
+            if not any(self._same(row, at, other) for other in kept):
+                kept.append(at)
+        return np.array(kept, dtype=np.int64)
+
+    def _same(self, row: Table, one: int, other: int) -> bool:
+        """Whether two violations are, or may be, of one vehicle."""
+        if row["key"][one] == row["key"][other] or row["object_id"][one] == row["object_id"][other]:
+            return True
+        apart_ms = abs(int(row["cross_ms"][one]) - int(row["cross_ms"][other]))
+        witnesses = row["source"][one] != row["source"][other] and row["in_road"][one] == row["in_road"][other]
+        return bool(witnesses and apart_ms < 1000 * self.parameters.apart_s)
 
     def _lamp(self, scene: Scene, violations: Ints) -> Evidence:
         """That the lamps were red, by the signal; of no weight of its own, since no crossing counts without it."""

@@ -8,7 +8,7 @@ from city_brain.incidents.hypothesis import Finding
 from city_brain.incidents.incident_type import load_incident_types
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Mode, ObjectClass
-from tests.fusion.stage import Actor, Path, lamp_row, play, straight
+from tests.fusion.stage import Actor, Path, Place, lamp_row, play, straight
 
 
 def strongest(
@@ -77,6 +77,35 @@ def test_one_on_red_or_two_on_green_or_two_at_the_change_are_not(starts: tuple[i
     assert strongest("red_light_running", 110, actors, alternating) < opens("red_light_running")
 
 
+def into(start_s: int, last_s: int) -> Path:
+    """The same way, lost from sight `last_s` after its start: 11 is in the middle of the junction, before its exit."""
+    whole = westbound(start_s)
+    return lambda second: whole(second) if second <= start_s + last_s else None
+
+
+def test_cars_whose_way_out_no_camera_sees_count_where_every_lamp_of_their_road_is_red() -> None:
+    actors = [Actor(into(s, 11), track=s) for s in (65, 72)]
+    assert strongest("red_light_running", 110, actors, alternating) > opens("red_light_running")
+    on_green = [Actor(into(s, 11), track=s) for s in (25, 32)]
+    assert strongest("red_light_running", 110, on_green, alternating) < opens("red_light_running")
+
+
+def halting(start_s: int) -> Path:
+    """The same way until 5 m beyond the line, and no farther."""
+    whole = westbound(start_s)
+
+    def path(second: int) -> Place:
+        here = whole(min(second, start_s + 20))
+        return None if here is None else (max(here[0], 5.0), here[1])
+
+    return path
+
+
+def test_cars_that_come_to_stand_just_beyond_the_line_have_not_run_it() -> None:
+    actors = [Actor(halting(s), track=s) for s in (65, 72)]
+    assert strongest("red_light_running", 110, actors, alternating) < opens("red_light_running")
+
+
 def test_lamps_that_stay_red_all_round_are_a_fault() -> None:
     def lamps(second: int) -> Rows | None:
         return lamp_row(second, (), all_red=True) if second > 100 and second % 5 == 0 else alternating(second)
@@ -113,3 +142,27 @@ def test_a_silent_controller_is_dark_only_if_drivers_pass_on_its_red(obeys: bool
         for s in (red_starts if obeys else green_starts)
     ]
     assert (strongest("signal_fault", 430, [*actors, *southbound], lamps) > opens("signal_fault")) is fault
+
+
+def stands_in_lane(second: int) -> Place:
+    """A person in the middle of a lane, 80 m east of the junction."""
+    return 80.0 + 0.1 * second, 4.8
+
+
+def test_a_nearer_camera_that_misses_a_person_says_more_than_a_farther_one() -> None:
+    """The camera in the east is nearer by 120 m; both have the lane in view."""
+    near, far = (
+        strongest("pedestrian_on_carriageway", 12, [Actor(stands_in_lane, ObjectClass.PERSON, seen_by=(sees,))])
+        for sees in ("east", "west")
+    )
+    assert far < opens("pedestrian_on_carriageway") < near
+
+
+def test_a_person_seen_now_and_then_is_found_in_as_much_time() -> None:
+    """Looks three seconds apart share less of their error than looks one second apart, and count for more."""
+
+    def now_and_then(second: int) -> Place:
+        return stands_in_lane(second) if second % 3 == 0 else None
+
+    rarely = strongest("pedestrian_on_carriageway", 31, [Actor(now_and_then, ObjectClass.PERSON)])
+    assert rarely > opens("pedestrian_on_carriageway")
