@@ -25,6 +25,7 @@ from city_brain.pipeline.configuration import Change, Configuration, Configurati
 from city_brain.province.settings import ReportSettings
 from city_brain.runner import Runner
 from city_brain.servers.paths import placed
+from city_brain.servers.publishing.settings import PublishSettings
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, StoreSettings
 from city_brain.ticks.tick import TickSettings
 from city_brain.vision.live.settings import VideoSettings
@@ -45,6 +46,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     feed: ListenSettings = ListenSettings()
     http: HttpSettings = HttpSettings()
     limits: Limits = Limits()
+    publish: PublishSettings = PublishSettings()
     store: StoreSettings = StoreSettings()
     province: ReportSettings = ReportSettings()
     kafka: KafkaSettings = KafkaSettings()

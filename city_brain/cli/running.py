@@ -43,7 +43,9 @@ def run(
     site_folder: Annotated[
         Path, typer.Argument(metavar="SITE", help="A folder with city.geojson, and site.toml if any.")
     ],
-    observations: Annotated[str, typer.Option("--from", help="A recording; or -: standard input, and cameras.")] = "-",
+    observations: Annotated[
+        str, typer.Option("--from", help="A recording; or -: standard input, cameras, and what is published.")
+    ] = "-",
     listen: Annotated[
         str | None, typer.Option("--listen", help="host:port of the feed; port 0 takes a free one.")
     ] = None,
@@ -72,8 +74,9 @@ def run(
     Ctrl-C and SIGTERM tell watchers that it stops, and print the counters; exit code 130 and 0.
     """
     import asyncio
+    from threading import Event
 
-    from city_brain.cli.vision.cameras import observed
+    from city_brain.cli.publishing.inputs import new_intake, observed
     from city_brain.province.serving.reporting import reporting
     from city_brain.replay.stream import StreamReader
     from city_brain.servers.city_service import CityService, paced
@@ -87,14 +90,19 @@ def run(
     keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
     service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
     service.http, service.http_started = _listening(settings.http, {"address": http}), teller.http_started
-    with observed(site, site_folder, observations) as blocks, _tap(site, site_folder, record, record_budget) as tap:
+    intake, over = new_intake(runner, settings.publish), Event()
+    service.intake = intake
+    given_blocks = observed(site, site_folder, observations, intake, reader, over, exit_at_end=exit_at_end)
+    with given_blocks as blocks, _tap(site, site_folder, record, record_budget) as tap:
         try:
             ticks = paced(tap.said(reader.read(tap.read(blocks))) if tap else reader.read(blocks), rate)
             asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
         finally:
+            over.set()
             service.stop()
             teller.progress.done()
             if teller.serving:
+                teller.tell_doors(intake.accepted, intake.duplicate, intake.refused)
                 typer.echo(counters_text(runner.counters, runner.held), err=True)
     check_input(reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
 
@@ -152,6 +160,11 @@ class _Teller:
         """Says where the feed is served."""
         self.serving = True
         typer.echo(f"serving the incident feed on {address}; city-brain watch {address}", err=True)
+
+    def tell_doors(self, accepted: int, duplicate: int, refused: int) -> None:
+        """Says what came over the doors, if anything."""
+        if accepted or duplicate or refused:
+            typer.echo(f"published: accepted {accepted}, duplicate {duplicate}, refused {refused}", err=True)
 
     def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
         """Prints the incidents that this tick announces, ends, lets return or withdraws, and what begins to be warned

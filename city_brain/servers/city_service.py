@@ -22,6 +22,8 @@ from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer, check_listening
 from city_brain.servers.http.server import HttpServer
+from city_brain.servers.publishing.intake import Intake, stopping
+from city_brain.servers.publishing.over_grpc import offered
 from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings
 from city_brain.store.values import TickChanges
@@ -54,6 +56,8 @@ class CityService:
         """Where it serves HTTP too, if anywhere."""
         self.http_started: Started = lambda _: None
         """Told where that is."""
+        self.intake: Intake | None = None
+        """Takes observations over both doors, if any."""
         self._keeper: Keeper | None = None
         self._begun = False
         self._stopping = False
@@ -62,11 +66,14 @@ class CityService:
     async def run(self, ticks: Iterable[ClosedTick], started: Started, told: Told, stay: bool) -> None:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
         self._check_settings()
-        feed, complaints = self._feed(), Complaints()
+        feed, complaints, intake = self._feed(), Complaints(), self.intake
+        if intake is not None:
+            intake.open()
+        beside = () if intake is None else (offered(intake),)
         # HTTP first in and last out: health says that all of it ends from the moment it begins to.
         async with (
-            HttpServer(feed, self.http, self.listen, self.limits, complaints) as http,
-            GrpcServer(feed, self.listen, self.limits, complaints=complaints) as server,
+            HttpServer(feed, self.http, self.listen, self.limits, complaints, intake) as http,
+            GrpcServer(feed, self.listen, self.limits, beside, complaints) as server,
         ):
             started(server.address)
             if http.address:
@@ -80,6 +87,8 @@ class CityService:
                 raise
             finally:
                 self._stopping = True
+                if intake is not None:
+                    intake.refuse(stopping())
             if stay:
                 await asyncio.Event().wait()
             if going_on is not None:

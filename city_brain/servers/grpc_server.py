@@ -37,6 +37,8 @@ class Offered(msgspec.Struct, frozen=True):
     """Its full name, for health and reflection."""
     add: Callable[[grpc.aio.Server, Doors], None]
     """Adds it to a server, behind its doors."""
+    stop: Callable[[], None] | None = None
+    """Ends calls of it that would not end by themselves."""
 
 
 class GrpcServer:
@@ -110,6 +112,9 @@ class GrpcServer:
             return
         await self._health.enter_graceful_shutdown()
         self._feed.stop()
+        for one in self._beside:
+            if one.stop is not None:
+                one.stop()
         await self._server.stop(self._limits.stop_wait_s)
         if self.doors is not None:
             await self.doors.close()

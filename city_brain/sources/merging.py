@@ -3,7 +3,7 @@
 Each input is read in a thread of its own, which waits where nobody takes its blocks: at most `MOST_BLOCKS` are held.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
@@ -16,8 +16,13 @@ _LOOK_S: Final = 0.2
 """How soon a thread that waits notices that it is over."""
 
 
-def merged(inputs: Sequence[Iterable[Parsed]], over: Event) -> Iterator[Parsed]:
+def merged(
+    inputs: Sequence[Iterable[Parsed]], over: Event, ended: Callable[[int], Iterable[Parsed]] = lambda _: ()
+) -> Iterator[Parsed]:
     """The blocks of all inputs until each has ended, or it is `over`; the first error of an input is raised.
+
+    `ended`: asked where an input has ended, once its last block was taken, with how many others there still are; what
+    it answers comes next.
 
     Threads end when it is over and their input lets them: one that waits for a line that never comes goes with the
     process.
@@ -33,11 +38,14 @@ def merged(inputs: Sequence[Iterable[Parsed]], over: Event) -> Iterator[Parsed]:
             continue
         if found is None:
             reading -= 1
+            following: Iterable[Parsed] = ended(reading)
         elif isinstance(found, Exception):
             over.set()
             raise found
         else:
-            block, first = _numbered(found, first)
+            following = (found,)
+        for one in following:
+            block, first = _numbered(one, first)
             yield block
 
 

@@ -6,7 +6,7 @@ Log positions are line numbers, from 1, whatever the blocks: what becomes of a r
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -72,6 +72,8 @@ class _CutShortError(Exception):
 def _open(path: str | Path) -> "BinaryIO | FileIO | nullcontext[BinaryIO]":
     """The file without a buffer: a read gives what is there, and a thread that waits in it holds no lock at the end."""
     if str(path) == STANDARD_INPUT:
+        if sys.stdin is None:  # it was closed before we began
+            return BytesIO()
         return nullcontext(getattr(sys.stdin.buffer, "raw", sys.stdin.buffer))
     return Path(path).open("rb", buffering=0)
 

@@ -25,25 +25,21 @@ STOP_WAIT_S: Final = 5.0
 
 
 @contextmanager
-def observed(site: "Site", folder: Path, observations: str) -> "Iterator[Iterable[Parsed]]":
-    """What is to be read: a recording; or standard input as it comes, and with it the cameras of the site, if any."""
-    from city_brain.sources.merging import merged
-    from city_brain.sources.recording import STANDARD_INPUT, read_blocks
-
-    video, live = site.settings.video, observations == STANDARD_INPUT
-    blocks = read_blocks(observations, live=live)
-    if not (video.cameras and live):
-        yield blocks
+def watched(site: "Site", folder: Path, over: Event) -> "Iterator[list[Iterable[Parsed]]]":
+    """What the cameras of a site tell, as an input; no input where it has none. They are let go at the end."""
+    video = site.settings.video
+    if not video.cameras:
+        yield []
         return
     need_extra("run with cameras", "cv2", "onnx", "onnxruntime")
     from city_brain.vision.eyes.lookout import open_lookout
 
     lookout = open_lookout(site.ground.city, video, folder)
     typer.echo(f"watching {plural(len(video.cameras), 'camera')}", err=True)
-    over, let_go = Event(), Event()
+    let_go = Event()
     let_go.set()
     try:
-        yield merged([blocks, seen(lookout, video.cameras, over, let_go)], over)
+        yield [seen(lookout, video.cameras, over, let_go)]
     finally:
         over.set()
         let_go.wait(STOP_WAIT_S)

@@ -21,7 +21,7 @@ from google.rpc import code_pb2
 
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.explanation import Account
-from city_brain.feeds.refusals import RefusedError
+from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import Incident, incident_line
 from city_brain.servers.feed.refusing import CODES
@@ -41,6 +41,9 @@ STATUSES: Final[Mapping[int, int]] = MappingProxyType(
     }
 )
 """The status of HTTP for each of gRPC that a refusal may have."""
+TOO_LARGE: Final = 413
+RETRY_AFTER: Final = MappingProxyType({"Retry-After": "1"})
+"""Of an answer to whoever may send the same again."""
 RETRY: Final = b"retry: 1000\n\n"
 """How soon a client comes back that lost the stream, ms."""
 HEADERS: Final = MappingProxyType(
@@ -153,7 +156,12 @@ def problem(refusal: RefusedError) -> bytes:
 
 def status_of(refusal: RefusedError) -> int:
     """The status of HTTP that answers a refusal."""
-    return STATUSES[CODES[refusal.reason]]
+    return TOO_LARGE if refusal.reason == Reason.TOO_LARGE else STATUSES[CODES[refusal.reason]]
+
+
+def headers_of(refusal: RefusedError) -> Mapping[str, str]:
+    """Headers of its own that answer a refusal."""
+    return RETRY_AFTER if status_of(refusal) in (429, 503) else {}
 
 
 def other_problem(status: int, message: str) -> bytes:

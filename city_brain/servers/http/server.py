@@ -14,6 +14,8 @@ from city_brain.servers.files import connections_allowed
 from city_brain.servers.http.handler import handlers
 from city_brain.servers.http.porch import Porch
 from city_brain.servers.http.service import HttpService
+from city_brain.servers.publishing.intake import Intake
+from city_brain.servers.publishing.over_http import Posting
 from city_brain.servers.repeats import Complaints, Repeats
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, bracketed, is_loopback, split
 
@@ -42,8 +44,12 @@ class HttpServer:
         beside: ListenSettings,
         limits: Limits | None = None,
         complaints: Complaints | None = None,
+        intake: Intake | None = None,
     ) -> None:
-        """`complaints`: those of another server of the program, which reads the same files."""
+        """`complaints`: those of another server of the program, which reads the same files. `intake`: takes
+        observations, too.
+        """
+        self._intake = intake
         self._feed, self._settings, self._limits = feed, settings, limits or Limits()
         self._listen = settings.listening(beside)
         self._complaints = complaints or Complaints()
@@ -64,7 +70,8 @@ class HttpServer:
             raise SettingsError(f"http address: wanted host:port or [ipv6]:port, got {self._listen.address!r}")
         names, wait_s = lambda: self._feed.names, limits.cut_wait_s
         doors = Doors(self._listen, names, status_of, cut_wait_s=wait_s, complaints=self._complaints)
-        service = HttpService(self._feed, limits, doors, local=is_loopback(host))
+        posting = None if self._intake is None else Posting(self._intake, doors)
+        service = HttpService(self._feed, limits, doors, local=is_loopback(host), posting=posting)
         repeats = Repeats()
         runner = web.AppRunner(
             service.application(self._seen), handler_cancellation=True, shutdown_timeout=limits.stop_wait_s
@@ -75,6 +82,7 @@ class HttpServer:
             repeats,
             loop=asyncio.get_running_loop(),
             access_log=None,
+            auto_decompress=False,  # a body is bounded as it comes
             keepalive_timeout=KEEPALIVE_S,
             max_line_size=URL_BYTES,
             max_field_size=URL_BYTES,

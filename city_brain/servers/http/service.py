@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import get_args
 
@@ -23,8 +23,18 @@ from city_brain.servers.doors.policy import Caller
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.watches.telling import Telling, Told
 from city_brain.servers.http import asking
-from city_brain.servers.http.answers import HEADERS, PROBLEM, RETRY, Answers, other_problem, problem, status_of
+from city_brain.servers.http.answers import (
+    HEADERS,
+    PROBLEM,
+    RETRY,
+    Answers,
+    headers_of,
+    other_problem,
+    problem,
+    status_of,
+)
 from city_brain.servers.http.caller import HttpContext, check_page
+from city_brain.servers.publishing.over_http import Posting
 from city_brain.servers.settings import Limits
 
 LIST, GET = "GET /v1/incidents", "GET /v1/incidents/{id}"
@@ -37,8 +47,12 @@ logger = logging.getLogger("city_brain")
 class HttpService:
     """Serves one live feed within the limits. `local`: to this machine alone."""
 
-    def __init__(self, feed: LiveFeed, limits: Limits, doors: Doors, *, local: bool) -> None:
+    def __init__(
+        self, feed: LiveFeed, limits: Limits, doors: Doors, *, local: bool, posting: Posting | None = None
+    ) -> None:
+        """`posting`: where the city takes observations, too."""
         self._feed, self._limits, self._doors, self._local = feed, limits, doors, local
+        self._posting = posting
         self._built = Answers(feed.log, limits.piece_bytes)
 
     def application(self, seen: Callable[[web.Request], None]) -> web.Application:
@@ -54,7 +68,7 @@ class HttpService:
                 return await handler(request)
             except RefusedError as refusal:
                 said = asking.in_query_words(refusal)
-                return _json(problem(said), status_of(said))
+                return _json(problem(said), status_of(said), headers_of(said))
             except web.HTTPException as wrong:
                 allow = {"Allow": wrong.headers["Allow"]} if "Allow" in wrong.headers else {}
                 return _json(other_problem(wrong.status, wrong.reason), wrong.status, allow)
@@ -69,6 +83,8 @@ class HttpService:
         app.router.add_get("/v1/incidents:watch", self.watch, allow_head=False)
         app.router.add_get(f"/v1/incidents/{_ID}", self.get, allow_head=False)
         app.router.add_get(f"/v1/incidents/{_ID}:explain", self.explain, allow_head=False)
+        if self._posting is not None:
+            app.router.add_post("/v1/observations", self._posting.post)
         app.on_response_prepare.append(_with_headers)
         return app
 
@@ -162,7 +178,7 @@ async def _with_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
 
 
-def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def _json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     kind = "application/json" if status < 400 else PROBLEM
     return web.Response(body=body + b"\n", status=status, content_type=kind, headers=headers)
 
