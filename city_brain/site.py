@@ -6,10 +6,10 @@ incident-types/*.yaml   types that add to the built-in ones or replace them
 """
 
 import functools
-import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -29,6 +29,7 @@ from city_brain.servers.publishing.settings import PublishSettings
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings, StoreSettings
 from city_brain.ticks.tick import TickSettings
 from city_brain.vision.live.settings import VideoSettings
+from city_brain.wording.toml import settings_from
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +39,8 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What the city is called in records; empty: the name of the folder."""
     time_zone: str = "Asia/Shanghai"
     """As the IANA names it; incident numbers count by its days, and people read its hours."""
-    partitions: int = 1
+    partitions: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Of the city, which fuse side by side."""
     ticks: TickSettings = TickSettings()
     desk: DeskSettings = DeskSettings()
     feed: ListenSettings = ListenSettings()
@@ -155,9 +157,9 @@ def read_settings(path: Path) -> SiteSettings:
     """
     try:
         data = path.read_bytes() if path.exists() else b""
-        return placed(msgspec.convert(tomllib.loads(data.decode()), SiteSettings), path.parent)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
-        raise SettingsError(f"{path}: wanted settings of a site, got: {wrong}") from wrong
+    except OSError as wrong:
+        raise SettingsError(f"{path}: wanted settings of a site, got: {wrong.strerror}") from wrong
+    return placed(settings_from(data, SiteSettings, str(path)), path.parent)
 
 
 def time_zone(name: str) -> ZoneInfo:

@@ -21,11 +21,12 @@ import numpy as np
 
 from city_brain.city.city_map import Camera, CityMap, Crosswalk, Intersection, Lane, Sensor, Signal
 from city_brain.city.features.areas import check_areas, make_area, read_area
-from city_brain.city.features.fields import Fields, is_plain_text, nearest, read_datum, read_position, shown
+from city_brain.city.features.fields import Fields, is_plain_text, read_datum, read_position
 from city_brain.city.features.lenses import read_lens
 from city_brain.city.features.shapes import Shapes, centroid
 from city_brain.city.features.writing import geojson_lines
 from city_brain.errors import MapError
+from city_brain.wording.nearest import nearest, shown
 
 MOST_FEATURES = 5_000_000
 MOST_BYTES = 4_000_000_000
@@ -141,7 +142,7 @@ def _kind_and_id(feature: dict[str, Any], place: str, name: str) -> tuple[str, s
         raise MapError(f"{place}: id: wanted 1 to 200 printable characters, got {shown(identity)}{hint}")
     kind, known = properties.get("kind"), (*_READERS, *RESERVED_KINDS)
     if not isinstance(kind, str) or kind not in known:
-        hint = nearest(kind.lower(), known) if isinstance(kind, str) else nearest("kind", sorted(properties))
+        hint = nearest(kind, known) if isinstance(kind, str) else nearest("kind", sorted(properties))
         raise MapError(f"{name}: feature {identity!r}: kind: wanted one of {', '.join(known)}, got {shown(kind)}{hint}")
     return kind, f"{name}: {kind} {identity!r}", identity
 

@@ -1,6 +1,5 @@
 """Which incidents a reader wants: conditions that must all hold; an unknown name is refused with the nearest one."""
 
-import difflib
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TypeAlias, get_args
@@ -11,6 +10,7 @@ import shapely
 from city_brain.feeds.refusals import Reason, RefusedError, cut
 from city_brain.geo import LocalFrame
 from city_brain.incidents.incident import Incident, Level, MultiLineString, State
+from city_brain.wording.nearest import near_word, nearest
 
 STATES: tuple[str, ...] = get_args(State)
 LEVELS: tuple[str, ...] = get_args(Level)
@@ -107,11 +107,9 @@ def check_names(reason: Reason, field: str, what: str, given: Iterable[str], kno
     """Raises RefusedError for the first of the `given` names that is not `known`, with the nearest of those."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             choice = ", ".join(sorted(known)) if known else f"nothing, for this city has no {what}s"
-            message = f"{field}: unknown {what} {cut(name)!r}{hint} (known: {choice})"
-            raise RefusedError(reason, message, field, name=name, nearest=near[0] if near else "")
+            message = f"{field}: unknown {what} {cut(name)!r}{nearest(name, known)} (known: {choice})"
+            raise RefusedError(reason, message, field, name=name, nearest=near_word(name, known))
 
 
 def _check_count(field: str, names: Collection[str]) -> None:

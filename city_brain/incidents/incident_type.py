@@ -17,7 +17,9 @@ import msgspec
 from city_brain.canonical import content_id
 from city_brain.errors import RuleError
 from city_brain.incidents.detectors import DETECTORS, Registered
-from city_brain.incidents.types.strict_yaml import convert, nearest, read_mapping
+from city_brain.incidents.types.strict_yaml import read_mapping
+from city_brain.wording.nearest import nearest, told
+from city_brain.wording.strictly import faults
 
 Metres = Annotated[float, msgspec.Meta(ge=0.0, le=100_000.0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)]
@@ -147,17 +149,30 @@ class IncidentTypes:
 
 def read_incident_type(data: bytes | str, file: str, detectors: Mapping[str, Registered] = DETECTORS) -> IncidentType:
     """Reads one file; `file` is its name, for messages. Links to other types are checked by `collect`."""
-    kind = convert(read_mapping(data, file), IncidentType, file)
-    if kind.detector not in detectors:
+    kind, found = _read(data, file, detectors)
+    if kind is None or found:
+        raise RuleError(told(found))
+    return kind
+
+
+def _read(data: bytes | str, file: str, detectors: Mapping[str, Registered]) -> tuple[IncidentType | None, list[str]]:
+    """The type where its fields are right, and all that is wrong with the file."""
+    plain = read_mapping(data, file)
+    found = [fault.by_path(file) for fault in faults(plain, IncidentType)]
+    kind = None if found else msgspec.convert(plain, IncidentType)
+    detector, parameters = plain.get("detector"), plain.get("parameters")
+    if isinstance(detector, str) and detector not in detectors:
         wanted = ", ".join(sorted(detectors)) or "a registered detector"
-        raise RuleError(
-            f"{file}: detector: wanted one of {wanted}, got {kind.detector!r}{nearest(kind.detector, detectors)}"
-        )
-    parameters = convert(kind.parameters, detectors[kind.detector].parameters, file, "parameters")
-    _check_thresholds(kind, file)
-    _check_levels(kind, file)
-    _check_headline(kind, file)
-    return msgspec.structs.replace(kind, parameters=parameters)
+        found.append(f"{file}: detector: wanted one of {wanted}, got {detector!r}{nearest(detector, detectors)}")
+    elif isinstance(detector, str) and parameters is not None:
+        wrong = faults(parameters, detectors[detector].parameters, ("parameters",))
+        found += [fault.by_path(file) for fault in wrong]
+        if kind is not None and not wrong:
+            converted = msgspec.convert(parameters, detectors[detector].parameters)
+            kind = msgspec.structs.replace(kind, parameters=converted)
+    if kind is not None:
+        found += [f"{file}: {said}" for check in (_thresholds, _levels, _headline) for said in check(kind)]
+    return kind, found
 
 
 def collect(kinds: Mapping[str, IncidentType]) -> IncidentTypes:
@@ -168,13 +183,15 @@ def collect(kinds: Mapping[str, IncidentType]) -> IncidentTypes:
         if kind.type in files:
             raise RuleError(f"{file}: type: wanted a name of its own, got {kind.type!r}, which {files[kind.type]} has")
         by_name[kind.type], files[kind.type] = kind, file
-    for kind in by_name.values():
-        for at, link in enumerate(kind.explained_by):
-            if link.type not in by_name:
-                raise RuleError(
-                    f"{files[kind.type]}: explained_by[{at}].type: wanted one of {', '.join(sorted(by_name))}, "
-                    f"got {link.type!r}{nearest(link.type, by_name)}"
-                )
+    strange = [
+        f"{files[kind.type]}: explained_by[{at}].type: wanted one of {', '.join(sorted(by_name))}, "
+        f"got {link.type!r}{nearest(link.type, by_name)}"
+        for kind in by_name.values()
+        for at, link in enumerate(kind.explained_by)
+        if link.type not in by_name
+    ]
+    if strange:
+        raise RuleError(told(strange))
     return IncidentTypes({name: by_name[name] for name in sorted(by_name)}, _causes_first(by_name, files))
 
 
@@ -220,44 +237,37 @@ def type_files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.yaml"))}
 
 
-def _check_thresholds(kind: IncidentType, file: str) -> None:
-    if (
-        not kind.close_log_odds <= kind.suspect_log_odds <= kind.open_log_odds
-        or kind.close_log_odds == kind.open_log_odds
-    ):
-        raise RuleError(
-            f"{file}: open_log_odds: wanted close_log_odds <= suspect_log_odds <= open_log_odds with a gap, got "
-            f"{kind.close_log_odds:g}, {kind.suspect_log_odds:g}, {kind.open_log_odds:g}"
-        )
+def _thresholds(kind: IncidentType) -> Iterator[str]:
+    close, suspect, announce = kind.close_log_odds, kind.suspect_log_odds, kind.open_log_odds
+    if not close <= suspect <= announce or close == announce:
+        wanted = "close_log_odds <= suspect_log_odds <= open_log_odds with a gap"
+        yield f"open_log_odds: wanted {wanted}, got {close:g}, {suspect:g}, {announce:g}"
 
 
-def _check_levels(kind: IncidentType, file: str) -> None:
+def _levels(kind: IncidentType) -> Iterator[str]:
     ranks = [LEVELS.index(rung.level) for rung in kind.levels]
     if ranks != sorted(ranks):
-        raise RuleError(
-            f"{file}: levels: wanted rungs from I to IV, got {', '.join(rung.level for rung in kind.levels)}"
-        )
+        yield f"levels: wanted rungs from I to IV, got {', '.join(rung.level for rung in kind.levels)}"
     for at, rung in enumerate(kind.levels):
         if rung.magnitude is not None and not kind.magnitude:
-            raise RuleError(f"{file}: levels[{at}].magnitude: wanted the type to state the unit `magnitude`, got none")
+            yield f"levels[{at}].magnitude: wanted the type to state the unit `magnitude`, got none"
 
 
-def _check_headline(kind: IncidentType, file: str) -> None:
+def _headline(kind: IncidentType) -> Iterator[str]:
     for language in ("zh", "en"):
         text: str = getattr(kind.headline, language)
         path = f"headline.{language}"
         if not text.strip():
-            raise RuleError(f"{file}: {path}: wanted a line of text, got an empty one")
+            yield f"{path}: wanted a line of text, got an empty one"
         try:
             names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
         except ValueError as wrong:
-            raise RuleError(f"{file}: {path}: wanted balanced braces, got {text!r} ({wrong})") from wrong
+            yield f"{path}: wanted balanced braces, got {text!r} ({wrong})"
+            continue
         for name in names:
             if name not in PLACEHOLDERS:
                 wanted = ", ".join(f"{{{known}}}" for known in PLACEHOLDERS)
-                raise RuleError(
-                    f"{file}: {path}: wanted placeholders {wanted}, got {{{name}}}{nearest(name, PLACEHOLDERS)}"
-                )
+                yield f"{path}: wanted placeholders {wanted}, got {{{name}}}{nearest(name, PLACEHOLDERS)}"
 
 
 def _causes_first(by_name: Mapping[str, IncidentType], files: Mapping[str, str]) -> tuple[str, ...]:

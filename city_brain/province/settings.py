@@ -17,7 +17,6 @@ Paths in it begin at the folder, those of a site at the site's. Like a site it m
 `incident-types`.
 """
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +25,7 @@ import msgspec
 from city_brain.errors import SettingsError
 from city_brain.servers.paths import placed
 from city_brain.servers.settings import FilePath, Limits, ListenSettings
+from city_brain.wording.toml import settings_from
 
 if TYPE_CHECKING:
     from city_brain.servers.client.feed_reader import Endpoint
@@ -93,6 +93,7 @@ def read_province(folder: Path) -> ProvinceSettings:
     if not path.is_file():
         raise SettingsError(f"{folder}: wanted the folder of a province with {PROVINCE_FILE}, got none")
     try:
-        return placed(msgspec.convert(tomllib.loads(path.read_text("utf-8")), ProvinceSettings), folder)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as wrong:
-        raise SettingsError(f"{path}: wanted settings of a province, got: {wrong}") from wrong
+        data = path.read_bytes()
+    except OSError as wrong:
+        raise SettingsError(f"{path}: wanted settings of a province, got: {wrong.strerror}") from wrong
+    return placed(settings_from(data, ProvinceSettings, str(path)), folder)

@@ -22,12 +22,13 @@ import numpy as np
 
 from city_brain.city.city_map import CityMap, Intersection, Signal
 from city_brain.city.datum import Datum, to_wgs84
-from city_brain.city.features.fields import nearest, read_position
+from city_brain.city.features.fields import read_position
 from city_brain.errors import MapError, SettingsError
 from city_brain.geo import LocalFrame
 from city_brain.observations.vocabulary import MOVEMENTS, SIDES
 from city_brain.sources.signal_events import NEMA_PHASES, Junction, Movements
 from city_brain.types import Floats
+from city_brain.wording.nearest import nearest
 
 HALF_WIDTH_M: Final = 15.0
 """Event logs know no outlines: a square of this half width stands in for the junction on the map."""

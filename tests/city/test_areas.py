@@ -114,7 +114,7 @@ WRONG: dict[str, tuple[list[Feature], str]] = {
     "number as code": ([_with(EAST, properties={"kind": "area", "code": 370102})], "code: wanted a text"),
     "same code": ([WEST | {"id": "x"}, CITY, area("y", square(0, 0, 9), "370104")], "wanted a code of its own, got"),
     "unknown parent": ([area("a", square(0, 0, 9), "b", parent="370199")], "parent: wanted the code of an area"),
-    "near parent": ([CITY, area("a", square(0, 0, 9), "b", parent="370101")], "nearest is '370100'"),
+    "near parent": ([CITY, area("a", square(0, 0, 9), "b", parent="370101")], "did you mean '370100'"),
     "parents in a circle": (
         [area("a", square(0, 0, 9), "a", parent="b"), area("b", square(0, 0, 9), "b", parent="a")],
         "parent: wanted parents without a circle, got a < b",
@@ -124,7 +124,7 @@ WRONG: dict[str, tuple[list[Feature], str]] = {
         "wanted a geometry of type Polygon or MultiPolygon",
     ),
     "no geometry": ([_with(EAST, geometry=None)], "wanted a geometry of type Polygon or Multi"),
-    "misspelt": ([_with(EAST, geometry={"type": "Polygone", "coordinates": []})], "nearest is 'Polygon'"),
+    "misspelt": ([_with(EAST, geometry={"type": "Polygone", "coordinates": []})], "did you mean 'Polygon'"),
     "no polygon": ([feature("area", "a", "MultiPolygon", [], code="a")], "wanted one polygon at least"),
     "no ring": ([feature("area", "a", "Polygon", [], code="a")], "wanted a polygon of one ring at least"),
     "ring of text": ([feature("area", "a", "Polygon", ["abc"], code="a")], "wanted a ring of positions"),

@@ -100,9 +100,9 @@ TRIANGLE = [degrees(0, 0), degrees(9, 0), degrees(0, 9)]
 SPOILT: dict[str, tuple[Change, str]] = {
     "kind misspelt": (
         property_of("camera", "kind", "camra"),
-        r"feature 'cam': kind: .* got 'camra'; nearest is 'camera'",
+        r"feature 'cam': kind: .* got 'camra'; did you mean 'camera'",
     ),
-    "kind in capitals": (property_of("lane", "kind", "LANE"), r"kind: wanted .* got 'LANE'; nearest is 'lane'"),
+    "kind in capitals": (property_of("lane", "kind", "LANE"), r"kind: wanted .* got 'LANE'; did you mean 'lane'"),
     "kind absent": (drop("lane", "properties", "kind"), r"feature 'lane': kind: wanted one of .*, got None"),
     "kind not a text": (property_of("lane", "kind", ["lane"]), r"kind: wanted one of .*, got \['lane'\]"),
     "id absent": (drop("sensor", "id"), r"feature number 4: id: wanted 1 to 200 printable characters, got None"),
@@ -123,11 +123,11 @@ SPOILT: dict[str, tuple[Change, str]] = {
     "field absent": (drop("lane", "properties", "width_m"), r"lane 'lane': width_m: wanted a number of .* got nothing"),
     "field misspelt": (
         renamed("lane", "width_m", "widht_m"),
-        r"lane 'lane': width_m: wanted .* got nothing; nearest is 'widht_m'",
+        r"lane 'lane': width_m: wanted .* got nothing, but 'widht_m'",
     ),
     "optional field misspelt": (
         property_of("lane", "nmae_en", "East Street"),
-        r"lane 'lane': wanted a known property, got 'nmae_en'; nearest is 'name_en'",
+        r"lane 'lane': wanted a known property, got 'nmae_en'; did you mean 'name_en'",
     ),
     "number as a text": (property_of("lane", "width_m", "3.2"), r"width_m: wanted a number .* got '3\.2'"),
     "number a truth value": (property_of("sensor", "period_s", True), r"period_s: wanted a number .* got True"),
@@ -170,7 +170,7 @@ SPOILT: dict[str, tuple[Change, str]] = {
     ),
     "lens misspelt": (
         property_of("camera", "lens", LENS | {"center_x": 5}),
-        r"lens: wanted one of centre_x, centre_y, focal_px, k1, k2, got 'center_x'; nearest is 'centre_x'",
+        r"lens: wanted one of centre_x, centre_y, focal_px, k1, k2, got 'center_x'; did you mean 'centre_x'",
     ),
     "picture of one side": (
         property_of("camera", "picture_px", [1920]),
@@ -180,11 +180,11 @@ SPOILT: dict[str, tuple[Change, str]] = {
     "lens out of range": (property_of("camera", "lens", LENS | {"focal_px": 0}), r"lens: focal_px: wanted .*, got 0"),
     "datum of a source unknown": (
         property_of("sensor", "datum", "GCJ-20"),
-        r"datum: wanted one of .* nearest is 'GCJ-02'",
+        r"datum: wanted one of .* did you mean 'GCJ-02'",
     ),
     "signal of no intersection": (
         property_of("signal", "intersection", "east gait"),
-        r"signal 'sig': intersection: wanted the id of .* got 'east gait'; nearest is 'east gate'",
+        r"signal 'sig': intersection: wanted the id of .* got 'east gait'; did you mean 'east gate'",
     ),
     "geometry null": (
         put("lane", "geometry", value=None),
@@ -195,7 +195,7 @@ SPOILT: dict[str, tuple[Change, str]] = {
         put("lane", "geometry", value={"type": "Point", "coordinates": degrees(0, 0)}),
         r"wanted a geometry of type LineString .* got type 'Point'",
     ),
-    "geometry type misspelt": (put("lane", "geometry", "type", value="Linestring"), r"nearest is 'LineString'"),
+    "geometry type misspelt": (put("lane", "geometry", "type", value="Linestring"), r"did you mean 'LineString'"),
     "geometry of several parts": (
         put("lane", "geometry", value={"type": "MultiLineString", "coordinates": [TRIANGLE, TRIANGLE]}),
         r"got type 'MultiLineString'",
@@ -289,7 +289,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     ),
     "another type": (whole(type="Topology"), r"type: wanted 'FeatureCollection', got 'Topology'"),
     "datum absent": (whole(datum=None), r"city map: datum: wanted one of WGS-84, .*, got None"),
-    "datum unknown": (whole(datum="WGS-48"), r"datum: wanted one of .*, got 'WGS-48'; nearest is 'WGS-84'"),
+    "datum unknown": (whole(datum="WGS-48"), r"datum: wanted one of .*, got 'WGS-48'; did you mean 'WGS-84'"),
     "datum a number": (whole(datum=4326), r"datum: wanted one of .*, got 4326"),
     "origin a text": (whole(origin="here"), r"origin: wanted \[longitude, latitude\], got 'here'"),
     "origin elsewhere": (

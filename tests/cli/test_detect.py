@@ -205,8 +205,8 @@ REFUSED = [
     (("{bomb}",), FAILED, r"bomb: a\.png: wanted an image of 1 to 40000000 pixels, got 65000 × 65000"),
     (("{map}",), FAILED, r"city\.geojson: wanted a video, got a file that is none"),
     (("{torn}",), FAILED, r"torn\.mp4: wanted a video, got a file that is none, is cut short"),
-    (("{video}", "--camera", "mast-2"), USAGE, "--camera: wanted a camera of .*, got 'mast-2'; nearest is 'mast-1'"),
-    (("{video}", "--model", "tiney"), USAGE, "model: wanted one of .*, got 'tiney'; nearest: 'tiny'"),
+    (("{video}", "--camera", "mast-2"), USAGE, "--camera: wanted a camera of .*, got 'mast-2'; did you mean 'mast-1'"),
+    (("{video}", "--model", "tiney"), USAGE, "model: wanted one of .*, got 'tiney'; did you mean 'tiny'"),
     (("{video}", "--model", "yolox-nano", "--weights", "{empty}"), USAGE, "got none: `city-brain models fetch yolox-"),
     (
         ("{video}", "--model", "own", "--site", "{site}"),

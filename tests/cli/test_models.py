@@ -40,7 +40,7 @@ def test_a_broken_card_hides_no_other(site: Path) -> None:
     assert done.code == FAILED
     assert {"own", "tiny", "yolox-nano"} == {model["name"] for model in listed["models"]}
     assert len(listed["broken"]) == 1
-    assert "nearest: 'licence'" in done.err
+    assert "did you mean 'licence'" in done.err
 
 
 def test_weights_are_fetched_checked_and_measured(site: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_wrong_name_is_wrong_usage(word: str) -> None:
     """Exit code 2, with the nearest name."""
     done = city_brain("models", word, "tiney")
     assert done.code == USAGE
-    assert "got 'tiney'; nearest: 'tiny'" in done.err
+    assert "got 'tiney'; did you mean 'tiny'" in done.err
     assert ("and no file of that name" in done.err) == (word != "fetch")
 
 

@@ -54,45 +54,57 @@ MISTAKES = {
         "version: 3\nversion: 4",
         "line 3: wanted YAML with unique keys, got the key 'version' st",
     ),
-    "not a mapping": (GOOD, "- crash", "wanted a mapping of fields, got ['crash']"),
-    "empty": (GOOD, "", "wanted a mapping of fields, got None"),
+    "not a mapping": (GOOD, "- crash", "wanted a mapping of fields, such as type: crash, got ['crash']"),
+    "empty": (GOOD, "", "wanted a mapping of fields, such as type: crash, got nothing"),
     "field misspelt": ("hold_s", "hold_sec", "hold_sec: wanted one of type, version, detector, parameters, "),
-    "nearest field": ("join_radius_m", "join_radius", "got 'join_radius'; nearest: 'join_radius_m'"),
-    "field missing": ("close_gap_s: 30\n", "", "close_gap_s: wanted a value, got none"),
-    "wrong kind": ("open_log_odds: 2.2", "open_log_odds: high", "open_log_odds: wanted float, got 'high'"),
+    "nearest field": ("join_radius_m", "join_radius", "got 'join_radius'; did you mean 'join_radius_m'"),
+    "field missing": ("close_gap_s: 30\n", "", "close_gap_s: wanted a number from 0 to 86400, got nothing"),
+    "wrong kind": (
+        "open_log_odds: 2.2",
+        "open_log_odds: high",
+        "wanted a number from -20 to 20, got 'high'",
+    ),
     "not finite": ("open_log_odds: 2.2", "open_log_odds: .inf", "open_log_odds: wanted a finite number, got inf"),
-    "negative time": ("hold_s: 0", "hold_s: -3", "hold_s: wanted float >= 0.0, got -3"),
+    "negative time": ("hold_s: 0", "hold_s: -3", "hold_s: wanted a number from 0 to 86400, got -3"),
     "too far": (
         "join_radius_m: 30",
         "join_radius_m: 1.0e+9",
-        "join_radius_m: wanted float <= 100000.0, got 1000000000.0",
+        "join_radius_m: wanted a number from 0 to 100000, got 1000000000.0",
     ),
-    "version zero": ("version: 3", "version: 0", "version: wanted int >= 1, got 0"),
-    "version text": ("version: 3", "version: 1.5", "version: wanted int, got 1.5"),
+    "version zero": ("version: 3", "version: 0", "version: wanted a whole number of at least 1, got 0"),
+    "version text": ("version: 3", "version: 1.5", "version: wanted a whole number of at least 1, got 1.5"),
     "name with space": (
         "type: crash",
         "type: Car crash",
-        "type: wanted str matching regex '^[a-z][a-z0-9_]*$', got 'Car cra",
+        "type: wanted a text that matches ^[a-z][a-z0-9_]*$, got 'Car cra",
     ),
-    "unknown detector": ("detector: braking", "detector: breaking", "got 'breaking'; nearest: 'braking'"),
+    "unknown detector": ("detector: braking", "detector: breaking", "got 'breaking'; did you mean 'braking'"),
     "parameter misspelt": (
         "deceleration_mps2",
         "deceleration",
         "parameters.deceleration: wanted one of deceleration_mps2, s",
     ),
-    "parameter missing": ("{deceleration_mps2: 4.8}", "{}", "parameters.deceleration_mps2: wanted a value, got none"),
-    "parameter kind": ("4.8}", "4.8, sensors_min: few}", "parameters.sensors_min: wanted int, got 'few'"),
-    "parameters no mapping": ("{deceleration_mps2: 4.8}", "4.8", "parameters: wanted object, got 4.8"),
+    "parameter missing": (
+        "{deceleration_mps2: 4.8}",
+        "{}",
+        "deceleration_mps2: wanted a number, got nothing",
+    ),
+    "parameter kind": ("4.8}", "4.8, sensors_min: few}", "parameters.sensors_min: wanted a whole number, got 'few'"),
+    "parameters no mapping": (
+        "{deceleration_mps2: 4.8}",
+        "4.8",
+        "parameters: wanted a table of keys and val",
+    ),
     "unknown level": (
         "level: II,",
         "level: V,",
-        "levels[0].level: wanted one of I, II, III, IV, got 'V'; nearest: 'IV'",
+        "levels[0].level: wanted one of I, II, III, IV, got 'V'; did you mean 'IV'",
     ),
     "levels out of order": ("{level: IV}", "{level: I}", "levels: wanted rungs from I to IV, got II, I"),
     "impossible confidence": (
         "confidence: 0.95",
         "confidence: 95",
-        "levels[0].confidence: wanted float <= 1.0, got 95",
+        "levels[0].confidence: wanted a number from 0 to 1, got 95",
     ),
     "magnitude without unit": (
         "{level: IV}",
@@ -109,7 +121,7 @@ MISTAKES = {
         "suspect_log_odds: -1\nopen_log_odds: -1",
         "with a gap, got -1",
     ),
-    "headline without Chinese": ('zh: "{place}事故", ', "", "headline.zh: wanted a value, got none"),
+    "headline without Chinese": ('zh: "{place}事故", ', "", "headline.zh: wanted a text, got nothing"),
     "headline empty": ("Crash at {place}", "  ", "headline.en: wanted a line of text, got an empty one"),
     "headline placeholder": (
         "at {place}",
@@ -117,13 +129,13 @@ MISTAKES = {
         "headline.en: wanted placeholders {place}, {road}, {intersection}, ",
     ),
     "headline braces": ("at {place}", "at {place", "headline.en: wanted balanced braces, got 'Crash at {place'"),
-    "phrase without English": (", en: stopped abruptly", "", "phrases.braked.en: wanted a value, got none"),
+    "phrase without English": (", en: stopped abruptly", "", "phrases.braked.en: wanted a text, got nothing"),
     "combine misspelt": (
         "hold_s: 0",
         "hold_s: 0\ncombine: summed",
-        "combine: wanted one of strongest, sum, got 'summed'; nearest",
+        "combine: wanted one of strongest, sum, got 'summed'",
     ),
-    "merges no boolean": ("hold_s: 0", "hold_s: 0\nmerges: 1", "merges: wanted bool, got 1"),
+    "merges no boolean": ("hold_s: 0", "hold_s: 0\nmerges: 1", "merges: wanted true or false, got 1"),
     "link misspelt": (
         "headline:",
         "explained_by: [{type: fire, radius: 3, before_s: 0, after_s: 0}]\nheadline:",
@@ -132,7 +144,7 @@ MISTAKES = {
     "link without time": (
         "headline:",
         "explained_by: [{type: fire, radius_m: 3, before_s: 0}]\nheadline:",
-        "explained_by[0].after_s: wanted a value, got none",
+        "explained_by[0].after_s: wanted a number from 0 to 86400, got nothing",
     ),
 }
 
@@ -184,7 +196,7 @@ def test_a_circle_of_causes_is_refused() -> None:
 
 
 def test_a_cause_that_does_not_exist_is_refused_with_the_nearest() -> None:
-    with pytest.raises(RuleError, match=r"a\.yaml: explained_by\[0\]\.type: .* got 'crush'; nearest: 'crash'"):
+    with pytest.raises(RuleError, match=r"a\.yaml: explained_by\[0\]\.type: .* got 'crush'; did you mean 'crash'"):
         read_all(a=linked("a", "crush"), crash=linked("crash"))
 
 
@@ -227,9 +239,9 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_a_type_that_is_not_there_is_refused_with_the_nearest() -> None:
     types = load_incident_types(detectors=AnyDetector())
-    with pytest.raises(RuleError, match="got 'crsh'; nearest: 'crash'"):
+    with pytest.raises(RuleError, match="got 'crsh'; did you mean 'crash'"):
         types["crsh"]
-    with pytest.raises(RuleError, match=r"got 'fier\.yaml'; nearest: 'fire\.yaml'"):
+    with pytest.raises(RuleError, match=r"got 'fier\.yaml'; did you mean 'fire\.yaml'"):
         load_incident_types(only=("fier",), detectors=AnyDetector())
 
 

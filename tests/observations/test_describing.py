@@ -42,7 +42,7 @@ def _said(line: bytes) -> str:
         (
             _with(_READING, kind="senor"),
             "line 7: kind: wanted one of detection, signal, sensor, report, mark, warning, "
-            'got "senor"; did you mean sensor?',
+            "got \"senor\"; did you mean 'sensor'?",
         ),
         (_with(_READING, source_id=None), "line 7: source_id: wanted a text of 1 to 256 characters, got nothing"),
         (

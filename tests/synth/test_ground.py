@@ -83,7 +83,7 @@ def test_settings_out_of_range_or_unknown_are_refused_with_the_range() -> None:
         SynthSettings(cameras=0)
     with pytest.raises(msgspec.ValidationError, match="minuets"):
         msgspec.convert({"minuets": 3}, SynthSettings)
-    with pytest.raises(SettingsError, match="nearest: 'crash'"):
+    with pytest.raises(SettingsError, match="did you mean 'crash'"):
         SynthCity(SynthSettings(incident_types=("crasch",)))
 
 

@@ -13,11 +13,12 @@ import shapely
 
 from city_brain.city.city_map import Area
 from city_brain.city.datum import Datum, to_wgs84
-from city_brain.city.features.fields import Fields, nearest, read_position, shown
+from city_brain.city.features.fields import Fields, read_position
 from city_brain.city.features.shapes import signed_area_m2
 from city_brain.errors import MapError
 from city_brain.geo import LocalFrame
 from city_brain.types import Floats
+from city_brain.wording.nearest import nearest, shown
 
 MOST_POINTS_OF_AN_AREA = 200_000
 LONGEST_CODE = 20

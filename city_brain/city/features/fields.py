@@ -7,21 +7,15 @@ from typing import Any, NoReturn
 
 from city_brain.city.datum import Datum
 from city_brain.errors import MapError
+from city_brain.wording.nearest import near_word, nearest, shown
 
 LONGEST_TEXT = 200
-_SHOWN = 60
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint such as `; nearest is 'lane'`, or nothing where no known word is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; nearest is {close[0]!r}" if close else ""
-
-
-def shown(value: Any) -> str:
-    """A value for an error message, cut to a readable length."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+def but(name: str, others: Iterable[str]) -> str:
+    """After a missing property: the one that looks like it."""
+    near = near_word(name, others)
+    return f", but {near!r}" if near else ""
 
 
 def is_number(value: Any) -> bool:
@@ -44,7 +38,7 @@ class Fields:
         raise MapError(f"{self.place}: {name}: wanted {wanted}, got {shown(got)}")
 
     def _missing(self, name: str, wanted: str) -> NoReturn:
-        raise MapError(f"{self.place}: {name}: wanted {wanted}, got nothing{nearest(name, sorted(self._left))}")
+        raise MapError(f"{self.place}: {name}: wanted {wanted}, got nothing{but(name, self._left)}")
 
     def _maybe(self, name: str) -> Any:
         self._taken.add(name)
@@ -135,7 +129,7 @@ class Fields:
         for key in self._left:
             close = difflib.get_close_matches(key, sorted(self._taken), n=1, cutoff=0.85)
             if close:
-                raise MapError(f"{self.place}: wanted a known property, got {shown(key)}; nearest is {close[0]!r}")
+                raise MapError(f"{self.place}: wanted a known property, got {shown(key)}; did you mean {close[0]!r}?")
 
 
 def is_plain_text(value: str) -> bool:
@@ -148,7 +142,7 @@ def read_datum(place: str, label: Any) -> Datum:
     known = [datum.label for datum in Datum]
     datum = Datum.from_label(label) if isinstance(label, str) else None
     if datum is None:
-        hint = nearest(label.upper(), known) if isinstance(label, str) else ""
+        hint = nearest(label, known) if isinstance(label, str) else ""
         raise MapError(f"{place}: wanted one of {', '.join(known)}, got {shown(label)}{hint}")
     return datum
 

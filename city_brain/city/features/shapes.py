@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from city_brain.city.datum import Datum, to_wgs84
-from city_brain.city.features.fields import nearest, read_position, shown
+from city_brain.city.features.fields import read_position
 from city_brain.errors import MapError
 from city_brain.geo import LocalFrame
 from city_brain.types import Floats
+from city_brain.wording.nearest import nearest, shown
 
 MOST_POINTS_OF_A_FEATURE = 10_000
 MOST_POINTS = 30_000_000

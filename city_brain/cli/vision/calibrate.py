@@ -137,8 +137,8 @@ def _with_lens(said: "PointsFile", camera: "Camera | None", place: str) -> "Poin
 
 
 def _on_map(map_path: Path | None, camera: str) -> "tuple[CityMap | None, Camera | None]":
-    from city_brain.city.features.fields import nearest
     from city_brain.city.loading import load_city
+    from city_brain.wording.nearest import nearest
 
     if map_path is None:
         return None, None

@@ -137,11 +137,11 @@ def _opened(
     start_ms: int,
 ) -> "tuple[Footage, Eyes]":
     """The recording and the eyes, what is cheap to look at first."""
-    from city_brain.city.features.fields import nearest
     from city_brain.city.loading import load_city
     from city_brain.vision.cards.registry import Registry
     from city_brain.vision.eyes import Eyes
     from city_brain.vision.frames.opening import open_frames
+    from city_brain.wording.nearest import nearest
 
     entry = Registry.of(site, weights).entry(model)
     if not entry.there:

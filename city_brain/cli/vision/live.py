@@ -39,12 +39,12 @@ def open_live(
     every_ms: int | None,
 ) -> "Lookout":
     """A lookout for one camera; what may be dialled is looked at first."""
-    from city_brain.city.features.fields import nearest
     from city_brain.city.loading import load_city
     from city_brain.site import read_settings
     from city_brain.vision.eyes.lookout import open_lookout
     from city_brain.vision.live.addresses import check_address
     from city_brain.vision.live.settings import VideoSettings
+    from city_brain.wording.nearest import nearest
 
     known = read_settings(site / "site.toml").video if site is not None else VideoSettings()
     settings = _settings(source, camera, model, known, allow, every_ms)

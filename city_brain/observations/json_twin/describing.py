@@ -14,6 +14,7 @@ import msgspec
 from city_brain.observations.json_twin.lines import KEYS, LINES, PAYLOAD_KEYS
 from city_brain.observations.json_twin.reading import LINE_BYTES_MAX, Rejected
 from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES, DeadLetter
+from city_brain.wording.nearest import nearest as did_you_mean
 
 SHOWN: Final = 60
 """Characters of what a field holds that are repeated."""
@@ -100,8 +101,7 @@ def shown(value: Any) -> str:
 
 def nearest(word: str, known: Collection[str]) -> str:
     """A question after the known word that is nearest, "" where none is near."""
-    near = difflib.get_close_matches(word[:256], sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    return did_you_mean(word, known)
 
 
 def _described(reason: DeadLetter, line: bytes) -> tuple[str, str, str]:

@@ -13,7 +13,6 @@
 What is not here is not allowed. One certificate speaks for one department.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -27,6 +26,7 @@ from city_brain.feeds.filters import LEVELS, MAX_NAMES, Names, Wanted
 from city_brain.feeds.refusals import Reason, RefusedError
 from city_brain.servers.doors.peers import Peer
 from city_brain.servers.doors.permissions import WORDS
+from city_brain.wording.nearest import nearest
 
 ANONYMOUS = "anonymous"
 OPERATOR = "operator"
@@ -190,7 +190,7 @@ def _identity(said: str, where: str) -> str:
         if not _URI.fullmatch(rest) or not rest.isprintable():
             raise SettingsError(f"{where}: wanted a URI behind uri:, got {said!r}")
     elif kind != "cn":
-        raise SettingsError(f"{where}: wanted {_KINDS}, got {said!r}{_nearest(kind, ['sha256', 'dns', 'uri', 'cn'])}")
+        raise SettingsError(f"{where}: wanted {_KINDS}, got {said!r}{nearest(kind, ['sha256', 'dns', 'uri', 'cn'])}")
     elif not rest.strip() or not rest.isprintable():
         raise SettingsError(f"{where}: wanted a common name behind cn:, got {said!r}")
     return f"{kind}:{rest}"
@@ -199,9 +199,4 @@ def _identity(said: str, where: str) -> str:
 def _check_known(where: str, word: str, known: Collection[str]) -> None:
     if word not in known:
         choice = ", ".join(known) if known else "nothing, for this city has none"
-        raise SettingsError(f"{where}: wanted one of {choice}; got {word!r}{_nearest(word, known)}")
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+        raise SettingsError(f"{where}: wanted one of {choice}; got {word!r}{nearest(word, known)}")

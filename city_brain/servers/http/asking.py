@@ -1,12 +1,12 @@
 """What a query string asks for: strictly read, and refused in the words of the query."""
 
-import difflib
 import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeAlias
 
 from city_brain.feeds.filters import Wanted
 from city_brain.feeds.refusals import Reason, RefusedError
+from city_brain.wording.nearest import near_word, nearest
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
@@ -42,11 +42,9 @@ def check_known(query: Query, known: Collection[str]) -> None:
     """Raises RefusedError for a parameter that is not known, or that comes more often than it may."""
     for name in query:
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             choice = ", ".join(sorted(known)) or "none"
-            message = f"query: unknown parameter {name[:100]!r}{hint} (known: {choice})"
-            raise RefusedError(Reason.BAD_REQUEST, message, name[:100], nearest=near[0] if near else "")
+            message = f"query: unknown parameter {name[:100]!r}{nearest(name, known)} (known: {choice})"
+            raise RefusedError(Reason.BAD_REQUEST, message, name[:100], nearest=near_word(name, known))
         if name not in MANY and len(query.getall(name)) > 1:
             raise _bad(name, "one value", f"{len(query.getall(name))}")
 

@@ -1,6 +1,5 @@
 """The script of a synthetic city: which events begin when, their courses, and the truth that remains of them."""
 
-import difflib
 import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from city_brain.synth.events.surroundings import SURROUNDINGS
 from city_brain.synth.senses.tracking import Seen
 from city_brain.synth.settings import SynthSettings
 from city_brain.types import Column
+from city_brain.wording.nearest import nearest
 
 Play = Callable[[Stage, Event, float], Course]
 SCENES: Final[dict[str, tuple[str, Play]]] = {
@@ -184,9 +184,8 @@ def _chosen(plays: dict[str, Play], setting: str, names: Sequence[str]) -> dict[
     """The plays of these names, all of them for none."""
     for name in names:
         if name not in plays:
-            near = difflib.get_close_matches(name, plays, 1, 0.0)
             raise SettingsError(
-                f"synth settings, {setting}: wanted some of {', '.join(plays)}, got {name!r}; nearest: {near[0]!r}"
+                f"synth settings, {setting}: wanted some of {', '.join(plays)}, got {name!r}{nearest(name, plays)}"
             )
     return {name: plays[name] for name in names} if names else plays
 

@@ -11,9 +11,10 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from city_brain.city.features.fields import Fields, is_number, is_plain_text, nearest, read_position, shown
+from city_brain.city.features.fields import Fields, is_number, is_plain_text, read_position
 from city_brain.errors import CalibrationError, MapError
 from city_brain.vision.ground.lens import Lens
+from city_brain.wording.nearest import nearest, shown
 
 MOST_BYTES: Final = 4_000_000
 MOST_POINTS: Final = 1_000

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from city_brain.errors import ModelError
-from city_brain.incidents.types.strict_yaml import explained, nearest
 from city_brain.observations.vocabulary import ObjectClass
+from city_brain.wording.nearest import nearest, told
+from city_brain.wording.strictly import faults
 
 CLASS_WORDS: Final = tuple(word.name.lower() for word in ObjectClass)
 """What `classes` of a card may lead to."""
@@ -91,10 +92,9 @@ def read_card(data: bytes, place: str) -> ModelCard:
         plain = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as wrong:
         raise ModelError(f"{place}: wanted TOML, got {wrong}") from wrong
-    try:
-        card = msgspec.convert(plain, ModelCard)
-    except msgspec.ValidationError as wrong:
-        raise ModelError(f"{place}: {explained(str(wrong), plain, ModelCard)}") from wrong
+    if found := faults(plain, ModelCard):
+        raise ModelError(told([fault.by_path(place) for fault in found]))
+    card = msgspec.convert(plain, ModelCard)
     _refuse_not_finite(plain, "", place)
     _check_origin(card, place)
     _check_labels(card, place)

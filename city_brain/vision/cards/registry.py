@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from city_brain.errors import ModelError, SettingsError
-from city_brain.incidents.types.strict_yaml import nearest
 from city_brain.vision.cards.card import MOST_CARD_BYTES, ModelCard, read_card
+from city_brain.wording.nearest import nearest
 
 WEIGHTS_VARIABLE: Final = "CITY_BRAIN_WEIGHTS"
 """The environment variable that names the folder of fetched weights."""

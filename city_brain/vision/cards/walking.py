@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 import msgspec
 
 from city_brain.errors import ModelError
-from city_brain.incidents.types.strict_yaml import nearest
+from city_brain.wording.nearest import nearest
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto

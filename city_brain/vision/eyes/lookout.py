@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from city_brain.city.city_map import Camera, CityMap
-from city_brain.city.features.fields import nearest
 from city_brain.errors import SettingsError
 from city_brain.observations.columns import Observations
 from city_brain.observations.vocabulary import Quantity
@@ -31,6 +30,7 @@ from city_brain.vision.frames.limits import TimedFrame
 from city_brain.vision.live.camera import CameraState, LiveCamera, LiveFrame
 from city_brain.vision.live.health import PictureJudge
 from city_brain.vision.live.settings import VideoSettings
+from city_brain.wording.nearest import nearest
 
 LOOK_EVERY_S: Final = 0.025
 """Between the beginnings of two looks at least: so much later at most is a frame seen, and so those of several cameras

@@ -105,7 +105,7 @@ def test_other_sensors_beyond_the_limit_nearby_agree_once_each() -> None:
 
 def test_a_quantity_that_nothing_measures_is_named_with_the_nearest() -> None:
     with pytest.raises(
-        RuleError, match=r"parameters\.quantity: wanted one of .*got 'temprature'; nearest: 'temperature'"
+        RuleError, match=r"parameters\.quantity: wanted one of .*got 'temprature'; did you mean 'temperature'"
     ):
         heat(("quantity: temperature", "quantity: temprature"))
 
@@ -113,5 +113,5 @@ def test_a_quantity_that_nothing_measures_is_named_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", ["lasts_s", "weight", "agrees_m", "agrees_weight", "forget_s"])
 def test_what_cannot_be_negative_is_refused(name: str) -> None:
     old = next(line for line in HEAT.splitlines() if line.strip().startswith(name + ":"))
-    with pytest.raises(RuleError, match=rf"parameters\.{name}: wanted float >= 0\.0, got -1"):
+    with pytest.raises(RuleError, match=rf"parameters\.{name}: wanted a number of at least 0, got -1"):
         heat((old, f"  {name}: -1"))

@@ -139,7 +139,7 @@ REFUSED: dict[str, tuple[str, Callable[[], ModelProto]]] = {
         FOREIGN,
         lambda: sound(choice(branch(helper.make_node("Run", [], ["o"], domain="evil")))),
     ),
-    "an operator that is none": ("nearest: 'Conv'", lambda: sound(helper.make_node("Convv", ["flat"], ["o"]))),
+    "an operator that is none": ("did you mean 'Conv'", lambda: sound(helper.make_node("Convv", ["flat"], ["o"]))),
     "an operator of a later opset": ("opset 17, got 'Gelu'", lambda: sound(helper.make_node("Gelu", ["flat"], ["o"]))),
     "an overload": ("without an overload", lambda: sound(helper.make_node("Relu", ["flat"], ["o"], overload="x"))),
     "a foreign opset": (OPSET, lambda: _opsets(("", 17), ("com.microsoft", 1))),

@@ -58,7 +58,7 @@ def test_the_environment_names_the_folder_of_weights(monkeypatch: pytest.MonkeyP
 
 def test_a_wrong_name_gets_the_nearest(tmp_path: Path) -> None:
     """Whoever typed it must act, so it is an error of settings."""
-    with pytest.raises(SettingsError, match=r"model: wanted one of .*, got 'yolox-nan'; nearest: 'yolox-nano'"):
+    with pytest.raises(SettingsError, match=r"model: wanted one of .*, got 'yolox-nan'; did you mean 'yolox-nano'"):
         Registry.of().entry("yolox-nan")
     with pytest.raises(SettingsError, match="wanted the folder of a site, got none"):
         Registry.of(tmp_path / "nowhere")

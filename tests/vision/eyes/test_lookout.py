@@ -216,7 +216,7 @@ def test_rows_about_cameras_are_read_and_admitted() -> None:
 def test_settings_that_cannot_be_are_refused() -> None:
     """A camera that is not on the map, and no network."""
     source = {"mast-2": CameraSource(address="a.avi")}
-    with pytest.raises(SettingsError, match=r"wanted cameras of the map, got 'mast-2'; nearest is 'mast-1'"):
+    with pytest.raises(SettingsError, match=r"wanted cameras of the map, got 'mast-2'; did you mean 'mast-1'"):
         open_lookout(city("mast-1"), VideoSettings(cameras=source, model="tiny"), None)
     with pytest.raises(SettingsError, match=r"\[video\] model: wanted the name of a network"):
         open_lookout(city("mast-2"), VideoSettings(cameras=source), None)
