@@ -12,7 +12,7 @@ import msgspec
 from city_brain.canonical import printable
 from city_brain.incidents.desk.evidence import confidence
 from city_brain.incidents.incident import Evidence, Incident, Level, State
-from city_brain.incidents.incident_type import IncidentType, IncidentTypes, Words
+from city_brain.incidents.incident_type import Calibration, IncidentType, IncidentTypes, Words
 
 Language: TypeAlias = Literal["zh", "en"]
 _SUREST = 0.0005
@@ -26,7 +26,7 @@ _UNMAPPED = "source:"
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """The thresholds that decided, in log-odds, and how findings joined."""
+    """The thresholds that decided, in log-odds on the scale of the confidence, and how findings joined."""
 
     type: str
     version: int
@@ -58,7 +58,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     evidence_log_odds: float
     """Sum of all weights."""
     prior_log_odds: float
-    """What the confidence holds besides: the detector's prior, and pieces left out of the revision."""
+    """What was weighed besides: the detector's prior, and pieces left out of the revision."""
+    calibration_log_odds: float
+    """What experience adds: of those announced before at such a sum, how many were real. All three give the total."""
 
 
 class Sum(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,8 @@ class Sum(msgspec.Struct, frozen=True, kw_only=True):
     """Of the type's detector."""
     rest: float
     """What rounding leaves, and pieces that the revision left out."""
+    calibration: float | None
+    """What experience adds; None for a type that knows none."""
     total: float
 
 
@@ -75,12 +79,14 @@ def sum_of(incident: Incident, kind: IncidentType) -> Sum:
     """The sum behind a revision's confidence; with the weights, rounded to two decimals, its parts give the total."""
     weights = sum(_hundredths(item.weight) for item in incident.evidence)
     prior = _hundredths(getattr(kind.parameters, "prior_log_odds", 0.0))
-    total = _hundredths(_believed(incident, kind))
+    weighed = _hundredths(_believed(incident, kind))
     # A confidence has three decimals: within what they leave open, the parts that are known are the total.
     known = prior + weights
     if confidence(known / 100, kind.calibration) == incident.confidence:
-        total = known
-    return Sum(prior=prior / 100, rest=(total - known) / 100, total=total / 100)
+        weighed = known
+    total = _hundredths(kind.calibration.of(weighed / 100))
+    learnt = None if kind.calibration == Calibration() else (total - weighed) / 100
+    return Sum(prior=prior / 100, rest=(weighed - known) / 100, calibration=learnt, total=total / 100)
 
 
 def headline(incident: Incident, kind: IncidentType) -> Words:
@@ -93,7 +99,8 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
     kind = types[incident.type]
     heaviest = sorted(incident.evidence, key=lambda item: -abs(item.weight))
     own = [item for item in heaviest if item.rule == kind.type]
-    total = math.fsum(item.weight for item in incident.evidence)
+    total, scale = math.fsum(item.weight for item in incident.evidence), kind.calibration
+    weighed = _believed(incident, kind)
     return Explanation(
         incident_id=incident.incident_id,
         revision=incident.revision,
@@ -106,9 +113,9 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
         rule=Rule(
             type=kind.type,
             version=kind.version,
-            suspect_log_odds=kind.suspect_log_odds,
-            open_log_odds=kind.open_log_odds,
-            close_log_odds=kind.close_log_odds,
+            suspect_log_odds=round(scale.of(kind.suspect_log_odds), 3),
+            open_log_odds=round(scale.of(kind.open_log_odds), 3),
+            close_log_odds=round(scale.of(kind.close_log_odds), 3),
             join_radius_m=kind.join_radius_m,
             close_gap_s=kind.close_gap_s,
         ),
@@ -117,7 +124,8 @@ def explain(incident: Incident, types: IncidentTypes) -> Explanation:
         joined=tuple(item for item in heaviest if item.rule != kind.type),
         not_counted=tuple(item for item in own if item.weight == 0),
         evidence_log_odds=round(total, 3),
-        prior_log_odds=round(_believed(incident, kind) - total, 2),
+        prior_log_odds=round(weighed - total, 2),
+        calibration_log_odds=round(scale.of(weighed) - weighed, 2),
     )
 
 
@@ -157,6 +165,7 @@ def sum_line(incident: Incident, kind: IncidentType, language: Language) -> str:
     say, told = _TEXT[language], sum_of(incident, kind)
     weights = sum(_hundredths(item.weight) for item in incident.evidence) / 100
     rest = say["rest"].format(told.rest) if told.rest else ""
+    rest += "" if told.calibration is None else say["calibration"].format(told.calibration)
     return f"{say['sum']}: " + say["summed"].format(weights, told.prior, rest, told.total, incident.confidence)
 
 
@@ -188,7 +197,7 @@ def _hundredths(log_odds: float) -> int:
 
 
 def _believed(incident: Incident, kind: IncidentType) -> float:
-    """The log-odds of a published confidence."""
+    """The log-odds that were weighed, of a published confidence: before calibration."""
     scale = kind.calibration
     sure = min(max(incident.confidence, _SUREST), 1.0 - _SUREST)
     return (math.log(sure / (1.0 - sure)) - scale.shift) / scale.slope
@@ -219,6 +228,7 @@ _TEXT: dict[Language, dict[str, str]] = {
         "sum": "sum",
         "summed": "evidence {:+.2f}, prior {:+.2f}{}: {:+.2f}, which is confidence {:.3f}",
         "rest": ", rounding and what is not listed {:+.2f}",
+        "calibration": ", calibration {:+.2f}",
         "as_of": "as of",
         "revision": "revision",
         "of": "of",
@@ -250,6 +260,7 @@ _TEXT: dict[Language, dict[str, str]] = {
         "sum": "合计",
         "summed": "证据 {:+.2f}，先验 {:+.2f}{}：{:+.2f}，即置信度 {:.3f}",
         "rest": "，舍入及未列出部分 {:+.2f}",
+        "calibration": "，校准 {:+.2f}",
         "as_of": "截至",
         "revision": "版本",
         "of": "/",

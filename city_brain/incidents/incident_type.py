@@ -74,10 +74,17 @@ class Level(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Platt scaling: published confidence = logistic(slope × log-odds + shift)."""
+    """Platt scaling: published confidence = logistic(slope × log-odds + shift).
+
+    What is weighed decides; what it is worth is measured where the truth is known (`tests.benchmarks.confidence`).
+    """
 
     slope: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 1.0
     shift: LogOdds = 0.0
+
+    def of(self, log_odds: float) -> float:
+        """The log-odds that are published, of the prior and the evidence together."""
+        return self.slope * log_odds + self.shift
 
 
 class IncidentType(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -129,8 +129,8 @@ class _Tally:
         for answer in matching.false:
             self.row(answer.type).false += 1
             self._blame(answer, truth.distractors)
-        told_true = [(answer, True) for answer in matching.found.values()] + [(a, False) for a in matching.false]
-        self.judged += [(a.confidence, is_true) for a, is_true in told_true if a.confidence is not None]
+        said = [(answer.announced_confidence, is_true) for answer, is_true in matching.judged()]
+        self.judged += [(certain, is_true) for certain, is_true in said if certain is not None]
 
     def _add_coverage(self, lost: Sequence[TrueIncident], answers: Sequence[Answer]) -> None:
         matching = match(lost, answers)

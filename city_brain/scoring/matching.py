@@ -58,6 +58,10 @@ class Matching:
     false: list[Answer] = field(default_factory=list)
     ignored: int = 0
 
+    def judged(self) -> list[tuple[Answer, bool]]:
+        """The answers that are simply right or wrong: those that found a true incident, and false alarms."""
+        return [(answer, True) for answer in self.found.values()] + [(answer, False) for answer in self.false]
+
     def take(self, answer: Answer, care_not: list[TrueIncident]) -> None:
         """Decides what one answer, the next in time, is."""
         same = [t for t in self.real if t.type == answer.type and _fits(t, answer)]

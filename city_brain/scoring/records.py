@@ -81,7 +81,11 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A produced incident after its last revision: when it was first announced under its final type, and its place."""
+    """A produced incident after its last revision: when it was first announced under its final type, and its place.
+
+    `confidence` is that of the last revision; beside it stand that of the first announcement, which somebody acted on,
+    and the highest since.
+    """
 
     incident_id: str
     type: str
@@ -90,6 +94,8 @@ class Answer(msgspec.Struct, frozen=True):
     lat: float
     ended_ms: float | None = None
     confidence: float | None = None
+    announced_confidence: float | None = None
+    surest_confidence: float | None = None
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -153,7 +159,7 @@ class FalseAlarm(msgspec.Struct, frozen=True):
 
 
 class Bin(msgspec.Struct, frozen=True):
-    """Announced incidents of about one confidence, and which share of them was true."""
+    """Incidents announced at about one confidence, and which share of them was true."""
 
     low: float
     count: int
@@ -217,11 +223,21 @@ def read_answers(lines: Iterable[bytes | str]) -> list[Answer]:
         if said.get("detected_ms") is None:
             continue
         old = latest.get(name)
+        certain = said.get("confidence")
+        said["announced_confidence"] = said["surest_confidence"] = certain
         if old is not None and old["type"] == said["type"]:
             said["detected_ms"] = min(old["detected_ms"], said["detected_ms"])
+            said["announced_confidence"] = old["announced_confidence"]
+            said["surest_confidence"] = _surer(old["surest_confidence"], certain)
         latest[name] = {**(old or {}), **said}
     try:
         answers = msgspec.convert(list(latest.values()), list[Answer])
     except msgspec.ValidationError as wrong:
         raise RecordingError(f"incidents: wanted incident lines, got {wrong}") from wrong
     return sorted(answers, key=lambda answer: answer.detected_ms)
+
+
+def _surer(one: Any, other: Any) -> Any:
+    """The higher of two confidences as they were read; what is no number is for the conversion to refuse."""
+    both = [value for value in (one, other) if isinstance(value, int | float)]
+    return max(both) if len(both) == 2 else other if other is not None else one

@@ -24,12 +24,13 @@ Path = Callable[[int], Place]
 
 
 @cache
-def ground() -> Ground:
-    """A crossing of four arms with a signal, seen by two cameras."""
+def ground(pockets: bool = True) -> Ground:
+    """A crossing of four arms with a signal, seen by two cameras; with or without pockets for turning."""
     view = square(0.0, 0.0, 150.0)
+    features = crossing([0, 90, 180, 270])
     return Ground.of(
         built(
-            *crossing([0, 90, 180, 270]),
+            *(feature for feature in features if pockets or not feature["id"].endswith("_pocket")),
             signal("sig-X", "X"),
             camera("east", 60, 0, view),
             camera("west", -60, 0, view),
@@ -102,9 +103,10 @@ def play(
     actors: Sequence[Actor],
     lamps: Callable[[int], Rows | None] = lambda s: None,
     types: tuple[str, ...] = (),
+    pockets: bool = True,
 ) -> Iterator[tuple[Engine, list[Finding]]]:
     """The engine and its findings after each closed tick of so many seconds."""
-    engine = Engine(ground(), load_incident_types(only=types or ("wrong_way",)), TickSettings())
+    engine = Engine(ground(pockets), load_incident_types(only=types or ("wrong_way",)), TickSettings())
     for second in range(seconds):
         rows = [row for actor in actors for row in rows_of(actor, second)]
         if (lamp := lamps(second)) is not None:

@@ -107,9 +107,12 @@ class Teller:
             self.line(self._evidence(item, "against"), "red")
         if parts.rest:
             self.line(f"{parts.rest:+6.2f}  rounding, and what is not listed")
+        if parts.calibration is not None:
+            self.line(f"{parts.calibration:+6.2f}  calibration: how often such a sum was right, by worlds with truth")
+        announced_from = kind.calibration.of(kind.open_log_odds)
         self.line(
             f"{parts.total:+6.2f}  sum, which is confidence {incident.confidence:.3f}; {kind.type} version "
-            f"{kind.version} is announced from {kind.open_log_odds:+.2f}, confidence {enough(kind):.3f}"
+            f"{kind.version} is announced from {announced_from:+.2f}, confidence {enough(kind):.3f}"
         )
         listed = sum(not item.weight for item in incident.evidence)
         if listed:

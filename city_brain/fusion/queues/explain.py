@@ -116,7 +116,8 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
     """Whether the lamp of the stands' (n,) own movement is green.
 
     A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on,
-    or, where there is none, by all lamps of its side.
+    or, where there is none, by all lamps of its side. The innermost lane without a pocket may be one for that turn
+    alone: maps do not say, so it may go only where either way is free.
     """
     intersection, side = ground.junctions.approach_of(stands["road"][at].astype(np.int32))
     known = (intersection >= 0) & (side >= 0)
@@ -127,9 +128,11 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
     left, through, right = shown.reshape(3, len(at))
     across = left if ground.roads.drives_on_right else right
     lane = stands["lane"][at]
-    pocket = ground.roads.turn_lane[lane] & ground.roads.inner_lane[lane] & (across != int(Colour.ABSENT))
+    inner = ground.roads.inner_lane[lane] & (across != int(Colour.ABSENT))
+    pocket = ground.roads.turn_lane[lane] & inner
     free = [(turn == int(Colour.GREEN)) | (turn == int(Colour.ABSENT)) for turn in (left, right)]
     sides = free[0] & free[1] & ((left == int(Colour.GREEN)) | (right == int(Colour.GREEN)))
     straight = np.where(through != int(Colour.ABSENT), through == int(Colour.GREEN), sides)
-    green: Bools = (signal >= 0) & np.where(pocket, across == int(Colour.GREEN), straight)
+    turns = across == int(Colour.GREEN)
+    green: Bools = (signal >= 0) & np.where(pocket, turns, straight & (turns | ~inner))
     return green

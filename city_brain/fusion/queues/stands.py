@@ -29,6 +29,7 @@ SAME_PLACE_M = 3.0
 ASIDE_M = 1.6
 """A parked vehicle and one in the lane beside it differ more across the lane."""
 
+NOBODY = -1
 LOST_MS = 4_000
 """A stand not seen for this long may be known under another object by now."""
 
@@ -46,6 +47,8 @@ TAKE_OVER_QUEUED_MS = 15_000
 COMPANY_S = 10.0
 """Seconds behind or beside others from which on a stand is one of a queue."""
 
+PARKED_AFTER_MS = 120_000
+"""Who nobody saw coming and has stood this long is parked: its place is known, whatever passes for it for a while."""
 PARKED_MEMORY_MS = 900_000
 MEAN_OVER = 60
 """Ticks over which a place is averaged; camera noise lasts about ten of them."""
@@ -139,10 +142,23 @@ class Stands(msgspec.Struct):
         drives[here] = seen["fresh"][index[here]] & (
             (seen["standing_since_ms"][index[here]] < 0) | (away2[here] > LEFT_M**2)
         )
-        came = table["arrived"] | table["appeared"]
+        parked = self._parked()
+        # An object takes the name of what passes it close by; that does not move the parked car.
+        table["object_id"][drives & parked] = NOBODY
         memory = np.where(self._in_company(), QUEUED_MEMORY_MS, ARRIVED_MEMORY_MS)
-        memory = np.where(came, memory, PARKED_MEMORY_MS)
-        table.keep(~drives & (now_ms - table["last_ms"] <= memory))
+        memory = np.where(self._came(), memory, PARKED_MEMORY_MS)
+        table.keep((~drives | parked) & (now_ms - table["last_ms"] <= memory))
+
+    def _came(self) -> Bools:
+        """Which stands (n,) are of vehicles that came while somebody looked."""
+        came: Bools = self.table["arrived"] | self.table["appeared"]
+        return came
+
+    def _parked(self) -> Bools:
+        """Which stands (n,) are of vehicles that were there before anybody looked, and stayed."""
+        table = self.table
+        parked: Bools = ~self._came() & (table["last_ms"] - table["since_ms"] >= PARKED_AFTER_MS)
+        return parked
 
     def _in_company(self) -> Bools:
         """Which stands (n,) are of a queue, by the seconds they stood behind or beside others."""
@@ -159,7 +175,8 @@ class Stands(msgspec.Struct):
         index = objects.index_of(table["object_id"][right])
         lost = (index < 0) | ~seen["fresh"][index]
         lost &= self._in_line(right, seen["x"][at[left]], seen["y"][at[left]])
-        lost &= ~self._in_company()[right] | (now_ms - table["last_ms"][right] <= TAKE_OVER_QUEUED_MS)
+        brief = self._in_company() & ~self._parked()
+        lost &= ~brief[right] | (now_ms - table["last_ms"][right] <= TAKE_OVER_QUEUED_MS)
         lost &= ~seen["arrived"][at[left]] & (seen["top_speed"][at[left]] < 2.0)
         left, right = left[lost], right[lost]
         away2 = (seen["x"][at[left]] - table["x"][right]) ** 2 + (seen["y"][at[left]] - table["y"][right]) ** 2
@@ -202,7 +219,10 @@ class Stands(msgspec.Struct):
         came = np.flatnonzero(seen["arrived"][fresh] & (stand_of[of] >= 0))
         track, here = fresh[came], stand_of[of[came]]
         away2 = (seen["stand_x"][track] - table["x"][here]) ** 2 + (seen["stand_y"][track] - table["y"][here]) ** 2
-        table["arrived"][here[away2 <= SAME_PLACE_M**2]] = True
+        same = (away2 <= SAME_PLACE_M**2) & self._in_line(here, seen["stand_x"][track], seen["stand_y"][track])
+        # Who stood here before the track came to stand is another vehicle than the track's.
+        same &= table["since_ms"][here] >= seen["standing_since_ms"][track] - BEGAN_WITHIN_MS
+        table["arrived"][here[same]] = True
         count, heading = objects.table.n, rows.heading[row]
         table["rows"][stand] += np.bincount(of, minlength=count)[at]
         table["confidence_sum"][stand] += segment_sum(rows.value[row], of, count)[at]

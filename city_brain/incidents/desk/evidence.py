@@ -25,7 +25,7 @@ def logistic(log_odds: float) -> float:
 
 def confidence(log_odds: float, calibration: Calibration) -> float:
     """The published probability: calibrated, 3 decimals, never quite 0 or 1."""
-    share = logistic(calibration.slope * log_odds + calibration.shift)
+    share = logistic(calibration.of(log_odds))
     return round(min(max(share, _LEAST), 1.0 - _LEAST), 3)
 
 

@@ -41,6 +41,7 @@ class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     overtakers_enough: int
     weight_per_s: float
     weight_max: float
+    """More seconds do not tell a breakdown from a parked car that a camera shows in the lane."""
     witnessed_weight: float
     overtaker_weight: float
     prior_log_odds: float

@@ -39,6 +39,8 @@ class WrongWayParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """d_c where no lane of its own direction is near."""
     variance_m2: float
     spell_s: float
+    weight_max: float = 8.0
+    """Beyond it no distance says more: a cyclist, or somebody who turns round, is as far from a lane of his own."""
     prior_log_odds: float
     confidence_min: float
     forget_s: float
@@ -117,6 +119,7 @@ class WrongWay:
         good &= (runs["nearest_m"] <= limits.centre_max_m) & (runs["confidence"] >= limits.confidence_min)
         looks = 1.0 + 0.5 * (runs["cameras"] - 1.0) + (runs["last_ms"] - runs["first_ms"]) / 1000.0 / limits.spell_s
         weight = looks * (runs["same_m"] ** 2 - runs["nearest_m"] ** 2) / (2.0 * limits.variance_m2)
+        weight = np.minimum(weight, limits.weight_max)
         good &= weight > 0
         return [self._finding(scene, int(k), int(index[k]), float(weight[k])) for k in np.flatnonzero(good)]
 

@@ -89,6 +89,7 @@ def account_to_proto(account: Account, incident: incident_pb2.Incident, text: st
         rule=feed_pb2.Rule(**msgspec.structs.asdict(judgement.rule)),
         evidence_log_odds=judgement.evidence_log_odds,
         prior_log_odds=judgement.prior_log_odds,
+        calibration_log_odds=judgement.calibration_log_odds,
         contributions=[_contribution_to_proto(share) for share in account.contributions],
         revisions=[_revision_to_proto(change) for change in account.revisions],
         text=text,

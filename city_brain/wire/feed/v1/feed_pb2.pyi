@@ -258,7 +258,7 @@ class ExplainIncidentRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., language_code: _Optional[str] = ...) -> None: ...
 
 class ExplainIncidentResponse(_message.Message):
-    __slots__ = ("incident", "headlines", "rule", "evidence_log_odds", "prior_log_odds", "contributions", "revisions", "text")
+    __slots__ = ("incident", "headlines", "rule", "evidence_log_odds", "prior_log_odds", "contributions", "revisions", "text", "calibration_log_odds")
     class HeadlinesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -274,6 +274,7 @@ class ExplainIncidentResponse(_message.Message):
     CONTRIBUTIONS_FIELD_NUMBER: _ClassVar[int]
     REVISIONS_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
     incident: _incident_pb2.Incident
     headlines: _containers.ScalarMap[str, str]
     rule: Rule
@@ -282,7 +283,8 @@ class ExplainIncidentResponse(_message.Message):
     contributions: _containers.RepeatedCompositeFieldContainer[SourceContribution]
     revisions: _containers.RepeatedCompositeFieldContainer[RevisionSummary]
     text: str
-    def __init__(self, incident: _Optional[_Union[_incident_pb2.Incident, _Mapping]] = ..., headlines: _Optional[_Mapping[str, str]] = ..., rule: _Optional[_Union[Rule, _Mapping]] = ..., evidence_log_odds: _Optional[float] = ..., prior_log_odds: _Optional[float] = ..., contributions: _Optional[_Iterable[_Union[SourceContribution, _Mapping]]] = ..., revisions: _Optional[_Iterable[_Union[RevisionSummary, _Mapping]]] = ..., text: _Optional[str] = ...) -> None: ...
+    calibration_log_odds: float
+    def __init__(self, incident: _Optional[_Union[_incident_pb2.Incident, _Mapping]] = ..., headlines: _Optional[_Mapping[str, str]] = ..., rule: _Optional[_Union[Rule, _Mapping]] = ..., evidence_log_odds: _Optional[float] = ..., prior_log_odds: _Optional[float] = ..., contributions: _Optional[_Iterable[_Union[SourceContribution, _Mapping]]] = ..., revisions: _Optional[_Iterable[_Union[RevisionSummary, _Mapping]]] = ..., text: _Optional[str] = ..., calibration_log_odds: _Optional[float] = ...) -> None: ...
 
 class Rule(_message.Message):
     __slots__ = ("type", "version", "suspect_log_odds", "open_log_odds", "close_log_odds", "join_radius_m", "close_gap_s")

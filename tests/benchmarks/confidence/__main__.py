@@ -1,0 +1,72 @@
+"""`python -m tests.benchmarks.confidence`: what confidences are worth on unseen cities, and the calibration they want.
+
+It synthesises the cities of a split into a folder (those that are there are kept), fuses each as `city-brain fuse`
+does, and prints the reliability over all. With `--fit` it prints for each type the `calibration` for its file: a shift
+of the log-odds, after Platt (1999) with his targets, so that no finite number of hits makes anything certain. One
+parameter per type: announcements crowd just above their threshold, which leaves a slope open.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from city_brain.incidents.desk.evidence import logistic
+from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
+from city_brain.scoring import Answer, Truth, read_answers, read_truth
+from city_brain.scoring.reliability import diagram, reliability_table, reliability_worlds
+from tests.benchmarks.confidence.fitting import fitted_shift, judged_by_type
+from tests.benchmarks.confidence.worlds import SPLITS, options
+
+OBSERVATIONS: Final = "observations.jsonl.zst"
+INCIDENTS: Final = "incidents.jsonl"
+
+
+def main() -> int:
+    """Makes, fuses and judges the worlds of a split."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.confidence", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the cities are, or are put: 10 MB each")
+    parser.add_argument("--split", choices=sorted(SPLITS), default="held-out")
+    parser.add_argument("--fit", action="store_true", help="print the calibration of each type")
+    parser.add_argument("--again", action="store_true", help="fuse again what was fused before")
+    parser.add_argument("--out", type=Path, help="the reliability diagram, an SVG file")
+    chosen = parser.parse_args()
+    worlds = [_world(chosen.folder / str(seed), seed, chosen.again) for seed in SPLITS[chosen.split]]
+    report = reliability_worlds(worlds)
+    print(reliability_table(report))
+    if chosen.out is not None:
+        chosen.out.write_text(diagram(report.announced, f"{chosen.split}: {len(worlds)} cities"), "utf-8")
+    if chosen.fit:
+        _print_fit(worlds, load_incident_types())
+    return 0
+
+
+def _world(folder: Path, seed: int, again: bool) -> tuple[Truth, Sequence[Answer]]:
+    """Truth and answers of one city, made and fused where they are not there yet."""
+    if not (folder / OBSERVATIONS).exists():
+        _run("synth", folder, "--seed", seed, *options(seed))
+    if again or not (folder / INCIDENTS).exists():
+        _run("fuse", folder / OBSERVATIONS, "--map", folder / "city.geojson", "--incidents", folder / INCIDENTS)
+    truth = read_truth((folder / "truth.json").read_bytes())
+    return truth, read_answers((folder / INCIDENTS).read_bytes().splitlines())
+
+
+def _run(*words: object) -> None:
+    told = [str(word) for word in words]
+    print("city-brain", *told, file=sys.stderr, flush=True)
+    subprocess.run([sys.executable, "-m", "city_brain", *told], check=True, stdout=subprocess.DEVNULL)
+
+
+def _print_fit(worlds: Sequence[tuple[Truth, Sequence[Answer]]], types: IncidentTypes) -> None:
+    print("\ncalibration by type: log-odds before it, and the shift that makes them mean what they say")
+    for name, pairs in judged_by_type(worlds, types).items():
+        shift = fitted_shift(pairs)
+        mean = sum(logistic(log_odds + shift) for log_odds, _ in pairs) / len(pairs)
+        true = sum(is_true for _, is_true in pairs)
+        print(f"  {name:28} {true:>4} of {len(pairs):>4} real   shift {shift:+.1f}   mean confidence {mean:.3f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

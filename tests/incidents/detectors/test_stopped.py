@@ -1,0 +1,95 @@
+"""Stopped vehicles on a small stage: lanes that may be for turning, and parked cars whose name another takes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from city_brain.numerics import hash63
+from city_brain.observations.rows import Rows, pack_lamps
+from city_brain.observations.vocabulary import MOVEMENTS, Colour, Kind, Mode
+from city_brain.testing import make_rows
+from tests.fusion.stage import START_MS, Actor, Path, Place, play, straight
+from tests.incidents.detectors.test_moving import opens, strongest
+
+EAST = 2
+INNER_M, OUTER_M = 1.6, 4.8
+"""Lanes of the eastern arm that lead to the crossing, by their distance north of its axis."""
+
+
+def lamps_of_east(**colours: Colour) -> Callable[[int], Rows | None]:
+    """A signal whose eastern lamps show these colours, and nothing else, all the time."""
+
+    def said(second: int) -> Rows | None:
+        if second % 5:
+            return None
+        shown = np.zeros((1, 24), dtype=np.uint8)
+        for name, colour in colours.items():
+            shown[0, 3 * EAST + MOVEMENTS.index(name)] = colour
+        return make_rows(
+            source=[hash63("sig-X")], kind=int(Kind.SIGNAL), seq=second, event_ms=START_MS + 1000 * second + 100,
+            arrival_ms=START_MS + 1000 * second + 350, lamps=pack_lamps(shown), code=int(Mode.AUTO), value=np.nan,
+        )  # fmt: skip
+
+    return said
+
+
+def arrives(lane_m: float) -> Path:
+    """Comes from the east at 10 m/s and stops first at the line."""
+    return lambda s: (max(120.0 - 10.0 * s, 20.0), lane_m) if s >= 0 else None
+
+
+def passing(lane_m: float) -> list[Actor]:
+    """Vehicles that drive past it in the other lane."""
+    starts = range(20, 60, 10)
+    return [Actor(straight((120.0, lane_m), (-10.0, 0.0), s, s + 14), track=100 + s) for s in starts]
+
+
+@pytest.mark.parametrize(
+    ("lane_m", "left", "announced"),
+    [
+        (INNER_M, Colour.RED, False),
+        (INNER_M, Colour.GREEN, True),
+        (INNER_M, Colour.ABSENT, True),
+        (OUTER_M, Colour.RED, True),
+    ],
+)
+def test_who_may_wait_for_a_lamp_of_its_own_is_no_breakdown(lane_m: float, left: Colour, announced: bool) -> None:
+    """First at the line of the innermost lane, while straight on is green and the turn across has red: it may turn."""
+    lamps = lamps_of_east(left=left, through=Colour.GREEN, right=Colour.GREEN)
+    other_m = OUTER_M if lane_m == INNER_M else INNER_M
+    actors = [Actor(arrives(lane_m)), *passing(other_m)]
+    played = play(80, actors, lamps, ("stopped_vehicle",), pockets=False)
+    found = max((finding.log_odds for _, findings in played for finding in findings), default=-99.0)
+    assert (found >= opens("stopped_vehicle")) is announced
+
+
+def test_a_parked_car_stays_parked_when_another_drives_off_under_its_name() -> None:
+    """A tracker goes on with a car that passes it closely, and gives the parked one a new number a little later."""
+    place, leaves_s = (80.0, OUTER_M), 200
+
+    def under_the_old_name(second: int) -> Place:
+        gone_m = 10.0 * max(second - leaves_s, 0)
+        return (place[0] - gone_m, place[1]) if gone_m < 120.0 else None
+
+    again = Actor(lambda s: place if s > leaves_s + 6 else None, track=2)
+    actors = [Actor(under_the_old_name), again]
+    assert strongest("stopped_vehicle", 330, actors) < opens("stopped_vehicle")
+
+
+def test_a_vehicle_that_appears_where_nothing_stood_is_announced() -> None:
+    """The same place, where nobody parked before."""
+    appears = Actor(lambda s: (80.0, OUTER_M) if s > 206 else None, track=2)
+    actors = [Actor(straight((120.0, INNER_M), (-10.0, 0.0), 0, 10)), appears]
+    assert strongest("stopped_vehicle", 330, actors) >= opens("stopped_vehicle")
+
+
+def test_one_look_bounds_what_a_wrong_way_driver_weighs() -> None:
+    """The same error of place lasts for seconds, so the distance to its own lane counts up to a point."""
+    weights = [
+        item.weight
+        for _, findings in play(16, [Actor(straight((20.0, 6.4), (8.0, 0.0)))], types=("wrong_way",))
+        for finding in findings
+        for item in finding.evidence
+    ]
+    assert max(weights) == 8.0
