@@ -6,7 +6,7 @@ bytes and back between any two rows.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -19,6 +19,7 @@ from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.incidents.tick_record import TickRecord
+from city_brain.observations.admission import Refused
 from city_brain.observations.columns import Observations
 from city_brain.observations.counters import Counters
 from city_brain.observations.rows import Rows
@@ -75,6 +76,8 @@ class Runner:
         self.readiness = ReadinessDesk(city)
         self.refused = Counters()
         self.alerts = AlertQueue()
+        self.refusing: Callable[[Observations, Refused], None] = lambda observations, refused: None
+        """Hears which rows of a batch were not believed."""
 
     def _new_desk(self, state: DeskState | None) -> Desk:
         now = self.configured
@@ -104,6 +107,7 @@ class Runner:
         """The rows of a batch that are believed; the others are counted."""
         rows, refused = self.door.admit(observations, raw_partition, offset)
         self.refused.read += observations.n - rows.n
+        self.refusing(observations, refused)
         for reason, count in refused.counts().items():
             self.refused.quarantine(reason, count)
         return rows
