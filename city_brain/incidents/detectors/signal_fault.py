@@ -15,6 +15,7 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle, SignalBook
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.detectors.regularity import Regularity
 from city_brain.incidents.hypothesis import Evidence, Finding, Note
 from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
@@ -113,6 +114,32 @@ class SignalFault:
         self._by_message(scene, evidence)
         self._by_traffic(scene, evidence)
         return [self._finding(scene, signal, items) for signal, items in sorted(evidence.items())]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The controllers in a ring, what they reported last, and what each lacks."""
+        book, city = scene.signals, scene.ground.city
+        since, _ = book.showing_since()
+        found = []
+        for signal in range(len(book.key)):
+            junction = city.intersections[int(book.intersection[signal])] if book.intersection[signal] >= 0 else None
+            if junction is None or not ring.holds(np.array(junction.x), np.array(junction.y)):
+                continue
+            last_ms = int(book.last_ms[signal])
+            what, lacks = "a signal has never spoken", "its lamps are not known"
+            if last_ms != NO_TIME:
+                mode = Mode(int(book.mode[signal, -1])).name.lower()
+                shown_s, silent_s = (last_ms - int(since[signal])) / 1000, (scene.now_ms - last_ms) / 1000
+                what = f"a signal reported {mode}, its lamps unchanged for {shown_s:.0f} s"
+                lacks = "that is no sign of a fault"
+                if silent_s > self.parameters.silent_s:
+                    what = f"a signal had been silent for {silent_s:.0f} s"
+                    lacks = "traffic must show that its lamps are dark, since silence alone may be its link"
+            looked = Looked(
+                key=junction.id, x=junction.x, y=junction.y, since_ms=max(last_ms, 0), what=what, lacks=lacks,
+                sources=(int(book.key[signal]),),
+            )  # fmt: skip
+            found.append(looked)
+        return found
 
     def _by_message(self, scene: Scene, evidence: dict[int, list[Evidence]]) -> None:
         """What the lamps and modes that controllers report say."""
