@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from city_brain.errors import CapError, StateError
 from city_brain.feeds.heartbeat import Readied
@@ -29,7 +30,7 @@ from city_brain.pipeline.configuration import Configurations, Configured
 from city_brain.pipeline.readiness import AlertQueue, ReadinessDesk, packed_alert
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
-from city_brain.types import Ints
+from city_brain.types import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ class Runner:
         self.alerts = AlertQueue()
         self.refusing: Callable[[Observations, Refused], None] = lambda observations, refused: None
         """Hears which rows of a batch were not believed."""
+        self.straying: Callable[[str, Rows, Bools], None] = lambda why, rows, which: None
+        """Hears which admitted rows were not believed after all, and why."""
 
     def _new_desk(self, state: DeskState | None) -> Desk:
         now = self.configured
@@ -111,6 +114,13 @@ class Runner:
         for reason, count in refused.counts().items():
             self.refused.quarantine(reason, count)
         return rows
+
+    def stray(self, why: str, rows: Rows, which: Bools) -> None:
+        """Counts admitted rows (n,) that are not believed after all, and go no further."""
+        count = int(np.count_nonzero(which))
+        self.refused.read += count
+        self.refused.quarantine(why, count)
+        self.straying(why, rows, which)
 
     def dead_letter(self, reason: str, rows: int = 1) -> None:
         """Counts what could not be read as observations."""

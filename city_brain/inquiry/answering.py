@@ -109,7 +109,8 @@ class Words:
             return f"became one with {made.cause.number} ({self._became(made)})"
         if made.gate == "faded" and made.last is not None:
             when = self.clock(made.last.updated_ms)
-            return f"was suspected and withdrawn at {when}, when what spoke for it went away; {short}"
+            then = f" (then it was: {made.lacks})" if made.lacks else ""
+            return f"was suspected and withdrawn at {when}, when what spoke for it went away{then}; {short}"
         if made.gate == "held":
             hold_s = self.types[made.type].hold_s
             return f"waited (up to {hold_s:.0f} s) for what might explain it, and was over before that; {short}"

@@ -17,6 +17,9 @@ from city_brain.inquiry.suspicions import Gate, Suspicion, suspicions
 LOOKED_AT_MOST: Final = 3
 """Of what the detector of the asked type looked at, so many are told, the most telling first; of any type one."""
 
+OTHERS_MOST: Final = 3
+"""Of what was announced under other types than the asked one, so many are told, the nearest first."""
+
 _ORDER: Final[tuple[Gate, ...]] = (
     "announced", "not_enough", "held", "explained", "merged", "faded", "closed", "not_suspected", "not_handed_over",
 )  # fmt: skip
@@ -28,7 +31,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     `surest` is its revision of greatest confidence where it became an incident, `cause` the incident that explains it
     or took it over. `log_odds` is what it came to at best (None: it was not weighed), `needed` what an announcement
     needs.
-    `what` and `lacks`, in words, are of what was only looked at.
+    `what` and `lacks`, in words, are of what was only looked at; of a suspicion `lacks` is what its detector saw of it
+    last, where that had become too little.
     """
 
     type: str
@@ -59,15 +63,18 @@ def candidates(listener: Listener) -> list[Candidate]:
     types, question = listener.runner.types, listener.question
     told = suspicions(listener.revisions)
     by_id = {suspicion.last.incident_id: suspicion for suspicion in told}
-    found = [made for suspicion in told if (made := _incident(suspicion, listener)) is not None]
+    leading = _leading(listener)
+    found = [made for suspicion in told if (made := _incident(suspicion, listener, leading)) is not None]
     named = {made.last.incident_id for made in found if made.last is not None}
     found += [_finding(weighed, by_id, types) for weighed in listener.weighed.values() if weighed.case not in named]
     handed_over = {(weighed.surest.type, weighed.surest.key) for weighed in listener.weighed.values()}
     looked = [item for item in listener.noticed.items() if item[0] not in handed_over and item[1].looked.lacks]
     found += [_looked(name, noticed, listener.ring, types) for (name, _), noticed in looked]
     wanted = [made for made in found if question.type in ("", made.type) or made.gate == "announced"]
-    wanted.sort(key=lambda made: (question.type not in ("", made.type), *_farthest_first(made)))
-    return _few(wanted, LOOKED_AT_MOST if question.type else 1)
+    wanted.sort(key=_farthest_first)
+    others = sorted((made for made in wanted if question.type not in ("", made.type)), key=lambda made: made.away_m)
+    wanted = [made for made in wanted if made not in others]
+    return _few(wanted, LOOKED_AT_MOST if question.type else 1) + others[:OTHERS_MOST]
 
 
 def _farthest_first(made: Candidate) -> tuple[int, float, float]:
@@ -96,7 +103,26 @@ def away_m(incident: Incident, ring: Ring, frame: LocalFrame) -> float:
     return min(gap_m(shape, here) for shape in shapes)
 
 
-def _incident(suspicion: Suspicion, listener: Listener) -> Candidate | None:
+def _leading(listener: Listener) -> dict[str, Weighed]:
+    """The surest finding of each case, by the id of the case."""
+    leading: dict[str, Weighed] = {}
+    for weighed in listener.weighed.values():
+        known = leading.get(weighed.case)
+        if weighed.case and (known is None or weighed.surest.log_odds > known.surest.log_odds):
+            leading[weighed.case] = weighed
+    return leading
+
+
+def _became(listener: Listener, weighed: Weighed | None) -> str:
+    """How a finding was weighed last, in words, where that was too little to hand it over."""
+    if weighed is None:
+        return ""
+    noticed = listener.noticed.get((weighed.surest.type, weighed.surest.key))
+    too_little = noticed is not None and noticed.latest.lacks and noticed.last_ms > weighed.last_ms
+    return noticed.latest.what if noticed is not None and too_little else ""
+
+
+def _incident(suspicion: Suspicion, listener: Listener, leading: dict[str, Weighed]) -> Candidate | None:
     """A candidate that was suspected at least; None where it was elsewhere or at another time."""
     types, question, last = listener.runner.types, listener.question, suspicion.last
     over_ms = last.ended_ms or (last.updated_ms if last.state in ("ended", "withdrawn") else listener.last_ms)
@@ -106,7 +132,8 @@ def _incident(suspicion: Suspicion, listener: Listener) -> Candidate | None:
     near_m = min(away_m(incident, listener.ring, frame) for incident in suspicion.said)
     if near_m > question.radius_m:
         return None
-    kind, surest = types[last.type], suspicion.surest
+    kind, surest, lead = types[last.type], suspicion.surest, leading.get(last.incident_id)
+    total = sum_of(surest, kind).total
     return Candidate(
         type=last.type,
         gate=suspicion.gate,
@@ -114,12 +141,13 @@ def _incident(suspicion: Suspicion, listener: Listener) -> Candidate | None:
         first_ms=last.first_seen_ms,
         last_ms=over_ms,
         needed=kind.open_log_odds,
-        log_odds=sum_of(surest, kind).total,
+        log_odds=total if lead is None or suspicion.gate == "announced" else max(total, lead.surest.log_odds),
         number=last.number,
         announced_ms=last.detected_ms,
         surest=surest,
         last=last,
         cause=suspicion.cause,
+        lacks=_became(listener, lead) if suspicion.gate != "announced" else "",
     )
 
 

@@ -70,10 +70,11 @@ class Weighed:
 
 @dataclass(slots=True)
 class Noticed:
-    """Something that a detector looked at: as it was at its most telling, and until when it was seen."""
+    """Something that a detector looked at: as it was at its most telling, and as it was weighed last."""
 
     looked: Looked
     at_ms: int
+    latest: Looked
     last_ms: int
 
 
@@ -101,7 +102,7 @@ class Listener:
         count = len(self.runner.ground.city.source_keys)
         self.rows, self.near = np.zeros(count, np.int64), np.zeros(count, np.int64)
         for engine in self.runner.engines:
-            engine.watch = partial(self._watch, engine)
+            engine.watchers.append(partial(self._watch, engine))
 
     @property
     def ring(self) -> Ring:
@@ -150,9 +151,10 @@ class Listener:
     def _notice(self, type_name: str, looked: Looked, now_ms: int) -> None:
         known = self.noticed.get((type_name, looked.key))
         if known is None:
-            self.noticed[type_name, looked.key] = Noticed(looked, now_ms, now_ms)
+            self.noticed[type_name, looked.key] = Noticed(looked, now_ms, looked, now_ms)
             return
-        known.last_ms = now_ms
+        if looked.log_odds is not None or known.latest.log_odds is None:
+            known.latest, known.last_ms = looked, now_ms
         if self._telling(looked, now_ms) >= self._telling(known.looked, known.at_ms):
             known.looked, known.at_ms = looked, now_ms
 

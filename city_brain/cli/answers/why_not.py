@@ -188,7 +188,7 @@ def _candidate(made: "Candidate", words: "Words") -> "list[str]":
     lines += [f"      {told.text}" for told in sum_lines(made.surest, words.types, words.clock)]
     return [
         *lines,
-        f"      as of {words.clock(made.surest.updated_ms)}, when it was surest",
+        f"      as of {words.clock(made.surest.updated_ms)}, its surest revision",
         f"      it {words.gate(made)}",
     ]
 
