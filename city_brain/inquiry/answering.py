@@ -58,14 +58,14 @@ def _summary(found: tuple[Candidate, ...], seen: tuple[TypeSight, ...], question
 
 def _untold(found: list[Candidate], seen: tuple[TypeSight, ...], question: Question, words: "Words") -> str:
     """Why nothing was told of what is asked for."""
-    what = f"a {question.type.replace('_', ' ')}" if question.type else "anything"
+    what = "it" if question.type else "anything"
     weighed = next((made for made in found if made.gate != "not_handed_over"), None)
     if weighed is not None:
         return f"Not told: {words.weighed(weighed)}."
     could = [sight for sight in seen if sight.could == "yes"]
     half = [sight for sight in seen if sight.could == "partly"]
     if not could and not half:
-        return f"Not told: nothing could have seen {what} there then, since {'; '.join(seen[0].why)}."
+        return f"Not told: no source could have seen {what} there then, since {'; '.join(seen[0].why)}."
     if found and (could or not half):
         return f"Not told: nothing was suspected. What came nearest: {words.looked(found[0])}."
     if could:

@@ -83,7 +83,9 @@ class Listener:
     """What one question wants to know of a run (see the module).
 
     `rows`, `near` (sources,): rows of each source of the map in the time, and those of them that lie near the place;
-    `reports`: people's reports there. `first_ms`, `last_ms`: the ticks that were heard at all, by their end.
+    `before_ms`, `after_ms` (sources,): its last row up to the moment that is asked for, and its first one after it, -1
+    where there was none. `reports`: people's reports there. `first_ms`, `last_ms`: the ticks that were heard at all, by
+    their end.
     """
 
     runner: Runner
@@ -94,6 +96,8 @@ class Listener:
     spells: Spells = field(default_factory=Spells)
     rows: Ints = field(init=False)
     near: Ints = field(init=False)
+    before_ms: Ints = field(init=False)
+    after_ms: Ints = field(init=False)
     reports: int = 0
     first_ms: int | None = None
     last_ms: int = 0
@@ -101,6 +105,7 @@ class Listener:
     def __post_init__(self) -> None:
         count = len(self.runner.ground.city.source_keys)
         self.rows, self.near = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self.before_ms, self.after_ms = np.full(count, -1), np.full(count, -1)
         for engine in self.runner.engines:
             engine.watchers.append(partial(self._watch, engine))
 
@@ -116,9 +121,17 @@ class Listener:
         end_ms = closed.record.due_ms - self.runner.settings.lateness_budget_ms
         self.first_ms = end_ms - self.runner.settings.tick_ms if self.first_ms is None else self.first_ms
         self.last_ms = end_ms
+        self._hear()
         if self._asked(end_ms):
             for finding in (finding for reading in closed.readings for finding in reading.findings):
                 self._weigh(finding, end_ms)
+
+    def _hear(self) -> None:
+        """Notes when each source was heard about the moment that is asked for."""
+        heard = np.max([engine.books.sensors.silent.last_ms for engine in self.runner.engines], axis=0)
+        after = (heard > self.question.time_ms) & (self.after_ms < 0)
+        self.after_ms[after] = heard[after]
+        self.before_ms = np.where(heard <= self.question.time_ms, heard, self.before_ms)
 
     def _asked(self, end_ms: int) -> bool:
         return self.question.since_ms <= end_ms <= self.question.until_ms + self.runner.settings.tick_ms
@@ -158,10 +171,10 @@ class Listener:
         if self._telling(looked, now_ms) >= self._telling(known.looked, known.at_ms):
             known.looked, known.at_ms = looked, now_ms
 
-    def _telling(self, looked: Looked, now_ms: int) -> tuple[float, int]:
-        """The surest tells most; of what was never weighed the state at the time that is asked for."""
+    def _telling(self, looked: Looked, now_ms: int) -> tuple[float, float, int]:
+        """The surest tells most; of what was never weighed the largest, and the nearest to the time asked for."""
         sure = -np.inf if looked.log_odds is None else looked.log_odds
-        return sure, -abs(now_ms - self.question.time_ms)
+        return sure, looked.size, -abs(now_ms - self.question.time_ms)
 
     def _count(self, scene: Scene) -> None:
         rows, home = scene.tick.rows, scene.tick.rows.home

@@ -18,8 +18,10 @@ from city_brain.observations.vocabulary import QUANTITY_CODES, Quantity
 
 Could: TypeAlias = Literal["no", "partly", "yes"]
 _GRADES: tuple[Could, ...] = ("no", "partly", "yes")
-_PERIODS = 2.0
-"""A sensor that sent nothing for so many of its periods was silent; within fewer it was not due."""
+_PERIODS = 2.5
+"""A sensor that sent nothing for so many of its periods was silent."""
+_GAP_MS = 15_000
+"""A camera or signal that sent nothing for longer than this about the moment is told to have done so."""
 
 _PLAIN = {"pm2_5": "PM2.5", "pm10": "PM10", "so2": "SO2", "no2": "NO2", "co": "CO", "voc": "VOC", "o3": "ozone"}
 
@@ -38,13 +40,13 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     near: int
     blind: tuple[tuple[int, int | None], ...] = ()
-    due: bool = True
-    """Whether it speaks so often that silence in that time says something."""
+    quiet: tuple[int | None, int | None] | None = None
+    """From its last row up to the moment that is asked for to its first one after it, where that is long."""
 
     @property
     def spoke(self) -> bool:
-        """Whether it was heard in all of the time, as far as can be known."""
-        return not self.blind and (self.rows > 0 or not self.due)
+        """Whether it was heard about the moment that is asked for, as far as can be known."""
+        return not self.blind and self.quiet is None
 
 
 class TypeSight(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +55,8 @@ class TypeSight(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     could: Could
     why: tuple[str, ...]
+    helps: tuple[str, ...] = ()
+    """What else would have helped, and whether it was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +110,15 @@ class Sight:
         graded = [self._route(route) for route in needs.routes]
         best = max(grade for grade, _ in graded)
         why = [said for grade, words in graded if grade == best or best < len(_GRADES) - 1 for said in words]
-        helps = [f"helps: {said}" for route in needs.helps for said in self._by_sensors(route)[1]]
-        return TypeSight(type=kind.type, could=_GRADES[best], why=tuple(dict.fromkeys((*why, *helps))))
+        helps = tuple(said for route in needs.helps for said in self._by_sensors(route)[1])
+        return TypeSight(type=kind.type, could=_GRADES[best], why=tuple(dict.fromkeys(why)), helps=helps)
 
     def _route(self, route: Route) -> tuple[int, list[str]]:
         parts = []
         if route.lane:
             parts.append(self._by_lane())
+        if route.road_cover:
+            parts.append(self._by_road(route.road_cover))
         if route.signal:
             parts.append(self._by_signal())
         if route.camera:
@@ -141,16 +147,18 @@ class Sight:
     def _half_seen(self, viewing: Sequence[Witness]) -> tuple[int, list[str]]:
         """What cameras say that view the place and were blind or silent for some or all of the time."""
         question = self.listener.question
-        said, grade = [], 0
-        for witness in viewing:
-            if not witness.blind:
-                said.append(f"{witness.source_id} views this place and sent nothing then: it saw nothing, or was off")
-                grade = 1
-                continue
-            said.append(f"{witness.source_id} views this place, but {self.blind_words(witness)}")
-            covered = [(since, until) for since, until in witness.blind if _covers(since, until, question.time_ms)]
-            grade = max(grade, 0 if covered else 1)
-        return grade, said
+        blind = [witness for witness in viewing if witness.blind]
+        said = [f"{witness.source_id} views this place, but {self.blind_words(witness)}" for witness in blind]
+        covered = [any(_covers(*span, question.time_ms) for span in witness.blind) for witness in blind]
+        quiet = [witness for witness in viewing if not witness.blind]
+        if quiet:
+            many, views = len(quiet) > 1, "view" if len(quiet) > 1 else "views"
+            together = " together" if many else ""
+            why = (
+                "nothing moved in their views, or they were off" if many else "nothing moved in its view, or it was off"
+            )
+            said.append(f"{_names(quiet)} {views} this place, but{together} sent nothing {self._span(quiet)}: {why}")
+        return 1 if quiet or not all(covered) else 0, said
 
     def blind_words(self, witness: Witness) -> str:
         """When a source was blind, in words."""
@@ -159,6 +167,13 @@ class Sight:
             for since, until in witness.blind
         ]
         return f"was silent or blind {' and '.join(spans)}"
+
+    def _span(self, quiet: Sequence[Witness]) -> str:
+        """The time about the moment in which none of some sources sent anything, in words."""
+        before = [span[0] for span in (witness.quiet for witness in quiet) if span and span[0] is not None]
+        after = [span[1] for span in (witness.quiet for witness in quiet) if span and span[1] is not None]
+        since = f"from {self.clock(max(before))}" if before else "from the beginning"
+        return f"{since} {f'until {self.clock(min(after))}' if after else 'on'}"
 
     def _by_lane(self) -> tuple[int, list[str]]:
         ring, roads = self.listener.ring, self.listener.runner.ground.roads
@@ -172,6 +187,29 @@ class Sight:
             return 0, [f"no lane of the map lies within {ring.radius_m:.0f} m"]
         names = ", ".join(roads.road_id[road] for road in about[:3])
         return 1, [f"it lies beside the lanes of the map; within {ring.radius_m:.0f} m there are those of {names}"]
+
+    def _by_road(self, cover: float) -> tuple[int, list[str]]:
+        """Whether cameras view enough of a road about the place, and spoke."""
+        ring, ground = self.listener.ring, self.listener.runner.ground
+        about = [] if ground.roads.empty else ring.roads(ground.roads)
+        if not about:
+            return self._by_lane()
+        best: tuple[int, list[str]] = (-1, [])
+        for road in about:
+            name, views = ground.roads.road_id[road], ground.views
+            share = f"cameras view {views.road_cover[road]:.0%} of road {name}"
+            seeing = np.unique(views.cell_cameras[views.cell_first[road] : views.cell_first[road + 1]])
+            cameras = [self._witness(ground.city.cameras[at], 0.0) for at in seeing[seeing >= 0].tolist()]
+            spoke = [witness for witness in cameras if witness.spoke]
+            if views.road_cover[road] < cover:
+                graded = 0, [f"{share}, {cover:.0%} is needed"]
+            elif len(spoke) == len(cameras):
+                graded = 2, [f"{share}, and {_names(spoke)} spoke"]
+            else:
+                quiet = [f"{witness.source_id} {self._quiet(witness)}" for witness in cameras if not witness.spoke]
+                graded = (1 if spoke else 0), [share, *quiet[:3]]
+            best = max(best, graded, key=lambda item: item[0])
+        return best
 
     def _by_signal(self) -> tuple[int, list[str]]:
         signals = self.signals()
@@ -198,7 +236,7 @@ class Sight:
         return 1, [f"{witness.source_id}, {_far(witness)} away, {self._quiet(witness)}" for witness in within[:3]]
 
     def _quiet(self, witness: Witness) -> str:
-        return self.blind_words(witness) if witness.blind else "sent nothing in that time"
+        return self.blind_words(witness) if witness.blind else f"sent nothing {self._span([witness])}"
 
     def _witness(self, source: Source, away_m: float) -> Witness:
         listener, question = self.listener, self.listener.question
@@ -206,7 +244,6 @@ class Sight:
         at = city.source_ids.index(source.id)
         spells = [spell for spell in listener.spells.of(source.id) if question.overlaps(spell.since_ms, spell.until_ms)]
         blind = [(spell.since_ms, None if listener.spells.goes_on(spell) else spell.until_ms) for spell in spells]
-        period_s = source.period_s if isinstance(source, Sensor) else 0.0
         return Witness(
             source_id=source.id,
             kind={Camera: "camera", Signal: "signal", Sensor: "sensor"}[type(source)],
@@ -214,8 +251,18 @@ class Sight:
             rows=int(listener.rows[at]),
             near=int(listener.near[at]),
             blind=tuple(blind),
-            due=_PERIODS * period_s <= 2.0 * question.within_s,
+            quiet=self._gap(at, source.period_s if isinstance(source, Sensor) else 0.0),
         )
+
+    def _gap(self, at: int, period_s: float) -> tuple[int | None, int | None] | None:
+        """The time about the moment in which a source sent nothing, where that is long."""
+        listener = self.listener
+        before, after = int(listener.before_ms[at]), int(listener.after_ms[at])
+        since = (listener.first_ms or 0) if before < 0 else before
+        until = listener.last_ms if after < 0 else after
+        if until - since <= max(_PERIODS * 1000.0 * period_s, _GAP_MS):
+            return None
+        return None if before < 0 else before, None if after < 0 else after
 
 
 def _covers(since_ms: int, until_ms: int | None, moment_ms: int) -> bool:

@@ -145,7 +145,9 @@ def _lines(said: "Answer", words: "Words", site: "Site", instant: "Callable[[flo
         lines.append(f"  {plural(said.reports, 'report')} of people within the radius")
     lines += ["", "COULD BE SEEN  by type, as far as sources and map go"]
     width = max((len(sight.type) for sight in said.types), default=0)
-    lines += [f"  {sight.type:{width}}  {sight.could:6}  {'; '.join(sight.why)}" for sight in said.types]
+    for sight in said.types:
+        lines.append(f"  {sight.type:{width}}  {sight.could:6}  {'; '.join(sight.why)}")
+        lines += [f"  {'':{width}}  {'':6}  would help: {each}" for each in sight.helps]
     until = instant(said.heard_until_ms)
     return [*lines, "", f"heard: the recording from {instant(said.heard_from_ms)} to {until}"]
 

@@ -70,6 +70,10 @@ def _in_lane(parameters: Any) -> Needs:
     return Needs((_IN_LANE,))
 
 
+def _of_congestion(parameters: CongestionParameters) -> Needs:
+    return Needs((Route(road_cover=parameters.cover_min),))
+
+
 def _of_crash(parameters: CrashParameters) -> Needs:
     return Needs((_IN_LANE,), helps=(Route(sensors=(Quantity.NOISE,), reach_m=parameters.bang.reach_m),))
 
@@ -101,7 +105,7 @@ def _of_signal(parameters: Any) -> Needs:
 
 
 DETECTORS: dict[str, Registered] = {
-    "congestion": Registered(Congestion, CongestionParameters, _in_lane),
+    "congestion": Registered(Congestion, CongestionParameters, _of_congestion),
     "coverage_lost": Registered(CoverageLost, CoverageLostParameters),
     "crash": Registered(Crash, CrashParameters, _of_crash),
     "crowd": Registered(Crowd, CrowdParameters, _of_crowd),

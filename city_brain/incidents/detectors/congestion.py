@@ -113,7 +113,7 @@ class Congestion:
                     key=roads.road_id[road], x=float(x), y=float(y),
                     since_ms=int(state.since_ms[road]) if runs else scene.now_ms,
                     what=f"the queue on road {roads.road_id[road]} filled {fill:.0%} of its lanes{lasts}",
-                    lacks=lacks, log_odds=total,
+                    lacks=lacks, log_odds=total, size=fill,
                 )
             )  # fmt: skip
         return found

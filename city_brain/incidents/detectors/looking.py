@@ -59,6 +59,8 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """In words, what it lacked; empty where it was handed over."""
     log_odds: float | None = None
     """What it came to, where it got so far as to be weighed."""
+    size: float = 0.0
+    """Of what was not weighed the larger tells more: seconds, a depth, a share."""
     sources: tuple[int, ...] = ()
 
 
@@ -75,12 +77,14 @@ class Looks(Protocol):
 class Route:
     """One way in which a detector comes to know of something: all that is named must be there.
 
-    `camera`: one that views the place. `lane`: a lane of the map beside it. `signal`: a signal that serves the
-    junction. `sensors`: one of the quantities, within `reach_m`.
+    `camera`: one that views the place. `lane`: a lane of the map beside it. `road_cover`: cameras that view at least
+    this share of a road there, if not the place itself. `signal`: a signal that serves the junction. `sensors`: one of
+    the quantities, within `reach_m`.
     """
 
     camera: bool = False
     lane: bool = False
+    road_cover: float = 0.0
     signal: bool = False
     sensors: tuple[Quantity, ...] = ()
     reach_m: float = 0.0

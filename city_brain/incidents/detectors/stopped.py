@@ -108,6 +108,7 @@ class StoppedVehicle:
                 y=float(stands["y"][stand]),
                 since_ms=int(stands["since_ms"][stand]),
                 what=_stood(stands, stand),
+                size=(int(stands["last_ms"][stand]) - int(stands["since_ms"][stand])) / 1000.0,
                 lacks=bar or short,
                 log_odds=None if bar else float(total[k]),
                 sources=object_sources(scene, int(stands["object_id"][stand])),

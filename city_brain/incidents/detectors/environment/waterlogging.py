@@ -85,6 +85,7 @@ class Waterlogging:
                 x=float(table["x"][channel]),
                 y=float(table["y"][channel]),
                 since_ms=int(table["last_ms"][channel]),
+                size=float(depth_mm[k]),
                 what=f"a level sensor read {float(table['value'][channel]):.0f} mm",
                 lacks=lacks,
                 sources=(int(table["source"][channel]),),

@@ -108,6 +108,7 @@ class Pollution:
                 x=float(sensors["x"][channel]),
                 y=float(sensors["y"][channel]),
                 since_ms=int(hot.table["first_ms"][rows[-1]]) if len(rows) else int(sensors["last_ms"][channel]),
+                size=(value - usual) / max(usual, 1.0),
                 what=f"an air sensor read {value:.1f} ({quantity}) where {usual:.1f} was expected",
                 lacks=lacks,
                 sources=(int(sensors["source"][channel]),),
