@@ -1,6 +1,6 @@
 """Candidates: what might have been told of a place and time, and the gate that each did not get past."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +19,10 @@ LOOKED_AT_MOST: Final = 3
 
 OTHERS_MOST: Final = 3
 """Of what was announced under other types than the asked one, so many are told, the nearest first."""
+
+_NEAR_M: Final = 10.0
+"""Of two things at the place one this far off is half as telling."""
+_NOT_WEIGHED: Final = 99.0
 
 _ORDER: Final[tuple[Gate, ...]] = (
     "announced", "not_enough", "held", "explained", "merged", "faded", "closed", "not_suspected", "not_handed_over",
@@ -49,6 +53,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     cause: Incident | None = None
     what: str = ""
     lacks: str = ""
+    size: float = 0.0
+    """Of what was only looked at the larger tells more: seconds, a depth, a share."""
 
     @property
     def missing(self) -> float | None:
@@ -78,20 +84,19 @@ def candidates(listener: Listener) -> list[Candidate]:
 
 
 def _farthest_first(made: Candidate) -> tuple[int, float, float]:
-    sure = -99.0 if made.log_odds is None else made.log_odds
+    sure = -_NOT_WEIGHED if made.log_odds is None else made.log_odds
     return _ORDER.index(made.gate), made.needed - sure, made.away_m
 
 
-def _few(found: Iterable[Candidate], most: int) -> list[Candidate]:
-    """All, but of what was only looked at the most telling of each type."""
-    kept: list[Candidate] = []
-    looked: dict[str, int] = {}
+def _few(found: Sequence[Candidate], most: int) -> list[Candidate]:
+    """All, but of what was only looked at the most telling of each type: the larger and the nearer."""
+    looked: dict[str, list[Candidate]] = {}
     for made in found:
         if made.gate == "not_handed_over":
-            looked[made.type] = looked.get(made.type, 0) + 1
-            if looked[made.type] > most:
-                continue
-        kept.append(made)
+            looked.setdefault(made.type, []).append(made)
+    kept = [made for made in found if made.gate != "not_handed_over"]
+    for of_type in looked.values():
+        kept += sorted(of_type, key=lambda made: -made.size / (_NEAR_M + made.away_m))[:most]
     return kept
 
 
@@ -195,5 +200,6 @@ def _looked(type_name: str, noticed: Noticed, ring: Ring, types: IncidentTypes) 
         needed=types[type_name].open_log_odds,
         log_odds=looked.log_odds,
         what=looked.what,
+        size=looked.size,
         lacks=looked.lacks,
     )

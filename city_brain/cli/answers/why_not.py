@@ -65,13 +65,16 @@ def why_not(
     """
     import msgspec
 
+    from city_brain.incidents.types.strict_yaml import nearest
     from city_brain.inquiry.answering import Words, answer
     from city_brain.inquiry.listening import Listener, Question
 
     city = read_site(map_path, site, types)
     lon, lat = _place(at)
-    if type_name:
-        _ = city.types[type_name]
+    if type_name and type_name not in city.types.by_name:
+        known = ", ".join(city.types.by_name)
+        near = nearest(type_name, city.types.by_name)
+        raise SettingsError(f"--type: wanted one of {known}, got {type_name!r}{near}")
     question = Question(
         lon=lon, lat=lat, time_ms=epoch_ms(time, "--time"), radius_m=radius, within_s=within, type=type_name
     )
