@@ -96,8 +96,8 @@ class Words:
         kind = self.types[made.type]
         what = kind.type.replace("_", " ")
         name = f"{made.number} {headline(made.last, kind).en}" if made.last is not None else f"a possible {what}"
-        near = f"{name}, {made.away_m:.0f} m away from {self.clock(made.first_ms)} on,"
-        return f"{near} {self.gate(made)}"
+        seen = f" ({made.what})" if made.what else ""
+        return f"{name}{seen}, {made.away_m:.0f} m away and since {self.clock(made.first_ms)}, {self.gate(made)}"
 
     def gate(self, made: Candidate) -> str:
         """What stopped a candidate, in words."""
@@ -117,8 +117,7 @@ class Words:
         if made.gate == "not_enough":
             return f"is suspected, and was never sure enough to be announced; {short}"
         if made.gate == "not_suspected":
-            needed = self.types[made.type].suspect_log_odds
-            return f"was weighed and not even suspected, for which {needed:+.2f} is needed; {short}"
+            return f"was weighed and never even suspected; {short}"
         return f"was closed ({made.last.reason if made.last else made.gate})"
 
     def short(self, made: Candidate) -> str:

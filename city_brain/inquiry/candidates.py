@@ -72,7 +72,11 @@ def candidates(listener: Listener) -> list[Candidate]:
     leading = _leading(listener)
     found = [made for suspicion in told if (made := _incident(suspicion, listener, leading)) is not None]
     named = {made.last.incident_id for made in found if made.last is not None}
-    found += [_finding(weighed, by_id, types) for weighed in listener.weighed.values() if weighed.case not in named]
+    found += [
+        _finding(weighed, by_id, types)
+        for weighed in listener.weighed.values()
+        if weighed.case not in named or weighed.case_type != weighed.surest.type
+    ]
     handed_over = {(weighed.surest.type, weighed.surest.key) for weighed in listener.weighed.values()}
     looked = [item for item in listener.noticed.items() if item[0] not in handed_over and item[1].looked.lacks]
     found += [_looked(name, noticed, listener.ring, types) for (name, _), noticed in looked]
@@ -109,11 +113,12 @@ def away_m(incident: Incident, ring: Ring, frame: LocalFrame) -> float:
 
 
 def _leading(listener: Listener) -> dict[str, Weighed]:
-    """The surest finding of each case, by the id of the case."""
+    """The surest finding of each case that is of the type of the case, by its id."""
     leading: dict[str, Weighed] = {}
     for weighed in listener.weighed.values():
         known = leading.get(weighed.case)
-        if weighed.case and (known is None or weighed.surest.log_odds > known.surest.log_odds):
+        own = weighed.case_type == weighed.surest.type
+        if own and (known is None or weighed.surest.log_odds > known.surest.log_odds):
             leading[weighed.case] = weighed
     return leading
 
@@ -135,7 +140,7 @@ def _incident(suspicion: Suspicion, listener: Listener, leading: dict[str, Weigh
         return None
     frame = listener.runner.ground.city.frame
     near_m = min(away_m(incident, listener.ring, frame) for incident in suspicion.said)
-    if near_m > question.radius_m:
+    if near_m > question.radius_m and last.incident_id not in leading:
         return None
     kind, surest, lead = types[last.type], suspicion.surest, leading.get(last.incident_id)
     total = sum_of(surest, kind).total

@@ -139,7 +139,8 @@ class Listener:
     def _weigh(self, finding: Finding, end_ms: int) -> None:
         ring = self.ring
         away_m = gap_m(shape_of(finding), Shape(((ring.x, ring.y),)))
-        if away_m > ring.radius_m or finding.gone:
+        # What its detector looked at there, such as the queue of a road through the place, may itself lie farther off.
+        if finding.gone or (away_m > ring.radius_m and (finding.type, finding.key) not in self.noticed):
             return
         name = identity_of(finding)
         known = self.weighed.get(name)

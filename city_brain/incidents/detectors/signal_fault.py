@@ -127,10 +127,10 @@ class SignalFault:
             last_ms = int(book.last_ms[signal])
             what, lacks, shown_s = "a signal has never spoken", "its lamps are not known", 0.0
             if last_ms != NO_TIME:
-                mode = Mode(int(book.mode[signal, -1])).name.lower()
+                mode = Mode(int(book.mode[signal, -1]))
                 shown_s, silent_s = (last_ms - int(since[signal])) / 1000, (scene.now_ms - last_ms) / 1000
-                what = f"a signal reported {mode}, its lamps unchanged for {shown_s:.0f} s"
-                lacks = self._unstuck(signal)
+                what = f"a signal reported {mode.name.lower()}, its lamps unchanged for {shown_s:.0f} s"
+                lacks = self._unstuck(signal, mode)
                 if silent_s > self.parameters.silent_s:
                     what = f"a signal had been silent for {silent_s:.0f} s"
                     lacks = "traffic must show that its lamps are dark, since silence alone may be its link"
@@ -141,9 +141,11 @@ class SignalFault:
             found.append(looked)
         return found
 
-    def _unstuck(self, signal: int) -> str:
+    def _unstuck(self, signal: int, mode: Mode) -> str:
         """What a signal that speaks lacks to be taken for stuck."""
         limits, state = self.parameters, self.state
+        if mode != Mode.AUTO:
+            return "one that is not in automatic mode may rest as it is"
         if state.runs[signal] < limits.known_runs_min:
             return f"a stuck one is known after {limits.known_runs_min} phases, and {state.runs[signal]} were seen"
         if not state.regularity.fixed()[signal]:

@@ -97,11 +97,12 @@ class StoppedVehicle:
         if len(at) == 0:
             return []
         total, needed_s = self._weigh(scene, stands, at)[2], self._needed_s(scene, stands, at)
+        counted_s = self._counted_s(stands, at)
         barred = self._barred(stands, scene.now_ms)
         found = []
         for k, stand in enumerate(at.tolist()):
             bar = next((why for why, mask in barred if mask[stand]), "")
-            short = f"nothing must explain it for {needed_s[k]:.0f} s" if total[k] <= 0.0 else ""
+            short = self._short(stands, stand, float(counted_s[k]), float(needed_s[k])) if total[k] <= 0.0 else ""
             looked = Looked(
                 key=f"{int(stands['key'][stand]):016x}",
                 x=float(stands["x"][stand]),
@@ -148,15 +149,30 @@ class StoppedVehicle:
     def _unexplained(self, scene: Scene, stands: Table, at: Ints) -> Floats:
         """Log-odds (n,) of the unexplained seconds of stands `at` (n,)."""
         limits, roads = self.parameters, scene.ground.roads
-        column = {name: stands[name][at] for name in ("free_s", "dim_s", "beside_s", "green_s", "overtaken", "lane")}
-        flows = column["overtaken"] >= limits.overtakers_enough
-        seconds = column["free_s"] + column["dim_s"] * np.where(flows, 1.0, limits.out_of_view_share)
-        seconds += column["beside_s"] * limits.beside_share
-        on_road = limits.weight_per_s * (seconds - self._needed_s(scene, stands, at))
-        green_needed = np.where(roads.turn_lane[column["lane"]], limits.own_green_pocket_s, limits.own_green_s)
-        at_line = np.where(flows, limits.weight_per_s * (column["green_s"] - green_needed), -np.inf)
+        flows = stands["overtaken"][at] >= limits.overtakers_enough
+        on_road = limits.weight_per_s * (self._counted_s(stands, at) - self._needed_s(scene, stands, at))
+        green_needed = np.where(roads.turn_lane[stands["lane"][at]], limits.own_green_pocket_s, limits.own_green_s)
+        at_line = np.where(flows, limits.weight_per_s * (stands["green_s"][at] - green_needed), -np.inf)
         weight: Floats = np.minimum(np.maximum(on_road, at_line), limits.weight_max)
         return weight
+
+    def _counted_s(self, stands: Table, at: Ints) -> Floats:
+        """Seconds (n,) of stands `at` (n,) that nothing explained, doubtful ones in part."""
+        limits = self.parameters
+        flows = stands["overtaken"][at] >= limits.overtakers_enough
+        seconds = stands["free_s"][at] + stands["dim_s"][at] * np.where(flows, 1.0, limits.out_of_view_share)
+        counted: Floats = seconds + stands["beside_s"][at] * limits.beside_share
+        return counted
+
+    def _short(self, stands: Table, stand: int, counted_s: float, needed_s: float) -> str:
+        """What a stand lacks that is weighed and too little, in words."""
+        free = f"nothing explains {counted_s:.0f} s of it, {needed_s:.0f} s are needed"
+        green_s, limits = float(stands["green_s"][stand]), self.parameters
+        if green_s < 1.0:
+            return free
+        passed = f"{int(stands['overtaken'][stand])} vehicles passed it, {limits.overtakers_enough} are needed"
+        green = f"its own lamp was green for {green_s:.0f} s of it, {limits.own_green_s:.0f} s are needed"
+        return f"{free}; and {green}, while {passed}"
 
     def _needed_s(self, scene: Scene, stands: Table, at: Ints) -> Floats:
         """Seconds (n,) without an explanation at which stands `at` (n,) weigh nothing for or against."""

@@ -103,7 +103,7 @@ class Crowd:
                 lacks = f"a group is looked at from {limits.notable} people on"
             since_ms = int(places["since_ms"][place])
             looked = Looked(
-                key=f"{round(places['x'][place])}:{round(places['y'][place])}",
+                key=str(place),
                 x=float(places["x"][place]),
                 y=float(places["y"][place]),
                 since_ms=scene.now_ms if since_ms < 0 else since_ms,

@@ -94,6 +94,7 @@ class Pollution:
         carried = np.concatenate([scene.sensors.of(quantity) for quantity in MICROGRAMS_PER_UNIT])
         wide = ring.wider(_LOOK_M)
         at = near(scene.sensors, np.sort(carried), wide.x, wide.y, wide.radius_m)
+        lasting = hot.lasting()
         fires = {source.number for source in self.state.sources.known if source.fixed}
         found = []
         for channel in at[sensors["n"][at] > 0][:_LOOK_AT].tolist():
@@ -103,6 +104,7 @@ class Pollution:
             lacks = "that is not far above what is usual"
             if len(rows):
                 lacks = "a fire on camera explains it" if int(hot.table["of"][rows[-1]]) in fires else ""
+                lacks = lacks if lasting[rows[-1]] else "one high reading alone may be an error of the instrument"
             looked = Looked(
                 key=f"{int(sensors['key'][channel]):016x}",
                 x=float(sensors["x"][channel]),
