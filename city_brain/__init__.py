@@ -14,8 +14,9 @@ The street, in travelling order (each package imports only from those before it)
     formats       what others read and send: CAP, CloudEvents, GeoJSON
 
 Around it: `sources` (we read), `vision` (pixels to places), `synth` (a city of our own), `scoring` (how good was
-it), `wire` (bytes between programs), `kafka` (what lies between them), `bag` (what lay there, in files), `store` (what
-stays on disk), `servers` (they call us), `province` (cities report to one), `cli` (people call us).
+it), `inquiry` (why something was not told), `wire` (bytes between programs), `kafka` (what lies between them), `bag`
+(what lay there, in files), `store` (what stays on disk), `servers` (they call us), `province` (cities report to one),
+`cli` (people call us).
 """
 
 __version__ = "0.1.0"

@@ -6,10 +6,11 @@ bytes and back between any two rows.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from city_brain.errors import CapError, StateError
 from city_brain.feeds.heartbeat import Readied
@@ -19,6 +20,7 @@ from city_brain.incidents.desk import Desk, DeskState
 from city_brain.incidents.desk.publishing import DeskSettings
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.incidents.tick_record import TickRecord
+from city_brain.observations.admission import Refused
 from city_brain.observations.columns import Observations
 from city_brain.observations.counters import Counters
 from city_brain.observations.rows import Rows
@@ -28,7 +30,7 @@ from city_brain.pipeline.configuration import Configurations, Configured
 from city_brain.pipeline.readiness import AlertQueue, ReadinessDesk, packed_alert
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.ticks.tick import TickSettings
-from city_brain.types import Ints
+from city_brain.types import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ class Runner:
         self.readiness = ReadinessDesk(city)
         self.refused = Counters()
         self.alerts = AlertQueue()
+        self.refusing: Callable[[Observations, Refused], None] = lambda observations, refused: None
+        """Hears which rows of a batch were not believed."""
+        self.straying: Callable[[str, Rows, Bools], None] = lambda why, rows, which: None
+        """Hears which admitted rows were not believed after all, and why."""
 
     def _new_desk(self, state: DeskState | None) -> Desk:
         now = self.configured
@@ -104,9 +110,17 @@ class Runner:
         """The rows of a batch that are believed; the others are counted."""
         rows, refused = self.door.admit(observations, raw_partition, offset)
         self.refused.read += observations.n - rows.n
+        self.refusing(observations, refused)
         for reason, count in refused.counts().items():
             self.refused.quarantine(reason, count)
         return rows
+
+    def stray(self, why: str, rows: Rows, which: Bools) -> None:
+        """Counts admitted rows (n,) that are not believed after all, and go no further."""
+        count = int(np.count_nonzero(which))
+        self.refused.read += count
+        self.refused.quarantine(why, count)
+        self.straying(why, rows, which)
 
     def dead_letter(self, reason: str, rows: int = 1) -> None:
         """Counts what could not be read as observations."""

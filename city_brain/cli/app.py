@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "fuse": ("fuse", "Fuse a recording into incidents."),
     "convert": ("converting", "Convert a recording of the field into observations."),
     "explain": ("answers.explain", "Explain an incident: what speaks for and against it, from whom, by which rule."),
+    "why-not": ("answers.why_not", "Tell why nothing was told of a place at a time, and who could have seen it."),
+    "sources": ("answers.sources", "List the sources of a recording: rows, clocks, biases, silences."),
     "export": ("answers.export", "Write incidents as CAP, CloudEvents or GeoJSON."),
     "cap": ("answers.cap", "Look into warnings of the Common Alerting Protocol."),
     "detect": ("vision.detect", "Turn a camera's video into detections on the ground."),

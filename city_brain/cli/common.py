@@ -31,6 +31,11 @@ ZONE: Final = "Asia/Shanghai"
 """The zone of printed times where no site says another one; it is the default of a site, too."""
 
 MapOption = Annotated[Path, typer.Option("--map", help="The city map (GeoJSON).")]
+MapOrNoneOption = Annotated[Path | None, typer.Option("--map", help="The city map (GeoJSON); or --site.")]
+SiteOption = Annotated[Path | None, typer.Option("--site", help="A site folder, in place of --map.")]
+ZoneOrNoneOption = Annotated[
+    str | None, typer.Option("--zone", help="Time zone of printed times, as the IANA names it; else the site's.")
+]
 TypesOption = Annotated[
     Path | None,
     typer.Option("--types", help="A folder of incident type files that add to or replace the built-in ones."),
@@ -57,6 +62,20 @@ def open_map(map_path: Path, types: Path | None = None, tick_s: float = 1.0, par
         ticks=TickSettings(tick_ms=round(1000 * tick_s)),
     )
     return Site.of_map(map_path, types_folder(types), settings)
+
+
+def read_site(map_path: Path | None, site: Path | None, types: Path | None = None) -> "Site":
+    """The site of --site, or that of the map of --map alone; raises SettingsError unless one of them is given."""
+    from city_brain.site import Site
+
+    if map_path is not None and site is None:
+        return open_map(map_path, types)
+    if site is None or map_path is not None or types is not None:
+        raise SettingsError(
+            "--site: wanted either --site or --map (which alone goes with --types), got "
+            + ("neither" if site is None and map_path is None else "both")
+        )
+    return Site.open(site)
 
 
 def types_folder(types: Path | None) -> Path | None:

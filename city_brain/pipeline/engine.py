@@ -115,6 +115,8 @@ class Engine:
         self.failures: dict[str, int] = {}
         """How often a detector has raised, by incident type."""
         self.profile: Callable[[str], None] = lambda stage: None
+        self.watchers: list[Callable[[Scene], None]] = []
+        """Each sees the scene of each tick behind the detectors, and changes nothing in it."""
 
     def adopt(self, ground: Ground, types: IncidentTypes, routing: Routing | None) -> None:
         """Goes on with another configuration, between two ticks. On the same map all is remembered, except by detectors
@@ -172,6 +174,8 @@ class Engine:
                 failed[name] = f"{type(wrong).__name__}: {wrong}"
                 self.failures[name] = self.failures.get(name, 0) + 1
             self.profile(name)
+        for watch in self.watchers:
+            watch(scene)
         return Reading(tick.index, tick.due_ms, self._own(findings), books.objects.ended, failed)
 
     def _own(self, findings: list[Finding]) -> list[Finding]:

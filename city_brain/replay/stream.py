@@ -121,9 +121,7 @@ class StreamReader:
         good = self.time.near_the_others(rows.arrival_ms)
         if good.all():
             return rows
-        strays = int(np.count_nonzero(~good))
-        self.runner.refused.read += strays
-        self.runner.refused.quarantine("arrival", strays)
+        self.runner.stray("arrival", rows, ~good)
         return rows.take(np.flatnonzero(good))
 
 

@@ -5,7 +5,7 @@ Output: every tick in order, empty ones included, each the same whoever reads th
 grouping.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from city_brain.ticks.tick import Tick, TickSettings
 from city_brain.types import Bools, Column, Ints
 
 CLOCK_REASON = "clock"
+DUPLICATE = "duplicate"
 
 
 class TickerState(msgspec.Struct):
@@ -39,6 +40,8 @@ class Ticker:
 
     def __init__(self, settings: TickSettings, raw_partitions: int) -> None:
         self.settings = settings
+        self.dropped: Callable[[str, Rows, Bools], None] = lambda why, rows, which: None
+        """Hears which rows a tick drops, as `DUPLICATE` or for `CLOCK_REASON`."""
         self._pending_slots: tuple[Rows | None, Ints, int] = (None, np.zeros(0, dtype=np.int64), 0)
         self.state = TickerState(
             log_time=LogTime.of_partitions(raw_partitions),
@@ -96,8 +99,11 @@ class Ticker:
         order = by_sequence(slot, fresh.seq, fresh.event_ms)
         first = state.seen.first_seen(fresh, order, slot, clocks.maybe_old(fresh, slot), due_ms)
         plausible = clocks.learn(fresh, order[first[order]], slot)
-        state.counters.duplicate += _count(fresh, ~first)
-        state.counters.quarantine(CLOCK_REASON, _count(fresh, first & ~plausible))
+        copies, implausible = ~first, first & ~plausible
+        state.counters.duplicate += _count(fresh, copies)
+        state.counters.quarantine(CLOCK_REASON, _count(fresh, implausible))
+        self.dropped(DUPLICATE, fresh, copies)
+        self.dropped(CLOCK_REASON, fresh, implausible)
         slot = np.concatenate((self._slots_of_pending(), slot))
         rows = Rows.concat([part for part in (state.pending, fresh) if part.n])
         open_ = np.concatenate((np.ones(state.pending.n, dtype=np.bool_), plausible)).nonzero()[0]

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from city_brain.incidents.desk.evidence import confidence
 from city_brain.incidents.incident import Evidence, Incident
-from city_brain.incidents.incident_type import IncidentType, IncidentTypes
+from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.inquiry.suspicions import Suspicion, suspicions
+from city_brain.inquiry.telling import enough
 from city_brain.scoring import Answer, Truth
 from city_brain.scoring.matching import gap_m, match, metres
 from city_brain.scoring.records import GATE_M, Distractor, TrueIncident
@@ -15,11 +16,6 @@ NEAR_M = 80.0
 UNMAPPED = "source:"
 """How the name of a source that is on no map begins."""
 _BEFORE_MS, _AFTER_MS = 15_000, 60_000
-
-
-def enough(kind: IncidentType) -> float:
-    """The confidence from which an incident of a type is announced."""
-    return confidence(kind.open_log_odds, kind.calibration)
 
 
 def most_explained(revisions: Sequence[Incident], types: IncidentTypes) -> Incident | None:
@@ -43,15 +39,9 @@ def contradicted(revisions: Sequence[Incident], incident: Incident) -> tuple[Inc
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A suspicion that was never announced: its surest and last revisions, which incident explains it or took it over,
-    and what was really there, if known.
-    """
+    """A suspicion that was never announced, and what was really there, if known."""
 
-    surest: Incident
-    last: Incident
-    cause: Incident | None
-    strongest_for: Evidence | None
-    strongest_against: Evidence | None
+    suspicion: Suspicion
     distractor: Distractor | None
     away_m: float
 
@@ -61,46 +51,26 @@ def near_miss(revisions: Sequence[Incident], truth: Truth) -> NearMiss | None:
     than elsewhere, held back by evidence rather than by the lack of it, then the surest. What really happened is
     nobody's false alarm and is left out.
     """
-    told: dict[str, list[Incident]] = {}
-    for incident in revisions:
-        told.setdefault(incident.incident_id, []).append(incident)
     found = [
-        _near_miss(said, told.get(_cause_of(said[-1]), ()), truth)
-        for said in told.values()
-        if said[-1].detected_ms is None and not any(_shows(said[0], true) for true in truth.incidents)
+        _near_miss(suspicion, truth)
+        for suspicion in suspicions(revisions)
+        if suspicion.last.detected_ms is None and not any(_shows(suspicion.first, true) for true in truth.incidents)
     ]
 
     def nearness(miss: NearMiss) -> tuple[bool, bool, bool, float]:
-        on_the_map = any(not source.startswith(UNMAPPED) for source in miss.surest.sources)
-        held_back = miss.strongest_against is not None
-        return on_the_map, miss.distractor is not None, held_back, miss.surest.confidence
+        surest = miss.suspicion.surest
+        on_the_map = any(not source.startswith(UNMAPPED) for source in surest.sources)
+        held_back = miss.suspicion.strongest_against is not None
+        return on_the_map, miss.distractor is not None, held_back, surest.confidence
 
     return max(found, key=nearness, default=None)
 
 
-def _cause_of(incident: Incident) -> str:
-    """The id in the reason for which a suspicion was withdrawn, if it has one."""
-    return (incident.reason or "").partition(":")[2]
-
-
-def _near_miss(said: Sequence[Incident], cause: Sequence[Incident], truth: Truth) -> NearMiss:
-    surest = max(said, key=lambda incident: incident.confidence)
-    evidence = [item for incident in said for item in incident.evidence]
-    found = max(evidence, key=lambda item: item.weight, default=None)
-    against = min(evidence, key=lambda item: item.weight, default=None)
+def _near_miss(suspicion: Suspicion, truth: Truth) -> NearMiss:
+    surest = suspicion.surest
     around = [(_away_m(surest, near), near) for near in truth.distractors if _at_the_time(surest, near)]
     away_m, distractor = min(around, key=lambda item: item[0], default=(0.0, None))
-    if away_m > NEAR_M:
-        distractor = None
-    return NearMiss(
-        surest,
-        said[-1],
-        cause[-1] if cause else None,
-        found if found is not None and found.weight > 0 else None,
-        against if against is not None and against.weight < 0 else None,
-        distractor,
-        away_m,
-    )
+    return NearMiss(suspicion, None if away_m > NEAR_M else distractor, away_m)
 
 
 def unsuspected(revisions: Sequence[Incident], answers: Sequence[Answer], truth: Truth) -> list[Distractor]:

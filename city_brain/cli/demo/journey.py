@@ -7,8 +7,8 @@ from typing import Final
 
 from city_brain.cli.common import Progress, open_map
 from city_brain.cli.outputs import Outputs
-from city_brain.feeds.heartbeat import BlindArea, Heartbeat, heartbeat_of
 from city_brain.incidents.incident import Incident
+from city_brain.inquiry.spells import Spells
 from city_brain.replay.replay import Answer
 from city_brain.replay.stream import StreamReader
 from city_brain.runner import ClosedTick, Runner
@@ -22,15 +22,6 @@ TRACKS: Final = "tracks.jsonl"
 
 
 @dataclass(slots=True)
-class BlindSpell:
-    """A time in which an area was blind, epoch ms by log time; `until_ms` is the last tick in which it was."""
-
-    area: BlindArea
-    since_ms: int
-    until_ms: int
-
-
-@dataclass(slots=True)
 class Journey:
     """What came of a world: `answer` has the tick log, `revisions` all that was said, in order."""
 
@@ -39,8 +30,7 @@ class Journey:
     runner: Runner
     answer: Answer = field(default_factory=Answer)
     revisions: list[Incident] = field(default_factory=list)
-    spells: list[BlindSpell] = field(default_factory=list)
-    heartbeat: Heartbeat | None = None
+    spells: Spells = field(default_factory=Spells)
 
     @classmethod
     def of(cls, folder: Path) -> "Journey":
@@ -75,14 +65,4 @@ class Journey:
             self.revisions.append(incident)
             if incident.state == "active" and incident.detected_ms == due_ms:
                 announce(incident)
-        silent = [engine.books.sensors.silent.presence() for engine in self.runner.engines]
-        beat = heartbeat_of(self.site.ground.city, silent, due_ms)
-        before = {area.source_id for area in self.heartbeat.blind_areas} if self.heartbeat else set()
-        going_on = {spell.area.source_id: spell for spell in self.spells}
-        for area in beat.blind_areas:
-            if area.source_id in before:
-                going_on[area.source_id].until_ms = due_ms
-            else:
-                since_ms = due_ms if area.silent_since_ms is None else area.silent_since_ms
-                self.spells.append(BlindSpell(area, since_ms, due_ms))
-        self.heartbeat = beat
+        self.spells.take(self.runner, due_ms)

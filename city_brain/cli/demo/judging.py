@@ -11,10 +11,11 @@ import msgspec
 
 from city_brain.cli.common import plural
 from city_brain.cli.demo.choosing import NEAR_M
-from city_brain.cli.demo.journey import INCIDENTS, TICKS, TRACKS, BlindSpell, Journey
+from city_brain.cli.demo.journey import INCIDENTS, TICKS, TRACKS, Journey
 from city_brain.cli.demo.telling import Teller
 from city_brain.incidents.explain import explanation_text
 from city_brain.incidents.incident import Incident
+from city_brain.inquiry.spells import BlindSpell
 from city_brain.replay.verifying import Verified
 from city_brain.scoring import Score, Truth
 from city_brain.scoring.records import TrueIncident
@@ -59,7 +60,7 @@ def tell_score(teller: Teller, score: Score, journey: Journey, truth: Truth) -> 
         teller.line(f"false {alarm.type} at {teller.clock(alarm.detected_ms)}; {near}", "red")
     if score.coverage is not None and score.coverage.true + score.coverage.false_alarms:
         lost, silent = score.coverage, truth.coverage_lost or ()
-        shown = sum(any(_overlap(spell, camera) for spell in journey.spells) for camera in silent)
+        shown = sum(any(_overlap(spell, camera) for spell in journey.spells.all) for camera in silent)
         false = f", {plural(lost.false_alarms, 'such incident')} of one that spoke" if lost.false_alarms else ""
         teller.line(
             f"apart: {plural(lost.true, 'camera')} fell silent; {shown} shown as blind meanwhile, "

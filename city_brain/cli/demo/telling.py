@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from city_brain.cli.common import plural
-from city_brain.cli.demo.choosing import NearMiss, enough
-from city_brain.cli.demo.journey import BlindSpell, Journey
-from city_brain.incidents.explain import explain, headline, phrase, source_names, sum_of
+from city_brain.cli.demo.choosing import NearMiss
+from city_brain.cli.demo.journey import Journey
+from city_brain.incidents.explain import headline, source_names
 from city_brain.incidents.incident import Evidence, Incident
 from city_brain.incidents.incident_type import IncidentTypes
+from city_brain.inquiry.spells import BlindSpell
+from city_brain.inquiry.telling import evidence_line, stopped, sum_lines
 from city_brain.observations.counters import Counters
 from city_brain.scoring.records import Distractor
 
@@ -94,29 +96,12 @@ class Teller:
             return
         when = self.clock(against[0].updated_ms)
         self.line(f"against it at another time: as of {when}, when its confidence was {against[0].confidence:.3f}")
-        self.line(self._evidence(against[1], ""), "red")
+        self.line(evidence_line(against[1], "", self.types, self.clock), "red")
 
     def _sum(self, incident: Incident) -> None:
         """Prior and evidence, and the sum that they give as printed."""
-        kind = self.types[incident.type]
-        told, parts = explain(incident, self.types), sum_of(incident, kind)
-        self.line(f"{parts.prior:+6.2f}  prior: what is thought of any suspected {kind.type}")
-        for item in (*told.supporting, *(item for item in told.joined if item.weight)):
-            self.line(self._evidence(item, "joined" if item.rule != incident.type else ""))
-        for item in told.contradicting:
-            self.line(self._evidence(item, "against"), "red")
-        if parts.rest:
-            self.line(f"{parts.rest:+6.2f}  rounding, and what is not listed")
-        if parts.calibration is not None:
-            self.line(f"{parts.calibration:+6.2f}  calibration: how often such a sum was right, by worlds with truth")
-        announced_from = kind.calibration.of(kind.open_log_odds)
-        self.line(
-            f"{parts.total:+6.2f}  sum, which is confidence {incident.confidence:.3f}; {kind.type} version "
-            f"{kind.version} is announced from {announced_from:+.2f}, confidence {enough(kind):.3f}"
-        )
-        listed = sum(not item.weight for item in incident.evidence)
-        if listed:
-            self.line(f"and {listed} more of the same sources about the same, which count once")
+        for told in sum_lines(incident, self.types, self.clock):
+            self.line(told.text, "red" if told.against else "")
 
     def near_miss(self, miss: NearMiss | None, quiet: Sequence[Distractor], distractors: int) -> None:
         """What nearly became a false alarm, what stopped it, and how many hard negatives raised no suspicion."""
@@ -129,53 +114,35 @@ class Teller:
         self.line(f"{len(quiet)} of {distractors} hard negatives raised no suspicion at all{some}")
 
     def _missed(self, miss: NearMiss) -> None:
-        surest, kind = miss.surest, self.types[miss.surest.type]
+        suspicion = miss.suspicion
+        surest = suspicion.surest
         as_of = self.clock(surest.updated_ms)
-        self.section(
-            "NEAR MISS",
-            f"{surest.number} {headline(surest, kind).en}: suspected, never announced; at its surest, as of {as_of}",
-        )
+        what = f"{surest.number} {headline(surest, self.types[surest.type]).en}"
+        self.section("NEAR MISS", f"{what}: suspected, never announced; at its surest, as of {as_of}")
         self._sum(surest)
-        other = miss.strongest_against
+        other = suspicion.strongest_against
         if other is not None and other not in surest.evidence:
             self.line("against it at another time:")
-            self.line(self._evidence(other, ""), "red")
-        self.line(f"stopped: {self._stopped(miss)}")
+            self.line(evidence_line(other, "", self.types, self.clock), "red")
+        self.line(f"stopped: {stopped(suspicion, self.types, self.clock)}")
         if miss.distractor is None:
             self.line("in truth no incident, and no hard negative near: ordinary traffic", "green")
         else:
             kind_of = miss.distractor.kind.replace("_", " ")
             self.line(f"in truth no incident, but a {kind_of} {miss.away_m:.0f} m away", "green")
 
-    def _stopped(self, miss: NearMiss) -> str:
-        last = miss.last
-        if last.state == "suspected":
-            return "it had not reached that by the end"
-        why = "what spoke for it went away"
-        if miss.cause is not None:
-            why = f"{miss.cause.number} explains it, {headline(miss.cause, self.types[miss.cause.type]).en}"
-        return f"{why}; withdrawn at {self.clock(last.updated_ms)}"
-
-    def _evidence(self, item: Evidence, label: str) -> str:
-        seconds = round((item.last_ms - item.first_ms) / 1000)
-        when = self.clock(item.first_ms) + (f" +{seconds} s" if seconds else "")
-        away = "" if item.distance_m is None else f"{item.distance_m:.1f} m"
-        note = ", ".join(f"{name} {value}" for name, value in sorted(item.note.items()))
-        head = f"{item.weight:+6.2f}  {phrase(item, self.types, 'en')}" + (f" ({label})" if label else "")
-        return "; ".join(filter(None, (head, source_names(item.sources), when, away, note)))
-
     def blind(self, journey: Journey) -> None:
         """Who is silent at the end, which areas were blind meanwhile, and where no camera looks at all."""
-        beat = journey.heartbeat
+        beat = journey.spells.heartbeat
         if beat is None:
             self.section("BLIND", "nothing was judged")
             return
         are = "is" if beat.sources_silent == 1 else "are"
         speaking = plural(beat.sources_live, "source")
         self.section("BLIND", f"at the end {speaking} can be heard, {beat.sources_silent} {are} silent or never spoke")
-        spells = sorted(journey.spells, key=lambda spell: (-spell.area.radius_m, spell.since_ms))
+        spells = sorted(journey.spells.all, key=lambda spell: (-spell.area.radius_m, spell.since_ms))
         for spell in spells[:_SPELLS]:
-            self.line(self._spell(spell, beat.log_time_ms))
+            self.line(self._spell(spell, journey.spells.goes_on(spell)))
         if not spells:
             self.line("no source that should speak fell silent")
         if len(spells) > _SPELLS:
@@ -184,9 +151,9 @@ class Teller:
         unseen_m = float(((1.0 - journey.site.ground.views.road_cover) * roads.road_length_m).sum())
         self.line(f"{unseen_m:.0f} m of road that no camera looks at: only people and sensors can tell")
 
-    def _spell(self, spell: BlindSpell, now_ms: int) -> str:
+    def _spell(self, spell: BlindSpell, goes_on: bool) -> str:
         area = spell.area
-        until = "and still is" if spell.until_ms == now_ms else f"until {self.clock(spell.until_ms)}"
+        until = "and still is" if goes_on else f"until {self.clock(spell.until_ms)}"
         around = f", {area.radius_m:.0f} m around {area.lat:.5f}, {area.lon:.5f}" if area.radius_m else ""
         return f"{area.source_id} silent from {self.clock(spell.since_ms)} {until}{around}"
 

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
+from city_brain.incidents.detectors.looking import Looked, Ring, listed
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.observations.vocabulary import MOVEMENTS, Colour
@@ -87,6 +88,35 @@ class Congestion:
             self._finding(scene, int(at[k]), float(lasted[k]), float(filled[k]), float(moves[k])) for k in suspect
         ]
         return findings
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The queue of each road through a ring, and what it lacks."""
+        state, limits, queue, roads = self.state, self.parameters, scene.queues.filling, scene.ground.roads
+        found = []
+        for road in ring.roads(roads) if len(state.since_ms) else []:
+            runs, fill = state.since_ms[road] != NEVER, float(state.fill[road])
+            lasts_s = (scene.now_ms - int(state.since_ms[road])) / 1000.0 if runs else 0.0
+            total = None
+            if queue.cover[road] < limits.cover_min:
+                lacks = f"cameras view {queue.cover[road]:.0%} of the road, {limits.cover_min:.0%} is needed"
+            elif not runs:
+                lacks = f"a queue is looked at from {limits.fill_begins:.0%} of the lanes on"
+            else:
+                lasted, filled, moves = (float(part[0]) for part in self._weights(scene, np.array([road])))
+                total = limits.prior_log_odds + lasted + filled + moves
+                parts = listed([("lasts", lasted), ("fills", filled), ("moves", moves)])
+                lacks = "" if total > 0.0 else f"it does not outweigh the prior {limits.prior_log_odds:+.2f} ({parts})"
+            x, y = scene.ground.junctions.stop_xy[road]
+            lasts = f" and had lasted {lasts_s:.0f} s" if runs else ""
+            found.append(
+                Looked(
+                    key=roads.road_id[road], x=float(x), y=float(y),
+                    since_ms=int(state.since_ms[road]) if runs else scene.now_ms,
+                    what=f"the queue on road {roads.road_id[road]} filled {fill:.0%} of its lanes{lasts}",
+                    lacks=lacks, log_odds=total, size=fill,
+                )
+            )  # fmt: skip
+        return found
 
     def _spells(self, scene: Scene) -> Bools:
         """Begins and ends spells; marks the roads (R,) whose spell ended."""

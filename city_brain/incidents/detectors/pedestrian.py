@@ -12,6 +12,7 @@ import numpy as np
 from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
 from city_brain.fusion.tracking.tracks import range_sigma_m
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources
@@ -85,6 +86,39 @@ class PedestrianOnCarriageway:
         confidence = objects["conf_sum"][index] / np.maximum(objects["n_rows"][index], 1)
         good = (index >= 0) & (people["weight"] > 0.5) & (confidence >= limits.confidence_min)
         return [self._finding(scene, int(k), int(index[k])) for k in np.flatnonzero(good)]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The people on or beside lanes in a ring, and what each lacks."""
+        people, limits, objects = self.state.people, self.parameters, scene.objects.table
+        seen = objects["fresh"] & (objects["cls"] == int(ObjectClass.PERSON)) & (objects["lane"] >= 0)
+        at = np.flatnonzero(seen & ring.holds(objects["x"], objects["y"]))
+        followed = find_sorted(people["object_id"], objects["id"][at])
+        crosswalk_m = scene.ground.views.near_crosswalk(objects["x"][at], objects["y"][at])
+        inside = scene.ground.views.in_intersection(objects["x"][at], objects["y"][at]) >= 0
+        found = []
+        for k, index in enumerate(at.tolist()):
+            weight = float(people["weight"][followed[k]]) if followed[k] >= 0 else None
+            sure = float(objects["conf_sum"][index] / max(int(objects["n_rows"][index]), 1))
+            reasons = (
+                ("at a crosswalk, where people may walk", crosswalk_m[k] <= limits.crosswalk_m),
+                ("in a junction, where people cross", bool(inside[k])),
+                ("beside the lane, not in it", weight is None),
+                ("cameras were too unsure that it is a person", sure < limits.confidence_min),
+                ("not in the lane for long or surely enough", weight is not None and weight <= 0.5),
+            )
+            offset_m, speed = abs(float(objects["offset_m"][index])), float(objects["speed"][index])
+            looked = Looked(
+                key=f"{int(objects['birth_key'][index]):016x}",
+                x=float(objects["x"][index]),
+                y=float(objects["y"][index]),
+                since_ms=int(objects["first_ms"][index]),
+                what=f"a person {offset_m:.1f} m from the middle of a lane, at {speed:.1f} m/s",
+                lacks=next((why for why, holds in reasons if holds), ""),
+                log_odds=None if weight is None else limits.prior_log_odds + weight,
+                sources=object_sources(scene, int(objects["id"][index])),
+            )
+            found.append(looked)
+        return found
 
     def _on_lanes(self, scene: Scene) -> Ints:
         """People inside a lane, or beside it and followed already; away from crosswalks and junctions."""

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.observations.vocabulary import Colour
@@ -70,6 +71,41 @@ class RedLightRunning:
         violations.keep(violations["cross_ms"] >= now_ms - 1000 * limits.window_s)
         return [self._finding(scene, int(k)) for k in np.unique(violations["intersection"])]
 
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The vehicles that have just crossed the lines of a ring's junctions, and what each lacks."""
+        done, limits, junctions = scene.crossings.completed, self.parameters, scene.ground.city.intersections
+        near = [k for k, each in enumerate(junctions) if ring.holds(np.array(each.x), np.array(each.y))]
+        at = np.flatnonzero(np.isin(done["intersection"], near) & (done["movement"] < LAMPS_PER_SIDE))
+        signal, slot, cross_ms = (
+            scene.signals.of_intersection[done["intersection"][at]] if len(at) else at,
+            scene.crossings.slot()[at],
+            done["cross_ms"][at],
+        )
+        shown = scene.signals.colour(signal, slot, cross_ms)
+        red_before = self._red(scene, signal, slot, np.stack([cross_ms - int(1000 * limits.red_before_s), cross_ms]))
+        found = []
+        for k, crossing in enumerate(at.tolist()):
+            known = int(shown[k]) < len(Colour) and signal[k] >= 0
+            colour = Colour(int(shown[k])).name.lower() if known else "a lamp that nobody knew"
+            speed, sure = float(done["line_speed"][crossing]), float(done["confidence"][crossing])
+            slow = speed <= limits.line_speed_min_mps or done["least_speed"][crossing] <= limits.least_speed_min_mps
+            reasons = (
+                ("that is not red", colour != "red"),
+                (f"it had been red for less than {limits.red_before_s} s", not red_before[k]),
+                ("it crept over the line or waited behind it", bool(slow)),
+                ("cameras were too unsure of the vehicle", sure < limits.confidence_min),
+            )
+            junction = junctions[int(done["intersection"][crossing])]
+            looked = Looked(
+                key=f"{int(done['key'][crossing]):016x}:{int(cross_ms[k])}", x=junction.x, y=junction.y,
+                since_ms=int(cross_ms[k]), what=f"a vehicle crossed the line at {speed:.1f} m/s on {colour}",
+                lacks=next((why for why, holds in reasons if holds), "counts if the signal still shows red next"),
+                log_odds=limits.prior_log_odds if colour == "red" else None,
+                sources=(int(done["source"][crossing]),),
+            )  # fmt: skip
+            found.append(looked)
+        return found
+
     def _take(self, scene: Scene, crossings: Table, governs: Bools) -> None:
         """Lets crossings wait for their signal; `governs` (n, 3): the movements whose lamps must be red."""
         limits = self.parameters
@@ -98,7 +134,7 @@ class RedLightRunning:
         guilty = spoken.copy()
         if spoken.any():
             moments = np.stack([cross_ms - int(1000 * limits.red_before_s), cross_ms, after_ms])[:, spoken]
-            guilty[spoken] = self._red(scene, waiting, spoken, moments)
+            guilty[spoken] = self._all_red(scene, waiting, spoken, moments)
         if guilty.any():
             self.state.violations.append(
                 int(np.count_nonzero(guilty)), **{name: waiting[name][guilty] for name in _SCHEMA}
@@ -106,14 +142,19 @@ class RedLightRunning:
         patient = waiting["cross_ms"] >= scene.now_ms - 1000 * limits.decide_within_s
         waiting.keep(~spoken & patient)
 
-    def _red(self, scene: Scene, waiting: Table, spoken: Bools, moments_ms: Ints) -> Bools:
-        """Whether the lamps that govern crossings (n,) were red at all of their moments (k, n)."""
+    def _all_red(self, scene: Scene, waiting: Table, spoken: Bools, moments_ms: Ints) -> Bools:
+        """Whether all lamps that govern crossings (n,) were red at all of their moments (k, n)."""
         crossing, movement = np.nonzero(waiting["governs"][spoken])
         slot = waiting["side"][spoken][crossing] * LAMPS_PER_SIDE + movement
-        signal, k = waiting["signal"][spoken][crossing], len(moments_ms)
-        shown = scene.signals.colour(np.tile(signal, k), np.tile(slot, k), moments_ms[:, crossing].reshape(-1))
-        otherwise = (shown != int(Colour.RED)).reshape(k, -1).any(axis=0)
-        red: Bools = np.bincount(crossing[otherwise], minlength=int(np.count_nonzero(spoken))) == 0
+        red = self._red(scene, waiting["signal"][spoken][crossing], slot, moments_ms[:, crossing])
+        innocent = np.bincount(crossing[~red], minlength=int(np.count_nonzero(spoken))) > 0
+        return ~innocent
+
+    def _red(self, scene: Scene, signal: Ints, slot: Ints, moments_ms: Ints) -> Bools:
+        """Whether lamps (n,) were red at all of their moments (k, n)."""
+        k = len(moments_ms)
+        shown = scene.signals.colour(np.tile(signal, k), np.tile(slot, k), moments_ms.reshape(-1))
+        red: Bools = (shown == int(Colour.RED)).reshape(k, -1).all(axis=0)
         return red
 
     def _finding(self, scene: Scene, intersection: int) -> Finding:

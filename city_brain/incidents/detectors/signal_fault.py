@@ -15,6 +15,7 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle, SignalBook
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.detectors.regularity import Regularity
 from city_brain.incidents.hypothesis import Evidence, Finding, Note
 from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
@@ -113,6 +114,45 @@ class SignalFault:
         self._by_message(scene, evidence)
         self._by_traffic(scene, evidence)
         return [self._finding(scene, signal, items) for signal, items in sorted(evidence.items())]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The controllers in a ring, what they reported last, and what each lacks."""
+        book, city = scene.signals, scene.ground.city
+        since, _ = book.showing_since()
+        found = []
+        for signal in range(len(book.key)):
+            junction = city.intersections[int(book.intersection[signal])] if book.intersection[signal] >= 0 else None
+            if junction is None or not ring.holds(np.array(junction.x), np.array(junction.y)):
+                continue
+            last_ms = int(book.last_ms[signal])
+            what, lacks, shown_s = "a signal has never spoken", "its lamps are not known", 0.0
+            if last_ms != NO_TIME:
+                mode = Mode(int(book.mode[signal, -1]))
+                shown_s, silent_s = (last_ms - int(since[signal])) / 1000, (scene.now_ms - last_ms) / 1000
+                what = f"a signal reported {mode.name.lower()}, its lamps unchanged for {shown_s:.0f} s"
+                lacks = self._unstuck(signal, mode)
+                if silent_s > self.parameters.silent_s:
+                    what = f"a signal had been silent for {silent_s:.0f} s"
+                    lacks = "traffic must show that its lamps are dark, since silence alone may be its link"
+            looked = Looked(
+                key=junction.id, x=junction.x, y=junction.y, since_ms=max(last_ms, 0), what=what, lacks=lacks,
+                sources=(int(book.key[signal]),), size=shown_s,
+            )  # fmt: skip
+            found.append(looked)
+        return found
+
+    def _unstuck(self, signal: int, mode: Mode) -> str:
+        """What a signal that speaks lacks to be taken for stuck."""
+        limits, state = self.parameters, self.state
+        if mode != Mode.AUTO:
+            return "one that is not in automatic mode may rest as it is"
+        if state.runs[signal] < limits.known_runs_min:
+            return f"a stuck one is known after {limits.known_runs_min} phases, and {state.runs[signal]} were seen"
+        if not state.regularity.fixed()[signal]:
+            return "its phases differ in length, so a long one is no sign that it is stuck"
+        longest_ms = int(state.longest_run_ms[signal])
+        least_ms = max(longest_ms * limits.stuck_factor, longest_ms + 1000 * limits.stuck_margin_s)
+        return f"it is stuck from {least_ms / 1000:.0f} s on"
 
     def _by_message(self, scene: Scene, evidence: dict[int, list[Evidence]]) -> None:
         """What the lamps and modes that controllers report say."""

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import lamp_evidence, log_rows, object_sources
 from city_brain.observations.vocabulary import ObjectClass
@@ -77,13 +78,11 @@ class StoppedVehicle:
 
     def step(self, scene: Scene) -> list[Finding]:
         """Findings of the stands that are suspect, and the ends of those that drove off."""
-        stands, limits = scene.queues.stands.table, self.parameters
+        stands = scene.queues.stands.table
         if stands.n == 0 and not self.state.told:
             return []
         at = np.flatnonzero(self._eligible(stands, scene.now_ms))
-        weight = self._unexplained(scene, stands, at)
-        overtaken = limits.overtaker_weight * np.minimum(stands["overtaken"][at], limits.overtakers_enough)
-        total = limits.prior_log_odds + limits.witnessed_weight + weight + overtaken
+        weight, overtaken, total = self._weigh(scene, stands, at)
         suspect = np.flatnonzero(total > 0.0)
         findings = [self._finding(scene, int(at[k]), float(weight[k]), float(overtaken[k])) for k in suspect]
         told = {f.key: Told(f.x, f.y, f.first_seen_ms) for f in findings}
@@ -92,35 +91,98 @@ class StoppedVehicle:
         self.state.told = told
         return findings + ended
 
-    def _eligible(self, stands: Table, now_ms: int) -> Bools:
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The vehicles that stand in a ring, how long and why, and what each lacks."""
+        stands = scene.queues.stands.table
+        at = np.flatnonzero((stands["road"] >= 0) & ring.holds(stands["x"], stands["y"]))
+        if len(at) == 0:
+            return []
+        total, needed_s = self._weigh(scene, stands, at)[2], self._needed_s(scene, stands, at)
+        counted_s = self._counted_s(stands, at)
+        barred = self._barred(stands, scene.now_ms)
+        found = []
+        for k, stand in enumerate(at.tolist()):
+            bar = next((why for why, mask in barred if mask[stand]), "")
+            short = self._short(stands, stand, float(counted_s[k]), float(needed_s[k])) if total[k] <= 0.0 else ""
+            looked = Looked(
+                key=f"{int(stands['key'][stand]):016x}",
+                x=float(stands["x"][stand]),
+                y=float(stands["y"][stand]),
+                since_ms=int(stands["since_ms"][stand]),
+                what=_stood(stands, stand),
+                size=(int(stands["last_ms"][stand]) - int(stands["since_ms"][stand])) / 1000.0,
+                lacks=bar or short,
+                log_odds=None if bar else float(total[k]),
+                sources=object_sources(scene, int(stands["object_id"][stand])),
+            )
+            found.append(looked)
+        return found
+
+    def _weigh(self, scene: Scene, stands: Table, at: Ints) -> tuple[Floats, Floats, Floats]:
+        """Log-odds (n,) of the unexplained seconds of stands `at` (n,), of their overtakers, and in all."""
         limits = self.parameters
-        offset, arrived = np.abs(stands["offset_m"]), stands["arrived"]
-        mask: Bools = (stands["road"] >= 0) & (now_ms - stands["last_ms"] <= 1000 * limits.believed_s)
-        mask &= np.where(
-            arrived, offset <= limits.offset_max_m, stands["appeared"] & (offset <= limits.offset_max_unwitnessed_m)
+        weight = self._unexplained(scene, stands, at)
+        overtaken: Floats = limits.overtaker_weight * np.minimum(stands["overtaken"][at], limits.overtakers_enough)
+        return weight, overtaken, limits.prior_log_odds + limits.witnessed_weight + weight + overtaken
+
+    def _barred(self, stands: Table, now_ms: int) -> list[tuple[str, Bools]]:
+        """Which stands (n,) are not weighed at all, by reason."""
+        limits = self.parameters
+        arrived, came = stands["arrived"], stands["arrived"] | stands["appeared"]
+        offset, most = (
+            np.abs(stands["offset_m"]),
+            np.where(arrived, limits.offset_max_m, limits.offset_max_unwitnessed_m),
         )
-        mask &= stands["confidence"] >= np.where(arrived, limits.confidence_min, limits.confidence_min_unwitnessed)
+        least = np.where(arrived, limits.confidence_min, limits.confidence_min_unwitnessed)
+        return [
+            ("nobody saw it any more", now_ms - stands["last_ms"] > 1000 * limits.believed_s),
+            ("nobody saw it come: it stood there from the first look on, as parked vehicles do", ~came),
+            ("it stood too far from the middle of the lane, as parked vehicles do", came & ~(offset <= most)),
+            ("cameras were too unsure that it is a vehicle", ~(stands["confidence"] >= least)),
+        ]
+
+    def _eligible(self, stands: Table, now_ms: int) -> Bools:
+        mask: Bools = stands["road"] >= 0
+        for _, barred in self._barred(stands, now_ms):
+            mask &= ~barred
         return mask
 
     def _unexplained(self, scene: Scene, stands: Table, at: Ints) -> Floats:
         """Log-odds (n,) of the unexplained seconds of stands `at` (n,)."""
         limits, roads = self.parameters, scene.ground.roads
-        column = {
-            name: stands[name][at]
-            for name in ("free_s", "dim_s", "beside_s", "green_s", "overtaken", "cls", "arrived", "road", "lane")
-        }
-        flows = column["overtaken"] >= limits.overtakers_enough
-        seconds = column["free_s"] + column["dim_s"] * np.where(flows, 1.0, limits.out_of_view_share)
-        seconds += column["beside_s"] * limits.beside_share
-        needed = np.where(column["cls"] == int(ObjectClass.BUS), limits.unexplained_bus_s, limits.unexplained_s)
-        needed = np.where(column["arrived"], needed, np.maximum(needed, limits.unexplained_unwitnessed_s))
-        jammed = scene.queues.filling.fill[column["road"]] >= limits.jam_fill
-        needed = np.where(jammed, np.maximum(needed, limits.unexplained_jam_s), needed)
-        on_road = limits.weight_per_s * (seconds - needed)
-        green_needed = np.where(roads.turn_lane[column["lane"]], limits.own_green_pocket_s, limits.own_green_s)
-        at_line = np.where(flows, limits.weight_per_s * (column["green_s"] - green_needed), -np.inf)
+        flows = stands["overtaken"][at] >= limits.overtakers_enough
+        on_road = limits.weight_per_s * (self._counted_s(stands, at) - self._needed_s(scene, stands, at))
+        green_needed = np.where(roads.turn_lane[stands["lane"][at]], limits.own_green_pocket_s, limits.own_green_s)
+        at_line = np.where(flows, limits.weight_per_s * (stands["green_s"][at] - green_needed), -np.inf)
         weight: Floats = np.minimum(np.maximum(on_road, at_line), limits.weight_max)
         return weight
+
+    def _counted_s(self, stands: Table, at: Ints) -> Floats:
+        """Seconds (n,) of stands `at` (n,) that nothing explained, doubtful ones in part."""
+        limits = self.parameters
+        flows = stands["overtaken"][at] >= limits.overtakers_enough
+        seconds = stands["free_s"][at] + stands["dim_s"][at] * np.where(flows, 1.0, limits.out_of_view_share)
+        counted: Floats = seconds + stands["beside_s"][at] * limits.beside_share
+        return counted
+
+    def _short(self, stands: Table, stand: int, counted_s: float, needed_s: float) -> str:
+        """What a stand lacks that is weighed and too little, in words."""
+        free = f"nothing explains {counted_s:.0f} s of it, {needed_s:.0f} s are needed"
+        green_s, limits = float(stands["green_s"][stand]), self.parameters
+        if green_s < 1.0:
+            return free
+        passed = f"{int(stands['overtaken'][stand])} vehicles passed it, {limits.overtakers_enough} are needed"
+        green = f"its own lamp was green for {green_s:.0f} s of it, {limits.own_green_s:.0f} s are needed"
+        return f"{free}; and {green}, while {passed}"
+
+    def _needed_s(self, scene: Scene, stands: Table, at: Ints) -> Floats:
+        """Seconds (n,) without an explanation at which stands `at` (n,) weigh nothing for or against."""
+        limits = self.parameters
+        bus, arrived, road = stands["cls"][at] == int(ObjectClass.BUS), stands["arrived"][at], stands["road"][at]
+        needed: Floats = np.where(bus, limits.unexplained_bus_s, limits.unexplained_s)
+        needed = np.where(arrived, needed, np.maximum(needed, limits.unexplained_unwitnessed_s))
+        jammed = scene.queues.filling.fill[road] >= limits.jam_fill
+        return np.where(jammed, np.maximum(needed, limits.unexplained_jam_s), needed)
 
     def _finding(self, scene: Scene, stand: int, weight: float, overtaken: float) -> Finding:
         stands, limits = scene.queues.stands.table, self.parameters
@@ -177,3 +239,20 @@ class StoppedVehicle:
             type=self.type_name, key=key, x=last.x, y=last.y, position_error_m=0.6, first_seen_ms=last.first_ms,
             log_odds=0.0, evidence=(), gone=True,
         )  # fmt: skip
+
+
+def _stood(stands: Table, stand: int) -> str:
+    """How long a vehicle stood, and which of its seconds something explains."""
+    cls = ObjectClass(int(stands["cls"][stand])).name.lower()
+    stood_s = (int(stands["last_ms"][stand]) - int(stands["since_ms"][stand])) / 1000.0
+    queued_s, beside_s = float(stands["queued_s"][stand]), float(stands["beside_s"][stand])
+    free_s = float(stands["free_s"][stand] + stands["dim_s"][stand])
+    first_s = max(stood_s - queued_s - beside_s - free_s, 0.0)
+    parts = (
+        ("behind a slow vehicle", queued_s),
+        ("beside standing vehicles", beside_s),
+        ("first at a stop line or in a junction, or unseen", first_s),
+        ("with nothing to explain it", free_s),
+    )
+    spent = ", ".join(f"{seconds:.0f} s {how}" for how, seconds in parts if seconds >= 1.0)
+    return f"a {cls} stood for {stood_s:.0f} s" + (f" ({spent})" if spent else "")

@@ -11,12 +11,13 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.fusion.tracking.tracks import IS_VEHICLE
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources
 from city_brain.numerics import find_sorted
 from city_brain.table import Table
-from city_brain.types import Floats, Ints
+from city_brain.types import Bools, Floats, Ints
 
 _SCHEMA = {
     "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "n": np.int64, "cameras": np.float64,
@@ -76,6 +77,57 @@ class WrongWay:
         runs.keep(~turned | (runs["last_ms"] == now_ms))
         return self._findings(scene)
 
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The vehicles in a ring that drive against their nearest lane, and what each lacks."""
+        runs, objects = self.state.runs, scene.objects.table
+        if runs.n == 0 or objects.n == 0:
+            return []
+        index = find_sorted(objects["id"], runs["object_id"])
+        travelled_m, weight = self._travelled_m(index, objects), self._weight()
+        barred = self._barred(travelled_m)
+        found = []
+        for k in np.flatnonzero((index >= 0) & ring.holds(objects["x"][index], objects["y"][index])).tolist():
+            doubt = "it fits a lane of its own direction as well" if weight[k] <= 0.0 else ""
+            bar = next((why for why, mask in barred if mask[k]), "")
+            off_m, speed = float(runs["nearest_m"][k]), float(objects["speed"][index[k]])
+            looked = Looked(
+                key=f"{int(objects['birth_key'][index[k]]):016x}",
+                x=float(objects["x"][index[k]]),
+                y=float(objects["y"][index[k]]),
+                since_ms=int(runs["first_ms"][k]),
+                what=f"a vehicle drove {travelled_m[k]:.0f} m against a lane, {off_m:.1f} m off it, at {speed:.1f} m/s",
+                lacks=bar or doubt,
+                log_odds=None if bar else self.parameters.prior_log_odds + float(weight[k]),
+                sources=object_sources(scene, int(runs["object_id"][k])),
+            )
+            found.append(looked)
+        return found
+
+    def _travelled_m(self, index: Ints, objects: Table) -> Floats:
+        """How far (n,) the vehicles followed, `index` (n,) of the objects, have come."""
+        runs = self.state.runs
+        dx, dy = objects["x"][index] - runs["start_x"], objects["y"][index] - runs["start_y"]
+        travelled: Floats = np.sqrt(dx**2 + dy**2)
+        return travelled
+
+    def _barred(self, travelled_m: Floats) -> list[tuple[str, Bools]]:
+        """Which of the vehicles followed (n,) are not weighed, by reason."""
+        limits, runs = self.parameters, self.state.runs
+        return [
+            (f"it must be followed for {limits.fixes_min} s", ~(runs["n"] >= limits.fixes_min)),
+            (f"it must drive {limits.travelled_min_m:.0f} m so", ~(travelled_m >= limits.travelled_min_m)),
+            ("it drove beside the lane, not in it", ~(runs["nearest_m"] <= limits.centre_max_m)),
+            ("cameras were too unsure that it is a vehicle", ~(runs["confidence"] >= limits.confidence_min)),
+        ]
+
+    def _weight(self) -> Floats:
+        """Log-odds (n,) of being in the oncoming lane against being badly located, of the vehicles followed."""
+        limits, runs = self.parameters, self.state.runs
+        looks = 1.0 + 0.5 * (runs["cameras"] - 1.0) + (runs["last_ms"] - runs["first_ms"]) / 1000.0 / limits.spell_s
+        weight = looks * (runs["same_m"] ** 2 - runs["nearest_m"] ** 2) / (2.0 * limits.variance_m2)
+        bounded: Floats = np.minimum(weight, limits.weight_max)
+        return bounded
+
     def _opposing(self, scene: Scene) -> Ints:
         """Vehicles that drive against their nearest lane, outside of junctions."""
         objects, limits = scene.objects.table, self.parameters
@@ -112,15 +164,12 @@ class WrongWay:
         runs["confidence"][run] = columns["conf_sum"] / np.maximum(columns["n_rows"], 1)
 
     def _findings(self, scene: Scene) -> list[Finding]:
-        limits, runs, objects = self.parameters, self.state.runs, scene.objects.table
+        runs, objects = self.state.runs, scene.objects.table
         index = find_sorted(objects["id"], runs["object_id"])
-        travelled = np.sqrt((objects["x"][index] - runs["start_x"]) ** 2 + (objects["y"][index] - runs["start_y"]) ** 2)
-        good = (index >= 0) & (runs["n"] >= limits.fixes_min) & (travelled >= limits.travelled_min_m)
-        good &= (runs["nearest_m"] <= limits.centre_max_m) & (runs["confidence"] >= limits.confidence_min)
-        looks = 1.0 + 0.5 * (runs["cameras"] - 1.0) + (runs["last_ms"] - runs["first_ms"]) / 1000.0 / limits.spell_s
-        weight = looks * (runs["same_m"] ** 2 - runs["nearest_m"] ** 2) / (2.0 * limits.variance_m2)
-        weight = np.minimum(weight, limits.weight_max)
-        good &= weight > 0
+        weight = self._weight()
+        good = (index >= 0) & (weight > 0)
+        for _, barred in self._barred(self._travelled_m(index, objects)):
+            good &= ~barred
         return [self._finding(scene, int(k), int(index[k]), float(weight[k])) for k in np.flatnonzero(good)]
 
     def _finding(self, scene: Scene, run: int, index: int, weight: float) -> Finding:

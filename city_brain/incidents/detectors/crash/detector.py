@@ -18,6 +18,7 @@ from city_brain.fusion.tracking.tracks import IS_VEHICLE
 from city_brain.incidents.detectors.crash.bang import Ears, Hearing
 from city_brain.incidents.detectors.crash.parameters import CrashParameters
 from city_brain.incidents.detectors.crash.weighing import Candidate, Weighed, stands_of, weigh
+from city_brain.incidents.detectors.looking import Looked, Ring, listed
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import lamp_evidence, log_rows, object_sources
 from city_brain.numerics import find_sorted
@@ -58,6 +59,51 @@ class Crash:
             elif self._hopeless(candidate, scene):
                 del self.state.candidates[name]
         return self._strongest(said, gone, stand, weighed, scene)
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The abrupt stops in a ring with what speaks for each, and the vehicles that have just stopped gently."""
+        known, stands = self.state.candidates, scene.queues.stands.table
+        stand = stands_of(list(known.values()), stands)
+        candidates = [item for item, at in zip(known.items(), stand.tolist(), strict=True) if at >= 0]
+        inside = [(name, item) for name, item in candidates if ring.holds(np.array(item.x), np.array(item.y))]
+        found = [self._abrupt(name, item, scene) for name, item in inside]
+        young_ms = scene.now_ms - int(1000 * self.parameters.braked_within_s)
+        gentle = stands["fresh"] & (stands["since_ms"] >= young_ms) & (stands["road"] >= 0) & stands["arrived"]
+        for at in np.flatnonzero(gentle & ring.holds(stands["x"], stands["y"])).tolist():
+            name = f"{int(stands['key'][at]):016x}"
+            if name not in known:
+                found.append(self._gentle(name, at, scene))
+        return found
+
+    def _abrupt(self, name: str, candidate: Candidate, scene: Scene) -> Looked:
+        weighed = weigh([candidate], stands_of([candidate], scene.queues.stands.table), scene, self.parameters)
+        columns = (
+            ("braking", weighed.abrupt), ("bang", weighed.heard.weight), ("stands askew", weighed.skew),
+            ("second vehicle", weighed.second), ("people on the lane", weighed.people),
+        )  # fmt: skip
+        parts = listed([("prior", self.parameters.prior_log_odds), *((what, float(of[0])) for what, of in columns)])
+        stood_s, wanted_s = self._age_s(candidate, scene), self.parameters.stays_s
+        lacks = "" if candidate.log_odds > 0.0 else "what speaks for a crash does not outweigh the prior"
+        if not lacks and stood_s < wanted_s:
+            lacks = f"it must stand for {wanted_s:.0f} s"
+        braked = f"braked with {candidate.brake:.1f} m/s² and " if candidate.brake > 0.0 else ""
+        return Looked(
+            key=name, x=candidate.x, y=candidate.y, since_ms=candidate.since_ms,
+            what=f"a vehicle {braked}stopped ({parts})", lacks=lacks, log_odds=candidate.log_odds,
+        )  # fmt: skip
+
+    def _gentle(self, name: str, stand: int, scene: Scene) -> Looked:
+        limits, stands = self.parameters, scene.queues.stands.table
+        return Looked(
+            key=name,
+            x=float(stands["x"][stand]),
+            y=float(stands["y"][stand]),
+            since_ms=int(stands["since_ms"][stand]),
+            what="a vehicle stopped gently",
+            lacks=f"nobody saw it brake with {limits.brake_min_mps2} m/s² or more, "
+            f"nor did {limits.bang.sensors_min} noise sensors hear something loud then",
+            sources=object_sources(scene, int(stands["object_id"][stand])),
+        )
 
     def _believe(self, candidate: Candidate, stand: int, total: float, scene: Scene) -> bool:
         """Takes a total over; answers whether it is suspect, and has stood long enough to be."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.types import Ints
 
@@ -52,6 +53,28 @@ class CoverageLost:
         together = self._together(place, silent.since_ms[at])
         findings = [self._finding(scene, int(k), int(n)) for k, n in zip(at, together, strict=True)]
         return [finding for finding in findings if finding.log_odds >= self.parameters.prior_log_odds + 0.5]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The silent sources in a ring, and what each lacks."""
+        silent, found = scene.sensors.silent, []
+        blind = np.flatnonzero(silent.blind)
+        place = scene.ground.city.source_xy[blind]
+        together = self._together(place, silent.since_ms[blind])
+        least = self.parameters.prior_log_odds + 0.5
+        for k in np.flatnonzero(ring.holds(place[:, 0], place[:, 1])).tolist():
+            finding = self._finding(scene, int(blind[k]), int(together[k]))
+            looked = Looked(
+                key=finding.key,
+                x=finding.x,
+                y=finding.y,
+                since_ms=finding.first_seen_ms,
+                what=f"a source had been silent for {(scene.now_ms - finding.first_seen_ms) / 1000:.0f} s",
+                lacks="" if finding.log_odds >= least else "links break for so long all the time",
+                log_odds=finding.log_odds,
+                sources=finding.evidence[0].sources,
+            )
+            found.append(looked)
+        return found
 
     def _together(self, place: np.ndarray, since_ms: Ints) -> Ints:
         """How many others (n,) fell silent near each source and at the same time."""

@@ -13,6 +13,7 @@ import numpy as np
 from city_brain.city.grid.pairs import Neighbours, near_pairs
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.environment.readings import distance_m, near, reading
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources
 from city_brain.observations.vocabulary import ObjectClass, Quantity
@@ -89,6 +90,29 @@ class Crowd:
             self._finding(scene, place)
             for place in np.flatnonzero(above & (places["people"] >= limits.notable)).tolist()
         ]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The groups of people in a ring, and what each lacks."""
+        limits, places, weight = self.parameters, self.state.places, self._weight()
+        found = []
+        for place in np.flatnonzero(ring.holds(places["x"], places["y"])).tolist():
+            people, usual = float(places["people"][place]), float(places["usual"][place])
+            log_odds = limits.prior_log_odds + float(weight[place])
+            lacks = "" if log_odds > -3.0 else "that is not many more than are usual there"
+            if people < limits.notable:
+                lacks = f"a group is looked at from {limits.notable} people on"
+            since_ms = int(places["since_ms"][place])
+            looked = Looked(
+                key=str(place),
+                x=float(places["x"][place]),
+                y=float(places["y"][place]),
+                since_ms=scene.now_ms if since_ms < 0 else since_ms,
+                what=f"{people:.0f} people stood together where {usual:.0f} are usual",
+                lacks=lacks,
+                log_odds=log_odds,
+            )
+            found.append(looked)
+        return found
 
     def _company(self, scene: Scene) -> tuple[Ints, Ints]:
         """People who stand or stroll, as indices of objects (n,), and how many there are within reach of each (n,)."""

@@ -13,6 +13,7 @@ import numpy as np
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.environment.places import Places
 from city_brain.incidents.detectors.environment.readings import distance_m, near, reading
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.observations.vocabulary import ObjectClass, Quantity
 
@@ -59,6 +60,24 @@ class Fire:
         limits, places = self.parameters, self.state.places
         places.step(scene, (ObjectClass.SMOKE, ObjectClass.FIRE), limits.reach_m, limits.forget_s)
         return [self._finding(scene, place) for place in range(places.table.n) if places.table["seconds"][place] >= 2]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The places in a ring where cameras report smoke or flames, and what each lacks."""
+        table = self.state.places.table
+        found = []
+        for place in np.flatnonzero(ring.holds(table["x"], table["y"])).tolist():
+            seconds, first_ms = int(table["seconds"][place]), int(table["first_ms"][place])
+            looked = Looked(
+                key=f"{first_ms}:{int(table['source'][place, 0]):016x}",
+                x=float(table["x"][place]),
+                y=float(table["y"][place]),
+                since_ms=first_ms,
+                what=f"a camera reported smoke or flames in {seconds} s",
+                lacks="" if seconds >= 2 else "one look alone says nothing",
+                sources=self.state.places.sources(place),
+            )
+            found.append(looked)
+        return found
 
     def _finding(self, scene: Scene, place: int) -> Finding:
         table = self.state.places.table

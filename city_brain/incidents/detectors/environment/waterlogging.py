@@ -14,6 +14,7 @@ import numpy as np
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.environment.places import Places
 from city_brain.incidents.detectors.environment.readings import distance_m, near, reading
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.observations.vocabulary import ObjectClass, Quantity
 from city_brain.types import Ints
@@ -67,6 +68,30 @@ class Waterlogging:
             if len(near(scene.sensors, channels, x, y, limits.sensor_near_m)) == 0:
                 findings.append(self._by_camera(scene, place))
         return findings
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The level sensors in a ring, and what each lacks."""
+        limits, table = self.parameters, scene.sensors.table
+        channels = near(scene.sensors, scene.sensors.of(Quantity.WATER_LEVEL), ring.x, ring.y, ring.radius_m)
+        depth_mm, found = self._depth_mm(scene, channels), []
+        for k, channel in enumerate(channels.tolist()):
+            lacks = "" if depth_mm[k] > limits.suspect_mm else f"water is suspected from {limits.suspect_mm:.0f} mm on"
+            if table["n"][channel] < 2:
+                lacks = "it has not been read twice"
+            elif table["base"][channel] > limits.dry_base_mm:
+                lacks = "it watches water that is always there"
+            looked = Looked(
+                key=f"{int(table['key'][channel]):016x}",
+                x=float(table["x"][channel]),
+                y=float(table["y"][channel]),
+                since_ms=int(table["last_ms"][channel]),
+                size=float(depth_mm[k]),
+                what=f"a level sensor read {float(table['value'][channel]):.0f} mm",
+                lacks=lacks,
+                sources=(int(table["source"][channel]),),
+            )
+            found.append(looked)
+        return found
 
     def _deep(self, scene: Scene) -> Ints:
         """Channels whose level stands, or soon will stand, above the suspect depth."""

@@ -12,12 +12,16 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.environment.places import Places
-from city_brain.incidents.detectors.environment.plume.hot import HotSensors
+from city_brain.incidents.detectors.environment.plume.hot import MICROGRAMS_PER_UNIT, HotSensors
 from city_brain.incidents.detectors.environment.plume.source import Source
 from city_brain.incidents.detectors.environment.plume.sources import Sources
-from city_brain.incidents.detectors.environment.readings import distance_m, reading
+from city_brain.incidents.detectors.environment.readings import distance_m, near, reading
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.observations.vocabulary import ObjectClass, Quantity
+
+_LOOK_M, _LOOK_AT = 400.0, 3
+"""Of sensors that are asked what they read: how far off, and how many."""
 
 
 class PollutionParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,6 +87,36 @@ class Pollution:
         standing = dict.fromkeys(table["of"][table["hot"]].tolist())
         found = [source for source in state.sources.known if source.number in standing and not source.fixed]
         return [self._finding(scene, source) for source in found if len(state.hot.telling(source.number))]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The nearest air sensors about a ring, what they read, and what each lacks."""
+        sensors, hot = scene.sensors.table, self.state.hot
+        carried = np.concatenate([scene.sensors.of(quantity) for quantity in MICROGRAMS_PER_UNIT])
+        wide = ring.wider(_LOOK_M)
+        at = near(scene.sensors, np.sort(carried), wide.x, wide.y, wide.radius_m)
+        lasting = hot.lasting()
+        fires = {source.number for source in self.state.sources.known if source.fixed}
+        found = []
+        for channel in at[sensors["n"][at] > 0][:_LOOK_AT].tolist():
+            rows = np.flatnonzero((hot.table["channel"] == channel) & hot.table["hot"])
+            quantity = Quantity(int(sensors["quantity"][channel])).name.lower()
+            value, usual = float(sensors["value"][channel]), float(sensors["expected"][channel])
+            lacks = "that is not far above what is usual"
+            if len(rows):
+                lacks = "a fire on camera explains it" if int(hot.table["of"][rows[-1]]) in fires else ""
+                lacks = lacks if lasting[rows[-1]] else "one high reading alone may be an error of the instrument"
+            looked = Looked(
+                key=f"{int(sensors['key'][channel]):016x}",
+                x=float(sensors["x"][channel]),
+                y=float(sensors["y"][channel]),
+                since_ms=int(hot.table["first_ms"][rows[-1]]) if len(rows) else int(sensors["last_ms"][channel]),
+                size=(value - usual) / max(usual, 1.0),
+                what=f"an air sensor read {value:.1f} ({quantity}) where {usual:.1f} was expected",
+                lacks=lacks,
+                sources=(int(sensors["source"][channel]),),
+            )
+            found.append(looked)
+        return found
 
     def _see_fires(self, scene: Scene) -> None:
         limits, fires = self.parameters, self.state.fires
