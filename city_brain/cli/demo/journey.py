@@ -9,6 +9,7 @@ from city_brain.cli.common import Progress, open_map
 from city_brain.cli.outputs import Outputs
 from city_brain.feeds.heartbeat import BlindArea, Heartbeat, heartbeat_of
 from city_brain.incidents.incident import Incident
+from city_brain.page.report import Report
 from city_brain.replay.replay import Answer
 from city_brain.replay.stream import StreamReader
 from city_brain.runner import ClosedTick, Runner
@@ -19,6 +20,7 @@ from city_brain.synth.files import MAP, OBSERVATIONS
 INCIDENTS: Final = "incidents.jsonl"
 TICKS: Final = "ticks.jsonl"
 TRACKS: Final = "tracks.jsonl"
+REPORT: Final = "report.html"
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class Journey:
     revisions: list[Incident] = field(default_factory=list)
     spells: list[BlindSpell] = field(default_factory=list)
     heartbeat: Heartbeat | None = None
+    report: Report | None = None
+    """What gathers the page, where one is wanted."""
 
     @classmethod
     def of(cls, folder: Path) -> "Journey":
@@ -70,6 +74,8 @@ class Journey:
 
     def _take(self, closed: ClosedTick, announce: Callable[[Incident], None]) -> None:
         self.answer.take(closed)
+        if self.report is not None:
+            self.report.take(closed)
         due_ms = closed.record.due_ms
         for incident in closed.record.incidents:
             self.revisions.append(incident)
