@@ -47,7 +47,9 @@ def run(
     listen: Annotated[
         str | None, typer.Option("--listen", help="host:port of the feed; port 0 takes a free one.")
     ] = None,
-    http: Annotated[str, typer.Option("--http", metavar="HOST:PORT", help="Serve the feed over HTTP there, too.")] = "",
+    http: Annotated[
+        str, typer.Option("--http", metavar="HOST:PORT", help="Serve the page and the feed there, too.")
+    ] = "",
     tls_certificate: Annotated[str, typer.Option("--tls-certificate", help="Certificate chain (PEM).")] = "",
     tls_key: Annotated[str, typer.Option("--tls-key", help="Private key (PEM).")] = "",
     tls_client_ca: Annotated[
@@ -87,6 +89,7 @@ def run(
     keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
     service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
     service.http, service.http_started = _listening(settings.http, {"address": http}), teller.http_started
+    service.zone = zone or settings.time_zone
     with observed(site, site_folder, observations) as blocks, _tap(site, site_folder, record, record_budget) as tap:
         try:
             ticks = paced(tap.said(reader.read(tap.read(blocks))) if tap else reader.read(blocks), rate)
@@ -146,7 +149,7 @@ class _Teller:
 
     def http_started(self, address: str) -> None:
         """Says where it is served over HTTP."""
-        typer.echo(f"and over HTTP on {address}, at /v1/incidents:watch", err=True)
+        typer.echo(f"and over HTTP on {address}, at /v1/incidents:watch; open / there in a browser", err=True)
 
     def started(self, address: str) -> None:
         """Says where the feed is served."""

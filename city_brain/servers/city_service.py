@@ -17,6 +17,7 @@ from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.filters import Names
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
 from city_brain.incidents.incident import Incident
+from city_brain.page.live import LiveCity
 from city_brain.runner import ClosedTick, Runner
 from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
@@ -54,6 +55,8 @@ class CityService:
         """Where it serves HTTP too, if anywhere."""
         self.http_started: Started = lambda _: None
         """Told where that is."""
+        self.zone = "UTC"
+        """Time zone of what the page prints, as the IANA names it."""
         self._keeper: Keeper | None = None
         self._begun = False
         self._stopping = False
@@ -65,7 +68,7 @@ class CityService:
         feed, complaints = self._feed(), Complaints()
         # HTTP first in and last out: health says that all of it ends from the moment it begins to.
         async with (
-            HttpServer(feed, self.http, self.listen, self.limits, complaints) as http,
+            HttpServer(feed, self.http, self.listen, self.limits, complaints, self._shown()) as http,
             GrpcServer(feed, self.listen, self.limits, complaints=complaints) as server,
         ):
             started(server.address)
@@ -84,6 +87,11 @@ class CityService:
                 await asyncio.Event().wait()
             if going_on is not None:
                 going_on.cancel()
+
+    def _shown(self) -> LiveCity:
+        """What the page draws: the map and the types that hold whenever it asks."""
+        runner = self.runner
+        return LiveCity(runner.city, self.zone, lambda: (runner.ground, runner.types))
 
     def _go_on_beside(self, feed: LiveFeed) -> asyncio.Task[None] | None:
         if self._beside is None or self._keeper is None:

@@ -33,23 +33,24 @@ function chartFrame(x, y, firstMs, lastMs, low, high, label) {
 
 /**
  * How the confidence moved from revision to revision, with the line from which on an incident is announced.
- * @param {World} world @param {Object} held @param {Object} said the revision that is shown
+ * @param {World} world @param {Array<Object>} all revisions @param {Object} said the one that is shown
  */
-function beliefChart(world, held, said) {
+function beliefChart(world, all, said) {
   const { width, height, left, right, top, bottom } = CHART;
-  const all = held.revisions;
   const kind = world.city.types[said.type];
   const firstMs = all[0].updated_ms, lastMs = Math.max(all[all.length - 1].updated_ms, firstMs + 1000);
-  const x = scaled(firstMs, lastMs, left, width - right), y = scaled(0, 1, height - bottom, top);
+  const x = scaled(firstMs, lastMs, left, width - right);
+  const low = Math.min(...all.map((revision) => revision.confidence)) < 0.6 ? 0 : 0.5;
+  const y = scaled(low, 1, height - bottom, top);
   const points = [];
   all.forEach((revision, k) => {
     if (k) points.push([x(revision.updated_ms), y(all[k - 1].confidence)]);
     points.push([x(revision.updated_ms), y(revision.confidence)]);
   });
   const open = kind ? confidenceOf(kind.open, kind) : null;
-  return fill(chartFrame(x, y, firstMs, lastMs, 0, 1, `${say('believed')}: ${all.map((revision) => `${clock(revision.updated_ms)} ${percent(revision.confidence)}`).slice(0, 20).join(', ')}`), [
+  return fill(chartFrame(x, y, firstMs, lastMs, low, 1, `${say('believed')}: ${all.map((revision) => `${clock(revision.updated_ms)} ${percent(revision.confidence)}`).slice(0, 20).join(', ')}`), [
     open !== null && svg('path', { class: 'limit', d: `M${left} ${y(open)}H${width - right}` }),
-    open !== null && svg('text', { class: 'tick limit-word', x: left + 4, y: y(open) - 3 }, `${say('announced')} ${open.toFixed(2)}`),
+    open !== null && svg('text', { class: 'tick limit-word', x: left + 4, y: y(open) + 11 }, `${say('announced')} ${open.toFixed(2)}`),
     svg('path', { class: 'belief', d: pathOf(points) }),
     all.map((revision) => svg('circle', { class: `dot ${revision.state}`, cx: x(revision.updated_ms).toFixed(1), cy: y(revision.confidence).toFixed(1), r: revision.revision === said.revision ? 4.5 : 2.5 })),
   ]);

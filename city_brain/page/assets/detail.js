@@ -41,7 +41,7 @@ class Detail {
       section('why', say('why'), evidenceTable(world, said, this.heard.see)),
       against.length > 0 && section('elsewhen', say('elsewhen'), node('ul', { class: 'plain' }, against.map(({ item, revision }) => node('li', {},
         this.timeButton(revision), node('span', { class: 'figure' }, signed(item.weight)), foreign(world.phrase(item), 60), figures(item) && node('span', { class: 'soft' }, foreign(figures(item), 80)))))),
-      section('believed', say('believed'), beliefChart(world, held, said), this.timeline(held, said)),
+      section('believed', say('believed'), beliefChart(world, storyOf(held), said), this.timeline(held, said)),
       curves.length > 0 && section('curves', say('curves'), curves.map((curve) => node('figure', {},
         node('figcaption', {}, node('span', {}, curveName(curve), curve.unit && `, ${curve.unit}`), world.sources.has(curve.of) ? sourceButton(world, curve.of, this.heard.see) : foreign(curve.of, 40)),
         curveChart(curve, said, time)))),
@@ -78,7 +78,7 @@ class Detail {
     const junction = place.intersection && world.places.get(place.intersection);
     const where = place.names[language] || (junction && inLanguage(junction)) || Object.values(place.names)[0] || place.road || place.intersection;
     const facts = [
-      [say('place'), where && foreign(where, 80), node('span', { class: 'soft' }, [place.intersection, place.road, ...place.area_codes].filter(Boolean).map((id) => [' ', foreign(id, 40)]))],
+      [say('place'), where && foreign(where, 80), node('span', { class: 'soft' }, [place.intersection, place.road, ...place.area_codes].filter((id) => id && id !== where).map((id) => [' ', foreign(id, 40)]))],
       [say('position'), `${said.lat.toFixed(5)}, ${said.lon.toFixed(5)} ± ${short(said.position_error_m)} m`, said.radius_m && `, ${say('radius', short(said.radius_m))}`],
       [say('began'), instant(said.first_seen_ms)],
       [say('announced'), said.detected_ms === null ? say('never_announced') : [instant(said.detected_ms), node('span', { class: 'soft' }, ' ', say('after_s', Math.round((said.detected_ms - said.first_seen_ms) / 1000)))]],
@@ -103,7 +103,7 @@ class Detail {
   }
 
   timeline(held, said) {
-    const all = held.told && held.told.length > held.revisions.length ? held.told : held.revisions;
+    const all = storyOf(held);
     return [
       held.total > all.length && node('p', { class: 'soft' }, say('revisions_of', all.length, held.total)),
       node('ol', { class: 'timeline' }, all.slice().reverse().map((revision) => node('li', { 'aria-current': revision.revision === said.revision ? 'step' : null },
@@ -121,6 +121,11 @@ class Detail {
     if (!navigator.clipboard) return;
     navigator.clipboard.writeText(text).then(() => { button.textContent = say('copied'); }, () => {});
   }
+}
+
+/** The revisions of an incident, as the server tells them where that is more than the page has seen. @param {Held} held */
+function storyOf(held) {
+  return held.told && held.told.length > held.revisions.length ? held.told : held.revisions;
 }
 
 /** Text of several lines, as the command line printed it. @param {string} text */

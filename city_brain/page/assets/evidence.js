@@ -1,7 +1,7 @@
 /** Why an incident is believed: each piece of evidence with its log-odds as a bar, and the sum that is its confidence. */
 'use strict';
 
-const SOURCES_NAMED = 6;
+const SOURCES_NAMED = 2;
 
 /** Log-odds with their sign. @param {number} value @returns {string} */
 function signed(value) {
@@ -29,7 +29,7 @@ function sourceList(world, ids, see, most = SOURCES_NAMED) {
   const box = node('div', { class: 'sources' });
   const some = ids.slice(0, most).map((id) => sourceButton(world, id, see));
   const rest = ids.length - most;
-  const more = rest > 0 && node('button', { type: 'button', class: 'more', onclick: () => refill(box, ids.slice(0, 300).map((id) => sourceButton(world, id, see))) }, `+${rest}`);
+  const more = rest > 0 && node('button', { type: 'button', class: 'more', onclick: () => { box.classList.add('whole'); refill(box, ids.slice(0, 300).map((id) => sourceButton(world, id, see))); } }, `+${rest}`);
   return fill(box, [some, more]);
 }
 
@@ -60,6 +60,7 @@ function evidenceTable(world, said, see) {
     items.map((item) => evidenceRow(world, item, most, see))));
   return node('table', { class: 'evidence' },
     node('caption', { class: 'unseen' }, say('why')),
+    node('colgroup', {}, node('col'), node('col', { class: 'col-figure' }), node('col', { class: 'col-bar' })),
     node('thead', {}, node('tr', {}, node('th', { scope: 'col' }, say('evidence')), node('th', { scope: 'col', colspan: 2, class: 'figure' }, say('weight')))),
     sum && node('tbody', {}, plainRow(say('prior'), say('prior_why'), sum.prior, most)),
     bodies,

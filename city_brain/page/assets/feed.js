@@ -71,13 +71,13 @@ class Feed {
 
   take(incident) {
     this.world.take(incident);
-    this.see(incident.updated_ms);
+    if (this.world.firstMs !== null) this.see(incident.updated_ms);
   }
 
-  /** Time goes on to here. @param {number} ms */
+  /** Time goes on to here; it begins with the first sign of life, since of before only the newest is known. @param {number} ms */
   see(ms) {
     const { world } = this;
-    world.firstMs = world.firstMs === null ? ms : Math.min(world.firstMs, ms);
+    if (world.firstMs === null) world.firstMs = ms;
     if (world.lastMs === null || ms > world.lastMs) world.lastMs = ms;
   }
 

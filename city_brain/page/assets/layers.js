@@ -8,11 +8,11 @@ const SOURCES_FROM = 0.12;
 /** Colours of the map by theme. */
 const MAP_COLOURS = {
   dark: {
-    ground: '#0c1117', lane: '#27323f', edge: '#e8eef5', crosswalk: '#3a4756', junction: '#1d2733', view: 'rgba(84,160,190,0.07)', viewLine: 'rgba(98,176,205,0.30)',
+    ground: '#0c1117', lane: '#303d4b', edge: '#e8eef5', crosswalk: '#4b5a6a', junction: '#1d2733', view: 'rgba(84,160,190,0.07)', viewLine: 'rgba(98,176,205,0.30)',
     camera: '#7fb8cf', blind: 'rgba(255,255,255,0.10)', blindLine: '#ffb454', sensor: '#9a8fd6', signal: '#7fae8f', name: '#9fb0c2', area: '#33414f', chosen: '#ffffff', source: '#36d6c3',
   },
   light: {
-    ground: '#f3f5f7', lane: '#cfd6de', edge: '#18222d', crosswalk: '#b4bfca', junction: '#dde3e9', view: 'rgba(20,110,150,0.06)', viewLine: 'rgba(20,100,140,0.28)',
+    ground: '#f3f5f7', lane: '#c5ced7', edge: '#18222d', crosswalk: '#b4bfca', junction: '#dde3e9', view: 'rgba(20,110,150,0.06)', viewLine: 'rgba(20,100,140,0.28)',
     camera: '#1f6f8f', blind: 'rgba(0,0,0,0.08)', blindLine: '#a34e00', sensor: '#5a4bb0', signal: '#2f7048', name: '#45525f', area: '#a9b4bf', chosen: '#000000', source: '#00796b',
   },
 };

@@ -74,20 +74,20 @@ function drawMark(ink, level, state, letter, colours, chosen) {
     ink.lineWidth = 1.5;
     ink.stroke();
   }
-  ink.globalAlpha = 1;
-  ink.fillStyle = style.filled && !style.faint ? MARK_INK : colours.edge;
-  ink.font = `600 ${size > 11 ? 12 : 10}px ${FONT}`;
-  ink.textAlign = 'center';
-  ink.textBaseline = 'middle';
-  ink.fillText(letter, 0, level === 'II' ? 3 : 0.5);
   if (style.crossed) {
-    ink.strokeStyle = colours.edge;
+    ink.strokeStyle = colour;
     ink.lineWidth = 1;
     ink.beginPath();
     ink.moveTo(-size, size);
     ink.lineTo(size, -size);
     ink.stroke();
   }
+  ink.globalAlpha = 1;
+  ink.fillStyle = style.filled && !style.faint ? MARK_INK : colours.edge;
+  ink.font = `600 ${size > 11 ? 12 : 10}px ${FONT}`;
+  ink.textAlign = 'center';
+  ink.textBaseline = 'middle';
+  ink.fillText(letter, 0, level === 'II' ? 3 : 0.5);
 }
 
 const FONT = '"Inter", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei", system-ui, sans-serif';
@@ -107,5 +107,5 @@ function markImage(level, state, letter) {
   const ring = level === 'I' && svg('circle', { r: size + 3, class: 'mark-ring' });
   const text = svg('text', { y: level === 'II' ? 7 : 4, class: style.filled && !style.faint ? 'mark-letter' : 'mark-letter light' }, letter);
   const cross = style.crossed && svg('path', { d: `M${-size} ${size}L${size} ${-size}`, class: 'mark-cross' });
-  return svg('svg', { class: 'mark', viewBox: '-20 -20 40 40', 'aria-hidden': 'true' }, shape, ring, text, cross);
+  return svg('svg', { class: 'mark', viewBox: '-20 -20 40 40', 'aria-hidden': 'true' }, shape, ring, cross, text);
 }

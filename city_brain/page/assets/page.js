@@ -22,6 +22,7 @@ class Page {
     this.listen();
     window.addEventListener('hashchange', () => { if (location.hash.slice(1) !== this.hash) this.adopt(fromHash(location.hash)); });
     if (city.live) this.feed = new Feed(this.world, { changed: () => this.soon(), status: () => this.pill() });
+    byId('legend').open = innerWidth > 1279;
     document.body.classList.add('ready');
   }
 

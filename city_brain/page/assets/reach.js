@@ -41,18 +41,19 @@ function drawLit(ink, map, id) {
   const found = map.world.sources.get(id);
   if (!found) return;
   ink.strokeStyle = map.colours.source;
-  ink.lineWidth = 2;
+  ink.lineWidth = 1;
   if (found.source.view) {
     ink.beginPath();
     for (let i = 0; i < found.source.view.length; i += 2) ink.lineTo(...map.place(found.source.view[i], found.source.view[i + 1]));
     ink.closePath();
     ink.stroke();
-    ink.globalAlpha = 0.1;
+    ink.globalAlpha = 0.07;
     ink.fillStyle = map.colours.source;
     ink.fill();
     ink.globalAlpha = 1;
   }
   const [x, y] = map.place(found.source.x, found.source.y);
+  ink.lineWidth = 2;
   ink.beginPath();
   ink.arc(x, y, 9, 0, 2 * Math.PI);
   ink.stroke();

@@ -5,7 +5,7 @@ const LAYERS = ['incidents', 'cameras', 'views', 'signals', 'sensors', 'names'];
 const SCALES_M = [5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000];
 const SCALE_PX = 110;
 
-/** @param {CityMap} map @param {World} world */
+/** Layers to switch, and what the marks mean. @param {CityMap} map @param {World} world */
 function drawLegend(map, world) {
   refill(byId('layer-list'), LAYERS.map((layer) => node('label', {},
     node('input', { type: 'checkbox', checked: map.layers[layer], onchange: (event) => { map.layers[layer] = event.target.checked; map.restyle(map.theme); } }),

@@ -122,7 +122,7 @@ class TimeBar {
     byId('time-last').textContent = none ? '' : clock(lastMs);
     byId('clock').textContent = shown === null ? '–' : clock(shown);
     byId('clock-day').textContent = shown === null ? '' : `${day(shown)} ${zone}`;
-    byId('clock-word').textContent = say(this.back ? 'as_known' : city.live ? 'live' : 'updated');
+    byId('clock-word').textContent = say(this.back ? 'as_known' : 'updated');
     document.body.classList.toggle('looking-back', this.back);
     this.drawMarks();
   }

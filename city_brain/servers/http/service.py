@@ -25,6 +25,7 @@ from city_brain.servers.feed.watches.telling import Telling, Told
 from city_brain.servers.http import asking
 from city_brain.servers.http.answers import HEADERS, PROBLEM, RETRY, Answers, other_problem, problem, status_of
 from city_brain.servers.http.caller import HttpContext, check_page
+from city_brain.servers.http.showing import Showing
 from city_brain.servers.settings import Limits
 
 LIST, GET = "GET /v1/incidents", "GET /v1/incidents/{id}"
@@ -35,10 +36,12 @@ logger = logging.getLogger("city_brain")
 
 
 class HttpService:
-    """Serves one live feed within the limits. `local`: to this machine alone."""
+    """Serves one live feed within the limits, and the page if any. `local`: to this machine alone."""
 
-    def __init__(self, feed: LiveFeed, limits: Limits, doors: Doors, *, local: bool) -> None:
-        self._feed, self._limits, self._doors, self._local = feed, limits, doors, local
+    def __init__(
+        self, feed: LiveFeed, limits: Limits, doors: Doors, *, local: bool, showing: Showing | None = None
+    ) -> None:
+        self._feed, self._limits, self._doors, self._local, self._showing = feed, limits, doors, local, showing
         self._built = Answers(feed.log, limits.piece_bytes)
 
     def application(self, seen: Callable[[web.Request], None]) -> web.Application:
@@ -69,6 +72,8 @@ class HttpService:
         app.router.add_get("/v1/incidents:watch", self.watch, allow_head=False)
         app.router.add_get(f"/v1/incidents/{_ID}", self.get, allow_head=False)
         app.router.add_get(f"/v1/incidents/{_ID}:explain", self.explain, allow_head=False)
+        if self._showing is not None:
+            self._showing.add_to(app.router)
         app.on_response_prepare.append(_with_headers)
         return app
 
