@@ -37,7 +37,7 @@ function chartFrame(x, y, firstMs, lastMs, low, high, label) {
  */
 function beliefChart(world, all, said) {
   const { width, height, left, right, top, bottom } = CHART;
-  const kind = world.city.types[said.type];
+  const kind = own(world.city.types, said.type);
   const firstMs = all[0].updated_ms, lastMs = Math.max(all[all.length - 1].updated_ms, firstMs + 1000);
   const x = scaled(firstMs, lastMs, left, width - right);
   const low = Math.min(...all.map((revision) => revision.confidence)) < 0.6 ? 0 : 0.5;

@@ -33,7 +33,7 @@ class Detail {
   parts(held, said, time) {
     const world = this.world;
     const against = elsewhen(world, held, said);
-    const curves = (world.city.curves[held.id] || []).filter((curve) => curve.values.length > 1);
+    const curves = (own(world.city.curves, held.id) || []).filter((curve) => curve.values.length > 1);
     return [
       this.head(held, said),
       time !== null && said !== held.revisions[held.revisions.length - 1] && node('p', { class: 'notice' }, say('earlier')),
@@ -74,7 +74,7 @@ class Detail {
   facts(said) {
     const { world } = this;
     const place = said.place;
-    const kind = world.city.types[said.type];
+    const kind = own(world.city.types, said.type);
     const junction = place.intersection && world.places.get(place.intersection);
     const where = place.names[language] || (junction && inLanguage(junction)) || Object.values(place.names)[0] || place.road || place.intersection;
     const facts = [
@@ -94,7 +94,7 @@ class Detail {
     const [word, id] = reason.split(':');
     const other = id && this.world.incidents.get(id);
     const number = other ? other.revisions[0].number : plain(id || '', 12);
-    const text = WORDS[language][word] ? say(word, number) : plain(reason, 60);
+    const text = own(WORDS[language], word) ? say(word, number) : plain(reason, 60);
     return other ? node('button', { type: 'button', class: 'link', onclick: () => this.heard.choose(id) }, text) : text;
   }
 

@@ -3,7 +3,7 @@
 
 const SVG_NAMES = 'http://www.w3.org/2000/svg';
 /** Characters that steer text instead of being text: controls, and those that turn its direction. */
-const STEERING = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+const STEERING = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 const NAME_LONGEST = 80;
 const TITLE_LONGEST = 400;
 
@@ -64,6 +64,11 @@ function plain(text, longest = NAME_LONGEST) {
 function foreign(text, longest = NAME_LONGEST) {
   const said = plain(text, longest);
   return node('bdi', { class: 'foreign', title: said.endsWith('…') ? plain(text, TITLE_LONGEST) : null }, said);
+}
+
+/** What an object itself has under a key; a key from outside may be `__proto__`. @param {Object} object @param {string} key */
+function own(object, key) {
+  return object && Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
 /** Puts new children in the place of the old ones. @param {Element} parent @param {...*} children */

@@ -99,24 +99,24 @@ class World {
 
   /** A type in words. @param {string} type @returns {string} */
   typeName(type) {
-    const kind = this.city.types[type];
+    const kind = own(this.city.types, type);
     return named(type) || (kind ? inLanguage(kind.label) : type.replaceAll('_', ' '));
   }
 
   /** The headline, as `city_brain.incidents.explain` fills it in. @param {Object} said @param {string} of @returns {string} */
   headline(said, of = language) {
-    const kind = this.city.types[said.type];
+    const kind = own(this.city.types, said.type);
     if (!kind) return this.typeName(said.type);
     const place = said.place;
     const names = [place.names[of], ...Object.values(place.names), place.intersection, place.road];
     const where = names.find(Boolean) || `${said.lon.toFixed(5)}, ${said.lat.toFixed(5)}`;
     const words = { place: where, road: place.road || '-', intersection: place.intersection || '-', number: said.number };
-    return kind.headline[of].replace(/\{(\w+)\}/g, (whole, word) => words[word] ?? whole);
+    return kind.headline[of].replace(/\{(\w+)\}/g, (whole, word) => own(words, word) ?? whole);
   }
 
   /** What a piece of evidence says in words. @param {Object} item @returns {string} */
   phrase(item) {
-    const words = this.city.types[item.rule]?.phrases[item.what];
+    const words = own(own(this.city.types, item.rule)?.phrases, item.what);
     return words ? inLanguage(words) : item.what.replaceAll('_', ' ');
   }
 
@@ -125,7 +125,7 @@ class World {
    * @param {Object} said @returns {?{prior: number, rest: number, total: number}}
    */
   sum(said) {
-    const kind = this.city.types[said.type];
+    const kind = own(this.city.types, said.type);
     if (!kind) return null;
     const hundredths = (value) => Math.round(100 * value);
     const weights = said.evidence.reduce((sum, item) => sum + hundredths(item.weight), 0);

@@ -31,7 +31,7 @@ function fromHash(hash) {
   const at = (parts.get('at') || '').split('_').map(Number);
   return {
     filter,
-    language: parts.get('lang') in WORDS ? parts.get('lang') : null,
+    language: Object.hasOwn(WORDS, parts.get('lang') || '') ? parts.get('lang') : null,
     theme: THEMES.includes(parts.get('theme')) ? parts.get('theme') : null,
     chosen: parts.get('id') || null,
     time: Number.isSafeInteger(time) && time > 0 ? time : null,

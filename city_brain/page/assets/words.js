@@ -87,13 +87,13 @@ let language = (navigator.language || 'en').toLowerCase().startsWith('zh') ? 'zh
 
 /** What the page says under a key, with values filled in. @param {string} key @param {...*} values @returns {string} */
 function say(key, ...values) {
-  const text = WORDS[language][key];
+  const text = own(WORDS[language], key);
   return values.reduce((said, value, at) => said.replace(`{${at}}`, () => String(value)), text === undefined ? key : text);
 }
 
 /** A quantity or mark in words, or null where there are none. @param {string} name @returns {string | null} */
 function named(name) {
-  return NAMES[language][name] ?? null;
+  return own(NAMES[language], name) ?? null;
 }
 
 /** The word of two that belongs to the language. @param {{zh?: string, en?: string}} words @returns {string} */
