@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from city_brain.feeds.heartbeat import AreaReadiness, Heartbeat
     from city_brain.incidents.incident import Incident
     from city_brain.playback.tap import Tap
-    from city_brain.runner import ClosedTick
+    from city_brain.runner import ClosedTick, Runner
     from city_brain.servers.feed.keeping import Keeper
     from city_brain.servers.settings import HttpSettings, ListenSettings
     from city_brain.site import Site
@@ -96,9 +96,7 @@ def run(
             asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
         finally:
             service.stop()
-            teller.progress.done()
-            if teller.serving:
-                typer.echo(counters_text(runner.counters, runner.held), err=True)
+            teller.done(runner)
     check_input(reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
 
 
@@ -155,6 +153,12 @@ class _Teller:
         """Says where the feed is served."""
         self.serving = True
         typer.echo(f"serving the incident feed on {address}; city-brain watch {address}", err=True)
+
+    def done(self, runner: "Runner") -> None:
+        """Says where all rows ended, if anything was served."""
+        self.progress.done()
+        if self.serving:
+            typer.echo(counters_text(runner.counters, runner.held), err=True)
 
     def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
         """Prints the incidents that this tick announces, ends, lets return or withdraws, and what begins to be warned
