@@ -14,6 +14,7 @@ from city_brain.cli.common import (
     Progress,
     TickOption,
     TypesOption,
+    ZoneOption,
     check_input,
     counters_text,
     instants,
@@ -25,6 +26,7 @@ from city_brain.cli.common import (
 if TYPE_CHECKING:
     from city_brain.cli.outputs import Outputs
     from city_brain.errors import RecordingError
+    from city_brain.page.report import Report
     from city_brain.runner import Runner
 
 _BLOCK_ROWS = 4096
@@ -43,30 +45,38 @@ def fuse(
     ],
     tracks: Annotated[str | None, typer.Option("--tracks", help="Where to write which track was which object.")] = None,
     ticks: Annotated[str | None, typer.Option("--ticks", help="Where to write the tick log, a line per tick.")] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="FILE.html", help="Where to write a page that shows all of it.")
+    ] = None,
     types: TypesOption = None,
     partitions: PartitionsOption = 1,
     envelope: Annotated[
         int, typer.Option("--envelope", min=1, help="Lines read at a time; changes nothing in the result.")
     ] = _BLOCK_ROWS,
     tick_s: TickOption = 1.0,
+    zone: ZoneOption = ZONE,
     as_json: JsonOption = False,
 ) -> None:
     """Fuse a recording into incidents.
 
+    --report leaves one file that any browser shows: map, incidents and why they are believed; it loads nothing.
     Files are complete or not there: they grow as *.part and are renamed at the end.
     Ctrl-C and SIGTERM stop it and print how far it got; exit code 130 and 143.
     """
-    from city_brain.cli.outputs import Outputs
+    from city_brain.cli.outputs import Outputs, write_report
 
-    keep_apart((observations, map_path), (incidents, tracks, ticks))
+    keep_apart((observations, map_path), (incidents, tracks, ticks, report))
     site = open_map(map_path, types, tick_s, partitions)
     runner = site.runner()
+    page = _page(runner, zone) if report else None
     outputs = Outputs(incidents, tracks, ticks, site.source_names)
     try:
         with outputs:
-            broken = _run(runner, observations, envelope, outputs)
+            broken = _run(runner, observations, envelope, outputs, page)
             if tracks:
                 outputs.remaining_tracks(runner)
+        if page is not None and report is not None:
+            write_report(page, report)
     except KeyboardInterrupt:
         _tell_stopped(runner, outputs)
         raise typer.Exit(INTERRUPTED) from None
@@ -74,7 +84,15 @@ def fuse(
     check_input(broken, runner.counters.used, observations, map_path)
 
 
-def _run(runner: "Runner", observations: str, envelope: int, outputs: "Outputs") -> "RecordingError | None":
+def _page(runner: "Runner", zone: str) -> "Report":
+    from city_brain.page.report import Report
+
+    return Report(runner, zone, instants(zone))
+
+
+def _run(
+    runner: "Runner", observations: str, envelope: int, outputs: "Outputs", page: "Report | None"
+) -> "RecordingError | None":
     """Runs to the end of the recording, or as far as it can be read; answers why not."""
     from city_brain.replay.stream import StreamReader
     from city_brain.sources.recording import read_blocks
@@ -84,6 +102,8 @@ def _run(runner: "Runner", observations: str, envelope: int, outputs: "Outputs")
     try:
         for closed in reader.read(read_blocks(observations, envelope)):
             outputs.take(closed)
+            if page is not None:
+                page.take(closed)
             progress.show(f"{outputs.head.size} ticks, {runner.counters.read} rows, {len(outputs.states)} incidents")
     finally:
         progress.done()

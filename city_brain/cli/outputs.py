@@ -10,6 +10,8 @@ import typer
 from city_brain.digest import TreeHead
 from city_brain.errors import RecordingError
 from city_brain.incidents.tick_record import TickRecord
+from city_brain.page.html import report as page_of
+from city_brain.page.report import Report
 from city_brain.replay.stream import track_lines
 from city_brain.runner import ClosedTick, Runner
 
@@ -98,6 +100,21 @@ class Outputs:
         except OSError as wrong:
             path = "standard output" if self._paths[name] == _STANDARD_OUTPUT else self._paths[name]
             raise RecordingError(f"{path}: wanted to write all of it, got: {wrong.strerror}") from wrong
+
+
+def write_report(report: Report, path: str) -> None:
+    """Writes the page of a run, whole or not at all."""
+    html = page_of(report.document()).encode()
+    if path == _STANDARD_OUTPUT:
+        typer.get_binary_stream("stdout").write(html)
+        return
+    try:
+        kept = _is_kept(path)
+        (_part(path) if kept else Path(path)).write_bytes(html)
+        if kept:
+            _part(path).replace(path)
+    except OSError as wrong:
+        raise RecordingError(f"{path}: wanted a file to write, got: {wrong.strerror}") from wrong
 
 
 def _is_kept(path: str) -> bool:

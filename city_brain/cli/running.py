@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from city_brain.feeds.heartbeat import AreaReadiness, Heartbeat
     from city_brain.incidents.incident import Incident
     from city_brain.playback.tap import Tap
-    from city_brain.runner import ClosedTick
+    from city_brain.runner import ClosedTick, Runner
     from city_brain.servers.feed.keeping import Keeper
+    from city_brain.servers.publishing.intake import Intake
     from city_brain.servers.settings import HttpSettings, ListenSettings
     from city_brain.site import Site
 
@@ -49,7 +50,9 @@ def run(
     listen: Annotated[
         str | None, typer.Option("--listen", help="host:port of the feed; port 0 takes a free one.")
     ] = None,
-    http: Annotated[str, typer.Option("--http", metavar="HOST:PORT", help="Serve the feed over HTTP there, too.")] = "",
+    http: Annotated[
+        str, typer.Option("--http", metavar="HOST:PORT", help="Serve the page and the feed there, too.")
+    ] = "",
     tls_certificate: Annotated[str, typer.Option("--tls-certificate", help="Certificate chain (PEM).")] = "",
     tls_key: Annotated[str, typer.Option("--tls-key", help="Private key (PEM).")] = "",
     tls_client_ca: Annotated[
@@ -90,6 +93,7 @@ def run(
     keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
     service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
     service.http, service.http_started = _listening(settings.http, {"address": http}), teller.http_started
+    service.zone = zone or settings.time_zone
     intake, over = new_intake(runner, settings.publish), Event()
     service.intake = intake
     given_blocks = observed(site, site_folder, observations, intake, reader, over, exit_at_end=exit_at_end)
@@ -100,10 +104,7 @@ def run(
         finally:
             over.set()
             service.stop()
-            teller.progress.done()
-            if teller.serving:
-                teller.tell_doors(intake.accepted, intake.duplicate, intake.refused)
-                typer.echo(counters_text(runner.counters, runner.held), err=True)
+            teller.done(runner, intake)
     check_input(reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
 
 
@@ -154,17 +155,22 @@ class _Teller:
 
     def http_started(self, address: str) -> None:
         """Says where it is served over HTTP."""
-        typer.echo(f"and over HTTP on {address}, at /v1/incidents:watch", err=True)
+        typer.echo(f"and over HTTP on {address}, at /v1/incidents:watch; open / there in a browser", err=True)
 
     def started(self, address: str) -> None:
         """Says where the feed is served."""
         self.serving = True
         typer.echo(f"serving the incident feed on {address}; city-brain watch {address}", err=True)
 
-    def tell_doors(self, accepted: int, duplicate: int, refused: int) -> None:
-        """Says what came over the doors, if anything."""
-        if accepted or duplicate or refused:
-            typer.echo(f"published: accepted {accepted}, duplicate {duplicate}, refused {refused}", err=True)
+    def done(self, runner: "Runner", intake: "Intake") -> None:
+        """Says what came over the doors, if anything, and where all rows ended, if anything was served."""
+        self.progress.done()
+        if not self.serving:
+            return
+        if intake.accepted or intake.duplicate or intake.refused:
+            came = f"accepted {intake.accepted}, duplicate {intake.duplicate}, refused {intake.refused}"
+            typer.echo(f"published: {came}", err=True)
+        typer.echo(counters_text(runner.counters, runner.held), err=True)
 
     def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
         """Prints the incidents that this tick announces, ends, lets return or withdraws, and what begins to be warned

@@ -17,6 +17,7 @@ from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.filters import Names
 from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
 from city_brain.incidents.incident import Incident
+from city_brain.page.live import LiveCity
 from city_brain.runner import ClosedTick, Runner
 from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
@@ -58,6 +59,8 @@ class CityService:
         """Told where that is."""
         self.intake: Intake | None = None
         """Takes observations over both doors, if any."""
+        self.zone = "UTC"
+        """Time zone of what the page prints, as the IANA names it."""
         self._keeper: Keeper | None = None
         self._begun = False
         self._stopping = False
@@ -72,7 +75,7 @@ class CityService:
         beside = () if intake is None else (offered(intake),)
         # HTTP first in and last out: health says that all of it ends from the moment it begins to.
         async with (
-            HttpServer(feed, self.http, self.listen, self.limits, complaints, intake) as http,
+            HttpServer(feed, self.http, self.listen, self.limits, complaints, intake, self._shown()) as http,
             GrpcServer(feed, self.listen, self.limits, beside, complaints) as server,
         ):
             started(server.address)
@@ -93,6 +96,11 @@ class CityService:
                 await asyncio.Event().wait()
             if going_on is not None:
                 going_on.cancel()
+
+    def _shown(self) -> LiveCity:
+        """What the page draws: the map and the types that hold whenever it asks."""
+        runner = self.runner
+        return LiveCity(runner.city, self.zone, lambda: (runner.ground, runner.types))
 
     def _go_on_beside(self, feed: LiveFeed) -> asyncio.Task[None] | None:
         if self._beside is None or self._keeper is None:

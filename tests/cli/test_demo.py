@@ -23,7 +23,7 @@ from tests.cli.readme import LEFT_OUT, SHOWN, excerpt, fingerprint, pasted, sect
 TITLES = ["CITY", "INCIDENTS", "PIXELS", "WHY", "NEAR MISS", "BLIND", "ROWS", "SCORE", "THE SAME", "LEFT", "NEXT"]
 LEFT = {
     "city.geojson", "observations.jsonl.zst", "incidents.jsonl", "ticks.jsonl", "tracks.jsonl", "truth.json",
-    "identity.json", "explanations.txt", "score.json",
+    "identity.json", "explanations.txt", "score.json", "report.html",
 }  # fmt: skip
 
 

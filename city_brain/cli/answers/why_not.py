@@ -65,9 +65,9 @@ def why_not(
     """
     import msgspec
 
-    from city_brain.incidents.types.strict_yaml import nearest
     from city_brain.inquiry.answering import Words, answer
     from city_brain.inquiry.listening import Listener, Question
+    from city_brain.wording.nearest import nearest
 
     city = read_site(map_path, site, types)
     lon, lat = _place(at)

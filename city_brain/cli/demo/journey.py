@@ -9,6 +9,7 @@ from city_brain.cli.common import Progress, open_map
 from city_brain.cli.outputs import Outputs
 from city_brain.incidents.incident import Incident
 from city_brain.inquiry.spells import Spells
+from city_brain.page.report import Report
 from city_brain.replay.replay import Answer
 from city_brain.replay.stream import StreamReader
 from city_brain.runner import ClosedTick, Runner
@@ -19,6 +20,7 @@ from city_brain.synth.files import MAP, OBSERVATIONS
 INCIDENTS: Final = "incidents.jsonl"
 TICKS: Final = "ticks.jsonl"
 TRACKS: Final = "tracks.jsonl"
+REPORT: Final = "report.html"
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Journey:
     answer: Answer = field(default_factory=Answer)
     revisions: list[Incident] = field(default_factory=list)
     spells: Spells = field(default_factory=Spells)
+    report: Report | None = None
+    """What gathers the page, where one is wanted."""
 
     @classmethod
     def of(cls, folder: Path) -> "Journey":
@@ -60,6 +64,8 @@ class Journey:
 
     def _take(self, closed: ClosedTick, announce: Callable[[Incident], None]) -> None:
         self.answer.take(closed)
+        if self.report is not None:
+            self.report.take(closed)
         due_ms = closed.record.due_ms
         for incident in closed.record.incidents:
             self.revisions.append(incident)

@@ -11,11 +11,14 @@ import msgspec
 
 from city_brain.cli.common import plural
 from city_brain.cli.demo.choosing import NEAR_M
-from city_brain.cli.demo.journey import INCIDENTS, TICKS, TRACKS, Journey
+from city_brain.cli.demo.journey import INCIDENTS, REPORT, TICKS, TRACKS, Journey
 from city_brain.cli.demo.telling import Teller
+from city_brain.cli.outputs import write_report
 from city_brain.incidents.explain import explanation_text
 from city_brain.incidents.incident import Incident
 from city_brain.inquiry.spells import BlindSpell
+from city_brain.page import document
+from city_brain.page.report import Report
 from city_brain.replay.verifying import Verified
 from city_brain.scoring import Score, Truth
 from city_brain.scoring.records import TrueIncident
@@ -33,6 +36,7 @@ _FILES: Final = {
     IDENTITY: "which object each track really was",
     EXPLANATIONS: "why each incident was believed, to the log position",
     SCORE: "the score, in full",
+    REPORT: "all of it to look at: open it in a browser",
 }
 
 
@@ -99,6 +103,22 @@ def write_answers(journey: Journey, teller: Teller, score: Score) -> None:
     ]
     (journey.folder / EXPLANATIONS).write_text("\n".join(told), encoding="utf-8")
     (journey.folder / SCORE).write_bytes(msgspec.json.format(msgspec.json.encode(score)) + b"\n")
+
+
+def write_page(report: Report, folder: Path, score: Score) -> None:
+    """Leaves the page, which knows the truth."""
+    whole = score.overall
+    report.truth = document.Truth(
+        real=whole.true,
+        found=whole.detected,
+        delay_s=whole.ttd_s.mean,
+        off_m=whole.location_error_m.mean,
+        false=tuple(alarm.incident_id for alarm in score.false),
+        missed=tuple(
+            document.Missed(type=miss.type, lon=miss.lon, lat=miss.lat, start_ms=miss.start) for miss in score.missed
+        ),
+    )
+    write_report(report, str(folder / REPORT))
 
 
 def tell_left(teller: Teller, folder: Path) -> None:

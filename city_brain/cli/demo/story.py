@@ -12,6 +12,7 @@ from city_brain.cli.demo.journey import INCIDENTS, Journey
 from city_brain.cli.demo.pixels import Pixels, put_pixels, tell_pixels
 from city_brain.cli.demo.telling import Teller
 from city_brain.cli.synthesise import write
+from city_brain.page.report import Report
 from city_brain.scoring import read_answers, read_truth, score
 from city_brain.site import time_zone
 from city_brain.synth import Scene, SynthCity, SynthSettings
@@ -35,6 +36,7 @@ def tell(out: Path, seed: int, cameras: int, minutes: float, zone: str) -> bool:
     lines, pixels = _world(settings, out)
     journey = Journey.of(out)
     teller = Teller(journey.site.types, hours)
+    journey.report = report = Report(journey.runner, zone, teller.instant)
     teller.city(journey, lines, settings.start_ms, minutes)
     teller.section("INCIDENTS", "as they are announced")
     journey.make(teller.announced)
@@ -52,6 +54,7 @@ def tell(out: Path, seed: int, cameras: int, minutes: float, zone: str) -> bool:
     teller.rows(journey.runner.counters, journey.runner.held)
     figures = score(truth, answers)
     judging.write_answers(journey, teller, figures)
+    judging.write_page(report, out, figures)
     judging.tell_score(teller, figures, journey, truth)
     judging.tell_digest(teller, journey)
     differ = False

@@ -35,6 +35,8 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "/citybrain.feed.v1.FeedService/ProveIncident": "feed.read",
         "/citybrain.feed.v1.FeedService/GetStatement": "feed.subscribe",
         "/citybrain.feed.v1.FeedService/DeleteSubscription": "feed.subscribe",
+        "GET /": "feed.read",
+        "GET /v1/city": "feed.read",
         "GET /v1/incidents": "feed.read",
         "GET /v1/incidents/{id}": "feed.read",
         "GET /v1/incidents:watch": "feed.watch",

@@ -7,6 +7,7 @@ from types import TracebackType
 from aiohttp import web
 
 from city_brain.errors import SettingsError
+from city_brain.page.live import LiveCity
 from city_brain.servers.doors.entrance import Doors
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.feed.refusing import status_of
@@ -14,6 +15,7 @@ from city_brain.servers.files import connections_allowed
 from city_brain.servers.http.handler import handlers
 from city_brain.servers.http.porch import Porch
 from city_brain.servers.http.service import HttpService
+from city_brain.servers.http.showing import Showing
 from city_brain.servers.publishing.intake import Intake
 from city_brain.servers.publishing.over_http import Posting
 from city_brain.servers.repeats import Complaints, Repeats
@@ -45,14 +47,15 @@ class HttpServer:
         limits: Limits | None = None,
         complaints: Complaints | None = None,
         intake: Intake | None = None,
+        city: LiveCity | None = None,
     ) -> None:
         """`complaints`: those of another server of the program, which reads the same files. `intake`: takes
-        observations, too.
+        observations, too. `city`: what the page at `/` shows; without it there is none.
         """
         self._intake = intake
         self._feed, self._settings, self._limits = feed, settings, limits or Limits()
         self._listen = settings.listening(beside)
-        self._complaints = complaints or Complaints()
+        self._complaints, self._city = complaints or Complaints(), city
         self._runner: web.AppRunner | None = None
         self._porch: Porch | None = None
         self.doors: Doors | None = None
@@ -71,7 +74,8 @@ class HttpServer:
         names, wait_s = lambda: self._feed.names, limits.cut_wait_s
         doors = Doors(self._listen, names, status_of, cut_wait_s=wait_s, complaints=self._complaints)
         posting = None if self._intake is None else Posting(self._intake, doors)
-        service = HttpService(self._feed, limits, doors, local=is_loopback(host), posting=posting)
+        showing = None if self._city is None else Showing(self._city, doors)
+        service = HttpService(self._feed, limits, doors, is_loopback(host), posting, showing)
         repeats = Repeats()
         runner = web.AppRunner(
             service.application(self._seen), handler_cancellation=True, shutdown_timeout=limits.stop_wait_s

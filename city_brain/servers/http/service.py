@@ -34,6 +34,7 @@ from city_brain.servers.http.answers import (
     status_of,
 )
 from city_brain.servers.http.caller import HttpContext, check_page
+from city_brain.servers.http.showing import Showing
 from city_brain.servers.publishing.over_http import Posting
 from city_brain.servers.settings import Limits
 
@@ -45,14 +46,20 @@ logger = logging.getLogger("city_brain")
 
 
 class HttpService:
-    """Serves one live feed within the limits. `local`: to this machine alone."""
+    """Serves one live feed within the limits, and the page if any. `local`: to this machine alone."""
 
     def __init__(
-        self, feed: LiveFeed, limits: Limits, doors: Doors, *, local: bool, posting: Posting | None = None
+        self,
+        feed: LiveFeed,
+        limits: Limits,
+        doors: Doors,
+        local: bool,
+        posting: Posting | None = None,
+        showing: Showing | None = None,
     ) -> None:
         """`posting`: where the city takes observations, too."""
         self._feed, self._limits, self._doors, self._local = feed, limits, doors, local
-        self._posting = posting
+        self._posting, self._showing = posting, showing
         self._built = Answers(feed.log, limits.piece_bytes)
 
     def application(self, seen: Callable[[web.Request], None]) -> web.Application:
@@ -85,6 +92,8 @@ class HttpService:
         app.router.add_get(f"/v1/incidents/{_ID}:explain", self.explain, allow_head=False)
         if self._posting is not None:
             app.router.add_post("/v1/observations", self._posting.post)
+        if self._showing is not None:
+            self._showing.add_to(app.router)
         app.on_response_prepare.append(_with_headers)
         return app
 

@@ -11,6 +11,7 @@ import msgspec
 
 from city_brain.feeds.change_log import ChangeLog
 from city_brain.incidents.incident import Incident
+from city_brain.page.live import LiveCity
 from city_brain.servers.feed.kept import Kept
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.http.server import HttpServer
@@ -97,10 +98,11 @@ async def talking(
     kept: Kept | None = None,
     client: ssl.SSLContext | None = None,
     feed: LiveFeed | None = None,
+    city: LiveCity | None = None,
 ) -> AsyncIterator[Talk]:
-    """Serves a log (an empty one where none is given) on a free port."""
+    """Serves a log (an empty one where none is given) on a free port, with a page where there is a city."""
     feed = feed or LiveFeed(log or a_log(), TYPES, AREAS, kept)
-    async with HttpServer(feed, settings, beside or ListenSettings(), limits) as server:
+    async with HttpServer(feed, settings, beside or ListenSettings(), limits, city=city) as server:
         connector = aiohttp.TCPConnector(ssl=client) if client else aiohttp.TCPConnector()
         async with aiohttp.ClientSession(connector=connector, read_bufsize=1 << 16) as session:
             yield Talk(feed, server, session, "https" if client else "http")
