@@ -211,4 +211,8 @@ def _source(witness: "Witness", words: "Words") -> str:
     for since_ms, until_ms in witness.blind:
         until = "on" if until_ms is None else f"until {words.clock(until_ms)}"
         blind += f"; silent or blind from {words.clock(since_ms)} {until}"
+    if witness.quiet is not None and not witness.blind:
+        before_ms, after_ms = witness.quiet
+        since = "from the beginning" if before_ms is None else f"from {words.clock(before_ms)}"
+        blind = f"; sent nothing {since} {'on' if after_ms is None else f'until {words.clock(after_ms)}'}"
     return f"{witness.source_id:16} {where}; {plural(witness.rows, 'row')} in that time{near}{blind}"
