@@ -19,6 +19,7 @@ from city_brain.incidents.detectors.environment.plume.hot import MICROGRAMS_PER_
 from city_brain.incidents.detectors.environment.plume.pollution import Pollution, PollutionParameters
 from city_brain.incidents.detectors.environment.plume.sources import REACH_M
 from city_brain.incidents.detectors.environment.report import PersonReport, ReportParameters
+from city_brain.incidents.detectors.environment.threshold import Threshold, ThresholdParameters
 from city_brain.incidents.detectors.environment.waterlogging import Waterlogging, WaterloggingParameters
 from city_brain.incidents.detectors.looking import Needs, Route
 from city_brain.incidents.detectors.pedestrian import PedestrianOnCarriageway, PedestrianParameters
@@ -27,7 +28,7 @@ from city_brain.incidents.detectors.signal_fault import SignalFault, SignalFault
 from city_brain.incidents.detectors.stopped import StoppedParameters, StoppedVehicle
 from city_brain.incidents.detectors.wrong_way import WrongWay, WrongWayParameters
 from city_brain.incidents.hypothesis import Finding
-from city_brain.observations.vocabulary import Quantity
+from city_brain.observations.vocabulary import QUANTITY_CODES, Quantity
 
 
 class Detector(Protocol):
@@ -104,6 +105,10 @@ def _of_signal(parameters: Any) -> Needs:
     return Needs((Route(signal=True),))
 
 
+def _of_threshold(parameters: ThresholdParameters) -> Needs:
+    return Needs((Route(sensors=(Quantity(QUANTITY_CODES[parameters.quantity]),), reach_m=parameters.agrees_m),))
+
+
 DETECTORS: dict[str, Registered] = {
     "congestion": Registered(Congestion, CongestionParameters, _of_congestion),
     "coverage_lost": Registered(CoverageLost, CoverageLostParameters),
@@ -116,6 +121,7 @@ DETECTORS: dict[str, Registered] = {
     "red_light_running": Registered(RedLightRunning, RedLightParameters, _of_red_light),
     "signal_fault": Registered(SignalFault, SignalFaultParameters, _of_signal),
     "stopped_vehicle": Registered(StoppedVehicle, StoppedParameters, _in_lane),
+    "threshold": Registered(Threshold, ThresholdParameters, _of_threshold),
     "waterlogging": Registered(Waterlogging, WaterloggingParameters, _of_water),
     "wrong_way": Registered(WrongWay, WrongWayParameters, _in_lane),
 }

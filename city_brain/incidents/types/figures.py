@@ -20,6 +20,7 @@ _FIGURES: Final[dict[str, tuple[str, str]]] = {
     "people": ("{} people", "{} 人"),
     "usual": ("{} are usual", "平时 {} 人"),
     "fill": ("queue fills {} of the lanes", "排队占车道 {}"),
+    "limit": ("the limit is {}", "限值 {}"),
     "lasts_s": ("lasts {} s", "持续 {} 秒"),
     "smoke_s": ("smoke in {} s", "有烟 {} 秒"),
     "flames_s": ("flames in {} s", "有火焰 {} 秒"),
