@@ -78,6 +78,15 @@ def read_site(map_path: Path | None, site: Path | None, types: Path | None = Non
     return Site.open(site)
 
 
+def want_lines(observations: str, command: str) -> None:
+    """Raises SettingsError for a recording of topics where a command reads lines, and says how to make lines of it."""
+    from city_brain.playback.comparing.answers import is_recording
+
+    if observations != "-" and Path(observations).is_file() and is_recording(Path(observations)):
+        way = f"`bag convert {observations} - | city-brain {command} - ...` makes them"
+        raise SettingsError(f"{observations}: wanted observations as lines, got a recording of topics; {way}")
+
+
 def types_folder(types: Path | None) -> Path | None:
     """What --types names; raises SettingsError where that is no folder."""
     if types is not None and not types.is_dir():

@@ -125,6 +125,8 @@ class SignalBook(msgspec.Struct):
         """`Colour` (n,) of lamp `slot` (n,; 3 × side + movement) of `signal` (n,) at `moment_ms` (n,); UNKNOWN where
         not known.
         """
+        if len(self.key) == 0:
+            return np.full(len(signal), UNKNOWN, dtype=np.int64)
         at = self.message_before(signal, moment_ms)
         before = np.maximum(at, 0)
         after = np.minimum(before + 1, DEPTH - 1)
@@ -140,6 +142,8 @@ class SignalBook(msgspec.Struct):
         """Seconds (n,) that a lamp showed `colour` from `since_ms` (n,) to `until_ms`; silences beyond RECENT_MS do not
         count.
         """
+        if len(self.key) == 0:
+            return np.zeros(len(signal))
         start = self.time_ms[signal]
         end = np.empty_like(start)
         end[:, :-1], end[:, -1] = start[:, 1:], until_ms

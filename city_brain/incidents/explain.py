@@ -13,6 +13,7 @@ from city_brain.canonical import printable
 from city_brain.incidents.desk.evidence import confidence
 from city_brain.incidents.incident import Evidence, Incident, Level, State
 from city_brain.incidents.incident_type import Calibration, IncidentType, IncidentTypes, Words
+from city_brain.incidents.types.figures import figures
 
 Language: TypeAlias = Literal["zh", "en"]
 _SUREST = 0.0005
@@ -307,7 +308,7 @@ def _evidence(item: Evidence, types: IncidentTypes, language: Language, instant:
     parts = [f"{item.weight:+.2f} {phrase(item, types, language)}", source_names(item.sources, language), span]
     if item.distance_m is not None:
         parts.append(f"{item.distance_m:.1f} m")
-    parts += [f"{name} {value}" for name, value in sorted(item.note.items())]
+    parts += figures(item.note, language)
     parts.append(f"{item.rule} v{item.version}")
     if item.rows:
         rows = " ".join(":".join(map(str, row)) for row in item.rows[:_NAMED])

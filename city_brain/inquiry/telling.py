@@ -8,6 +8,7 @@ from city_brain.incidents.desk.evidence import confidence
 from city_brain.incidents.explain import explain, headline, phrase, source_names, sum_of
 from city_brain.incidents.incident import Evidence, Incident
 from city_brain.incidents.incident_type import IncidentType, IncidentTypes
+from city_brain.incidents.types.figures import figures
 from city_brain.inquiry.suspicions import Suspicion
 
 Clock: TypeAlias = Callable[[float], str]
@@ -27,15 +28,15 @@ def enough(kind: IncidentType) -> float:
     return confidence(kind.open_log_odds, kind.calibration)
 
 
-def sum_lines(incident: Incident, types: IncidentTypes, clock: Clock) -> list[Told]:
-    """Prior and evidence, heaviest first, and the sum that they give as printed."""
+def sum_lines(incident: Incident, types: IncidentTypes, clock: Clock, *, in_words: bool = False) -> list[Told]:
+    """Prior and evidence, heaviest first, and the sum that they give as printed; figures by name, or in words."""
     kind = types[incident.type]
     told, parts = explain(incident, types), sum_of(incident, kind)
     lines = [Told(f"{parts.prior:+6.2f}  prior: what is thought of any suspected {kind.type}")]
     lent = [item for item in told.joined if item.weight]
-    lines += [Told(evidence_line(item, "", types, clock)) for item in told.supporting]
-    lines += [Told(evidence_line(item, "joined", types, clock)) for item in lent]
-    lines += [Told(evidence_line(item, "against", types, clock), against=True) for item in told.contradicting]
+    for label, items in (("", told.supporting), ("joined", lent), ("against", told.contradicting)):
+        said = [evidence_line(item, label, types, clock, in_words=in_words) for item in items]
+        lines += [Told(line, against=label == "against") for line in said]
     if parts.rest:
         lines.append(Told(f"{parts.rest:+6.2f}  rounding, and what is not listed"))
     if parts.calibration is not None:
@@ -51,12 +52,13 @@ def sum_lines(incident: Incident, types: IncidentTypes, clock: Clock) -> list[To
     return lines
 
 
-def evidence_line(item: Evidence, label: str, types: IncidentTypes, clock: Clock) -> str:
+def evidence_line(item: Evidence, label: str, types: IncidentTypes, clock: Clock, *, in_words: bool = False) -> str:
     """One piece of evidence: its weight, what it says, who says so, when, how far off, and its figures."""
     seconds = round((item.last_ms - item.first_ms) / 1000)
     when = clock(item.first_ms) + (f" +{seconds} s" if seconds else "")
     away = "" if item.distance_m is None else f"{item.distance_m:.1f} m"
-    note = ", ".join(f"{name} {value}" for name, value in sorted(item.note.items()))
+    by_name = [f"{name} {value}" for name, value in sorted(item.note.items())]
+    note = ", ".join(figures(item.note, "en") if in_words else by_name)
     head = f"{item.weight:+6.2f}  {phrase(item, types, 'en')}" + (f" ({label})" if label else "")
     return "; ".join(filter(None, (head, source_names(item.sources), when, away, note)))
 

@@ -140,6 +140,26 @@ def test_a_time_outside_the_recording_is_an_error_that_says_its_range(world: Fus
         assert re.search(r"wanted a time in the recording, got 2026-\S+; it holds 2026-\S+ to 2026-\S+\n$", done.err)
 
 
+def test_a_recording_of_topics_is_asked_through_its_lines(world: Fused, tmp_path: Path) -> None:
+    """It is refused with the way that works, and that way gives the same answer as the lines it was made of."""
+    recording, true = tmp_path / "world.mcap", _truth(world.folder).incidents[0]
+    assert city_brain("bag", "convert", world.observations, recording, "--map", world.city_map).code in (0, 3)
+    time = datetime.fromtimestamp(true.start / 1000, UTC).isoformat()
+    words = ("--map", world.city_map, "--at", f"{true.lon},{true.lat}", "--time", time)
+    refused = city_brain("why-not", recording, *words)
+    assert (refused.code, refused.out) == (2, "")
+    assert "`bag convert" in refused.err
+    lines = city_brain("bag", "convert", recording, "-")
+    asked = city_brain("why-not", "-", *words, given=lines.out.encode())
+    assert asked.code == 0, asked.err
+    straight = _ask(world, true.lon, true.lat, true.start)
+    assert _answered(asked.out) == _answered(straight.out)
+
+
+def _answered(told: str) -> str:
+    return next(line for line in told.splitlines() if line.startswith("ANSWER"))
+
+
 def test_wrong_words_are_named(world: Fused) -> None:
     """A place, a type, a map and a site that cannot be."""
     for words, code, said in (

@@ -1,9 +1,12 @@
 """Signals kept in order of time, and vehicles that pass their stop lines."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from city_brain.fusion.scene import Ground
 from city_brain.fusion.signals import UNKNOWN, SignalBook
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import MOVEMENTS, SIDES, Colour, Mode
@@ -108,3 +111,16 @@ def test_a_crossing_is_told_once_when_it_is_well_beyond_the_line() -> None:
         completed = engine.books.crossings.completed.n
         assert not (completed and not told)
     assert [(side, movement) for _, side, movement in told] == [(2, -1)]
+
+
+def test_where_the_map_has_junctions_and_no_signals_no_lamp_is_known() -> None:
+    """Every lamp is asked of signal -1; none is known, and none was ever green."""
+    book = SignalBook.empty(without_signals(ground()))
+    nobody, slot, moment = np.array([-1, -1]), np.array([NORTH, EAST]), np.array([START_MS, START_MS])
+    assert book.colour(nobody, slot, moment).tolist() == [UNKNOWN, UNKNOWN]
+    assert book.seconds_of(Colour.GREEN, nobody, slot, moment, START_MS + 10_000).tolist() == [0.0, 0.0]
+
+
+def without_signals(known: Ground) -> Ground:
+    """The same ground without signals."""
+    return dataclasses.replace(known, city=dataclasses.replace(known.city, signals=()))

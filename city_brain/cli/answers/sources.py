@@ -17,6 +17,7 @@ from city_brain.cli.common import (
     counters_text,
     instants,
     read_site,
+    want_lines,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def sources(
     from city_brain.inquiry.health.tallies import Tallies
     from city_brain.inquiry.spells import Spells
 
+    want_lines(observations, "sources")
     city = read_site(map_path, site, types)
     tallies, spells = Tallies(city.runner()), Spells()
     broken = _run(tallies, spells, observations)

@@ -18,6 +18,7 @@ from city_brain.cli.common import (
     instants,
     plural,
     read_site,
+    want_lines,
 )
 from city_brain.errors import RecordingError, SettingsError
 
@@ -69,6 +70,7 @@ def why_not(
     from city_brain.inquiry.listening import Listener, Question
     from city_brain.wording.nearest import nearest
 
+    want_lines(observations, "why-not")
     city = read_site(map_path, site, types)
     lon, lat = _place(at)
     if type_name and type_name not in city.types.by_name:
@@ -190,7 +192,7 @@ def _candidate(made: "Candidate", words: "Words") -> "list[str]":
         return [f"  {words.announced(made)}"]
     title = headline(made.last, words.types[made.type]).en
     lines = [f"  {made.number} {made.type}, {made.away_m:.0f} m away, {span}: {title}"]
-    lines += [f"      {told.text}" for told in sum_lines(made.surest, words.types, words.clock)]
+    lines += [f"      {told.text}" for told in sum_lines(made.surest, words.types, words.clock, in_words=True)]
     return [
         *lines,
         f"      as of {words.clock(made.surest.updated_ms)}, its surest revision",
@@ -209,4 +211,8 @@ def _source(witness: "Witness", words: "Words") -> str:
     for since_ms, until_ms in witness.blind:
         until = "on" if until_ms is None else f"until {words.clock(until_ms)}"
         blind += f"; silent or blind from {words.clock(since_ms)} {until}"
+    if witness.quiet is not None and not witness.blind:
+        before_ms, after_ms = witness.quiet
+        since = "from the beginning" if before_ms is None else f"from {words.clock(before_ms)}"
+        blind = f"; sent nothing {since} {'on' if after_ms is None else f'until {words.clock(after_ms)}'}"
     return f"{witness.source_id:16} {where}; {plural(witness.rows, 'row')} in that time{near}{blind}"

@@ -28,7 +28,7 @@ from city_brain.incidents.detectors.signal_fault import SignalFault, SignalFault
 from city_brain.incidents.detectors.stopped import StoppedParameters, StoppedVehicle
 from city_brain.incidents.detectors.wrong_way import WrongWay, WrongWayParameters
 from city_brain.incidents.hypothesis import Finding
-from city_brain.observations.vocabulary import Quantity
+from city_brain.observations.vocabulary import QUANTITY_CODES, Quantity
 
 
 class Detector(Protocol):
@@ -108,6 +108,10 @@ def _of_red_light(parameters: Any) -> Needs:
 
 def _of_signal(parameters: Any) -> Needs:
     return Needs((Route(signal=True),))
+
+
+def _of_threshold(parameters: ThresholdParameters) -> Needs:
+    return Needs((Route(sensors=(Quantity(QUANTITY_CODES[parameters.quantity]),), reach_m=parameters.agrees_m),))
 
 
 DETECTORS: dict[str, Registered] = {

@@ -76,16 +76,16 @@ class RedLightRunning:
         done, limits, junctions = scene.crossings.completed, self.parameters, scene.ground.city.intersections
         near = [k for k, each in enumerate(junctions) if ring.holds(np.array(each.x), np.array(each.y))]
         at = np.flatnonzero(np.isin(done["intersection"], near) & (done["movement"] < LAMPS_PER_SIDE))
-        signal, slot, cross_ms = (
-            scene.signals.of_intersection[done["intersection"][at]] if len(at) else at,
-            scene.crossings.slot()[at],
-            done["cross_ms"][at],
-        )
+        signal = scene.signals.of_intersection[done["intersection"][at]] if len(at) else at
+        at, signal = at[signal >= 0], signal[signal >= 0]
+        if len(at) == 0:
+            return []
+        slot, cross_ms = scene.crossings.slot()[at], done["cross_ms"][at]
         shown = scene.signals.colour(signal, slot, cross_ms)
         red_before = self._red(scene, signal, slot, np.stack([cross_ms - int(1000 * limits.red_before_s), cross_ms]))
         found = []
         for k, crossing in enumerate(at.tolist()):
-            known = int(shown[k]) < len(Colour) and signal[k] >= 0
+            known = int(shown[k]) < len(Colour)
             colour = Colour(int(shown[k])).name.lower() if known else "a lamp that nobody knew"
             speed, sure = float(done["line_speed"][crossing]), float(done["confidence"][crossing])
             slow = speed <= limits.line_speed_min_mps or done["least_speed"][crossing] <= limits.least_speed_min_mps

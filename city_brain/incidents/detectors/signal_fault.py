@@ -125,18 +125,18 @@ class SignalFault:
             if junction is None or not ring.holds(np.array(junction.x), np.array(junction.y)):
                 continue
             last_ms = int(book.last_ms[signal])
-            what, lacks, shown_s = "a signal has never spoken", "its lamps are not known", 0.0
+            what, lacks, size = "a signal has never spoken", "its lamps are not known", 0.0
             if last_ms != NO_TIME:
                 mode = Mode(int(book.mode[signal, -1]))
                 shown_s, silent_s = (last_ms - int(since[signal])) / 1000, (scene.now_ms - last_ms) / 1000
                 what = f"a signal reported {mode.name.lower()}, its lamps unchanged for {shown_s:.0f} s"
-                lacks = self._unstuck(signal, mode)
+                lacks, size = self._unstuck(signal, mode), shown_s
                 if silent_s > self.parameters.silent_s:
-                    what = f"a signal had been silent for {silent_s:.0f} s"
+                    what, size = f"a signal had been silent for {silent_s:.0f} s", shown_s + silent_s
                     lacks = "traffic must show that its lamps are dark, since silence alone may be its link"
             looked = Looked(
                 key=junction.id, x=junction.x, y=junction.y, since_ms=max(last_ms, 0), what=what, lacks=lacks,
-                sources=(int(book.key[signal]),), size=shown_s,
+                sources=(int(book.key[signal]),), size=size,
             )  # fmt: skip
             found.append(looked)
         return found

@@ -78,7 +78,7 @@ class Crash:
     def _abrupt(self, name: str, candidate: Candidate, scene: Scene) -> Looked:
         weighed = weigh([candidate], stands_of([candidate], scene.queues.stands.table), scene, self.parameters)
         columns = (
-            ("braking", weighed.abrupt), ("bang", weighed.heard.weight), ("stands askew", weighed.skew),
+            ("braking", weighed.abrupt), (_heard(weighed.heard), weighed.heard.weight), ("stands askew", weighed.skew),
             ("second vehicle", weighed.second), ("people on the lane", weighed.people),
         )  # fmt: skip
         parts = listed([("prior", self.parameters.prior_log_odds), *((what, float(of[0])) for what, of in columns)])
@@ -311,3 +311,10 @@ def _bang_evidence(hearing: Hearing, number: int) -> Evidence:
             "deviation_db": round(float(hearing.deviation_db[number]), 2), "verified": bool(hearing.verified[number])
         },
     )  # fmt: skip
+
+
+def _heard(hearing: Hearing) -> str:
+    """What is heard at the first place, in words."""
+    if not hearing.fits[0]:
+        return "no bang heard where one must be"
+    return "bang" if hearing.weight[0] > 0.0 else "noise that lasts or that others near do not hear"

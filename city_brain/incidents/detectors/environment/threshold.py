@@ -14,6 +14,7 @@ import numpy as np
 
 from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.environment.readings import distance_m, near, reading
+from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding, Note
 from city_brain.observations.vocabulary import MEASURES, QUANTITY_CODES, Quantity
 from city_brain.types import Ints
@@ -66,6 +67,27 @@ class Threshold:
         """A finding for every channel beyond the limit."""
         beyond = self._beyond(scene)
         return [self._finding(scene, int(channel), beyond) for channel in beyond]
+
+    def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
+        """The sensors of the quantity in a ring, or as near as others agree, and what each lacks."""
+        limits, table = self.parameters, scene.sensors.table
+        wide = ring.wider(limits.agrees_m)
+        unit, found = MEASURES[self.quantity].unit, []
+        for channel in near(scene.sensors, scene.sensors.of(self.quantity), wide.x, wide.y, wide.radius_m).tolist():
+            beyond = self.state.since_ms[channel] >= 0
+            value = float(table["value"][channel])
+            looked = Looked(
+                key=f"{int(table['key'][channel]):016x}",
+                x=float(table["x"][channel]),
+                y=float(table["y"][channel]),
+                since_ms=int(table["last_ms"][channel]),
+                what=f"a sensor read {value:.1f} {unit}" if table["n"][channel] else "a sensor was never read",
+                lacks="" if beyond else f"two readings in a row {limits.side} {limits.limit:g} {unit} are needed",
+                size=0.0 if np.isnan(value) else value if limits.side == "above" else -value,
+                sources=(int(table["source"][channel]),),
+            )
+            found.append(looked)
+        return found
 
     def _beyond(self, scene: Scene) -> Ints:
         """Channels beyond the limit by both of their last two readings."""
