@@ -72,18 +72,18 @@ def _faults(value: Any, kind: Any, path: Path, table: Path) -> Iterator[Fault]:
 
 def _of_struct(value: dict[str, Any], kind: type[msgspec.Struct], table: Path) -> Iterator[Fault]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    meant = set[str]()
     for key, item in value.items():
         if key in fields:
             yield from _faults(item, fields[key].type, (key,), table)
         elif kind.__struct_config__.forbid_unknown_fields:
             known = ", ".join(fields) or "no keys at all"
             hint = hint_for(key, fields)
+            meant.add(near_word(str(key), fields))
             yield Fault(table=table, key=str(key), wanted=f"one of {known}", got=shown(key) + hint, unknown=True)
     for key, field in fields.items():
-        if field.required and key not in value:
-            near = near_word(key, [str(other) for other in value if other not in fields])
-            hint = f", but {near!r}" if near else ""
-            yield Fault(table=table, key=key, wanted=wanted_of(field.type), got="nothing" + hint)
+        if field.required and key not in value and key not in meant:
+            yield Fault(table=table, key=key, wanted=wanted_of(field.type), got="nothing")
 
 
 def hint_for(word: Any, known: Any) -> str:
