@@ -58,6 +58,11 @@ def _faults(value: Any, kind: Any, path: Path, table: Path) -> Iterator[Fault]:
         yield from within or _as_a_whole(value, bare, (*table, *path))
         return
     if origin is dict and isinstance(value, dict):
+        for key in value:
+            if _refused(key, arguments[0]) is not None:
+                wanted = f"keys that are {wanted_of(arguments[0])}"
+                yield Fault(table=table, key=dotted(path), wanted=wanted, got=shown(key))
+                return
         below = [(key, item, arguments[1]) for key, item in value.items()]
     elif origin in (tuple, list) and isinstance(value, list) and arguments[1:] in ((), (...,)):
         below = [(at, item, arguments[0]) for at, item in enumerate(value)]

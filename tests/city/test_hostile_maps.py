@@ -120,7 +120,10 @@ SPOILT: dict[str, tuple[Change, str]] = {
     "type not Feature": (put("lane", "type", value="Featur"), r"wanted an object of type 'Feature', got"),
     "properties null": (put("lane", "properties", value=None), r"properties: wanted an object with kind, got nothing"),
     "properties a list": (put("lane", "properties", value=[1]), r"properties: wanted an object with kind, got \[1\]"),
-    "field absent": (drop("lane", "properties", "width_m"), r"lane 'lane': width_m: wanted a number of .* got nothing"),
+    "field absent": (
+        drop("lane", "properties", "width_m"),
+        r"lane 'lane': width_m: wanted a number from .* got nothing",
+    ),
     "field misspelt": (
         renamed("lane", "width_m", "widht_m"),
         r"lane 'lane': width_m: wanted .* got nothing, but 'widht_m'",

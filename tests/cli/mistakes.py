@@ -159,7 +159,7 @@ MISTAKES = (
     ),
     Mistake(
         "quantity misspelt", RULE, "quantity: wind_speed", "quantity: wind_sped", "parameters.quantity",
-        "one of pm2_5", "'wind_sped'", "wind_speed",
+        "one of camera_down", "'wind_sped'", "wind_speed",
     ),
     Mistake("a level that is none", RULE, "{level: I,", "{level: 1,", "levels[0].level", "one of I, II, III, IV", "1"),
     Mistake(
