@@ -42,7 +42,7 @@ COMMANDS: Final = {
     "store": ("storing", "Look over what a store of feeds holds: check, prove, compact."),
     "topics": ("kafka.topics", "Plan, make and check the topics of a site on Kafka."),
     "control": ("kafka.controlling", "Change map, incident types and settings of a running city."),
-    "send": ("kafka.sending", "Send observations to a site's raw topics."),
+    "send": ("publishing.sending", "Send observations to a running city, or to a site's raw topics."),
     "redrive": ("kafka.redriving", "Send dead letters back, once what was wrong with them is mended."),
     "doctor": ("kafka.doctor", "Look over brokers, topics, lag, raw partitions, snapshots and dead letters."),
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from city_brain.playback.tap import Tap
     from city_brain.runner import ClosedTick
     from city_brain.servers.feed.keeping import Keeper
+    from city_brain.servers.publishing.intake import Intake
     from city_brain.servers.settings import HttpSettings, ListenSettings
     from city_brain.site import Site
 
@@ -70,41 +71,35 @@ def run(
 ) -> None:
     """Run a city: fuse its observations and serve the incidents.
 
-    Prints a line whenever an incident is announced, ends, returns or is withdrawn, and what others warn of.
-    Ctrl-C and SIGTERM tell watchers that it stops, and print the counters; exit code 130 and 0.
+    Prints when an incident is announced, ends, returns or is withdrawn, and what others warn of. Ctrl-C and
+    SIGTERM tell watchers that it stops, and print the counters; exit code 130 and 0.
     """
     import asyncio
-    from threading import Event
 
-    from city_brain.cli.publishing.inputs import new_intake, observed
+    from city_brain.cli.publishing.inputs import Inputs
     from city_brain.province.serving.reporting import reporting
-    from city_brain.replay.stream import StreamReader
     from city_brain.servers.city_service import CityService, paced
     from city_brain.site import Site
 
     site = Site.open(site_folder)
     given = {"address": listen, "tls_certificate": tls_certificate, "tls_key": tls_key, "tls_client_ca": tls_client_ca}
-    feed = _listening(site.settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
     runner, settings = site.runner(), site.settings
-    teller, reader = _Teller(site, ("zh", "en") if language == "both" else (language,), zone), StreamReader(runner)
+    feed = _listening(settings.feed, given | {"policy": policy, "insecure_listen": insecure_listen})
+    teller = _Teller(site, ("zh", "en") if language == "both" else (language,), zone)
     keeping = _keeping(site, site_folder, store, live=observations == "-" or bool(settings.province.address))
     service = CityService(runner, feed, settings.limits, keeping, reporting(settings.province, site.name))
-    service.http, service.http_started = _listening(settings.http, {"address": http}), teller.http_started
-    intake, over = new_intake(runner, settings.publish), Event()
-    service.intake = intake
-    given_blocks = observed(site, site_folder, observations, intake, reader, over, exit_at_end=exit_at_end)
-    with given_blocks as blocks, _tap(site, site_folder, record, record_budget) as tap:
+    inputs = Inputs(site, site_folder, runner, exit_at_end=exit_at_end)
+    service.intake, service.http = inputs.intake, _listening(settings.http, {"address": http})
+    service.http_started = teller.http_started
+    with inputs.of(observations) as blocks, _tap(site, site_folder, record, record_budget) as tap:
         try:
-            ticks = paced(tap.said(reader.read(tap.read(blocks))) if tap else reader.read(blocks), rate)
+            ticks = paced(tap.said(inputs.read(tap.read(blocks))) if tap else inputs.read(blocks), rate)
             asyncio.run(service.run(ticks, teller.started, teller.told, stay=not exit_at_end))
         finally:
-            over.set()
+            inputs.over.set()
             service.stop()
-            teller.progress.done()
-            if teller.serving:
-                teller.tell_doors(intake.accepted, intake.duplicate, intake.refused)
-                typer.echo(counters_text(runner.counters, runner.held), err=True)
-    check_input(reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
+            teller.end(inputs.intake, counters_text(runner.counters, runner.held))
+    check_input(inputs.reader.broken, runner.counters.used, observations, site_folder / "city.geojson")
 
 
 def _tap(site: "Site", folder: Path, path: Path | None, budget: int) -> "AbstractContextManager[Tap | None]":
@@ -161,10 +156,14 @@ class _Teller:
         self.serving = True
         typer.echo(f"serving the incident feed on {address}; city-brain watch {address}", err=True)
 
-    def tell_doors(self, accepted: int, duplicate: int, refused: int) -> None:
-        """Says what came over the doors, if anything."""
+    def end(self, intake: "Intake", counters: str) -> None:
+        """Says what came over the doors, if anything, and where every row ended."""
+        self.progress.done()
+        accepted, duplicate, refused = intake.accepted, intake.duplicate, intake.refused
         if accepted or duplicate or refused:
             typer.echo(f"published: accepted {accepted}, duplicate {duplicate}, refused {refused}", err=True)
+        if self.serving:
+            typer.echo(counters, err=True)
 
     def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
         """Prints the incidents that this tick announces, ends, lets return or withdraws, and what begins to be warned

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 
-from city_brain.cli.kafka.pacing import LONGEST_WAIT_MS, as_now
+from city_brain.cli.publishing.pacing import LONGEST_WAIT_MS, as_now
 from city_brain.observations.json_twin import Parsed, from_lines
 
 BEGIN_MS = 1_700_000_000_000

@@ -108,9 +108,8 @@ def test_every_row_arrives_once_in_the_order_of_its_source(
     told = msgspec.json.decode(done.out, type=dict[str, object])
     assert (told["rows"], told["marks"]) == (ROWS, 1)
     assert told["rejected"] == {"not_json": 1, "kind": 1, "not_utf8": 1}
-    assert [said for said in done.err.splitlines() if said.startswith("line ")] == [
-        "line 7 rejected: not_json", "line 40 rejected: kind", "line 41 rejected: not_utf8",
-    ]  # fmt: skip
+    told_lines = [said for said in done.err.splitlines() if said.startswith("line ")]
+    assert [said.split(": wanted ")[0] for said in told_lines] == ["line 7", "line 40: kind", "line 41"]
     found = arrived(site)
     records = [record for said in found.values() for record in said]
     assert told["records"] == len(records)

@@ -9,6 +9,7 @@ from city_brain.errors import SettingsError
 from city_brain.kafka.settings import KafkaSettings, WorkerSettings
 from city_brain.kafka.topics import RAW_TOPICS, raw_partitions, raw_topic, topics
 from city_brain.observations.vocabulary import Kind
+from city_brain.servers.publishing.settings import PublishSettings
 from city_brain.servers.settings import HttpSettings, ListenSettings, StoreSettings
 from city_brain.site import SiteSettings, read_settings
 from city_brain.vision.live.settings import VideoSettings
@@ -111,6 +112,8 @@ def test_the_document_shows_settings_and_topics_that_are(tmp_path: Path) -> None
     assert [settings_of(tmp_path, site).kafka.replication_factor for site in shown] == [1, 3]
     tables = [re.findall(r"`([\w.]+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
     named = [name for cells in tables for name in cells]
-    groups = (KafkaSettings, WorkerSettings, VideoSettings, ListenSettings, HttpSettings, StoreSettings)
+    groups = (
+        KafkaSettings, WorkerSettings, VideoSettings, ListenSettings, HttpSettings, PublishSettings, StoreSettings,
+    )  # fmt: skip
     keys = [key for group in groups for key in group.__struct_fields__]
     assert sorted(named) == sorted([*keys, *(topic.name for topic in topics(KafkaSettings(production=True), 1))])

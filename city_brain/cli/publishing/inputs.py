@@ -14,72 +14,64 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from city_brain.observations.json_twin import Parsed
-    from city_brain.replay.stream import StreamReader
-    from city_brain.runner import Runner
-    from city_brain.servers.publishing.intake import Intake
-    from city_brain.servers.publishing.settings import PublishSettings
+    from city_brain.runner import ClosedTick, Runner
     from city_brain.site import Site
 
 
-def new_intake(runner: "Runner", settings: "PublishSettings") -> "Intake":
-    """Takes observations for a city as its admission does, while its log lives now."""
-    from city_brain.servers.publishing.intake import Intake
+class Inputs:
+    """The inputs of one run."""
 
-    log_time = runner.engines[0].ticker.state
-    return Intake(runner.configured.admission, settings, lambda: log_time.log_time.now_ms)
+    def __init__(self, site: "Site", folder: Path, runner: "Runner", *, exit_at_end: bool) -> None:
+        from city_brain.replay.stream import StreamReader
+        from city_brain.servers.publishing.intake import Intake
 
+        self.reader = StreamReader(runner)
+        """Takes time from all of them."""
+        state = runner.engines[0].ticker.state
+        self.intake = Intake(runner.configured.admission, site.settings.publish, lambda: state.log_time.now_ms)
+        """Takes what is published."""
+        self.over = Event()
+        """Set when no input matters any more."""
+        self._site, self._folder, self._exit_at_end = site, folder, exit_at_end
 
-@contextmanager
-def observed(
-    site: "Site",
-    folder: Path,
-    observations: str,
-    intake: "Intake",
-    reader: "StreamReader",
-    over: Event,
-    *,
-    exit_at_end: bool,
-) -> "Iterator[Iterable[Parsed]]":
-    """What is to be read until it is `over`, by this reader."""
-    from city_brain.cli.vision.cameras import watched
-    from city_brain.servers.publishing.intake import not_live
-    from city_brain.sources.merging import merged
-    from city_brain.sources.recording import STANDARD_INPUT, read_blocks
+    def read(self, blocks: "Iterable[Parsed]") -> "Iterator[ClosedTick]":
+        """The ticks that what is read closes."""
+        return self.reader.read(blocks)
 
-    live = observations == STANDARD_INPUT
-    blocks = read_blocks(observations, live=live)
-    if not live:
-        intake.refuse(not_live("it was started with --from"))
-        yield blocks
-        return
-    with watched(site, folder, over) as cameras:
-        ends = _Ends(intake, reader, exit_at_end=exit_at_end)
-        try:
-            yield merged([blocks, *cameras, intake.blocks()], over, ends.ended)
-        finally:
-            over.set()
+    @contextmanager
+    def of(self, observations: str) -> "Iterator[Iterable[Parsed]]":
+        """What is to be read where `--from` says this."""
+        from city_brain.cli.vision.cameras import watched
+        from city_brain.servers.publishing.intake import not_live
+        from city_brain.sources.merging import merged
+        from city_brain.sources.recording import STANDARD_INPUT, read_blocks
 
+        live = observations == STANDARD_INPUT
+        blocks = read_blocks(observations, live=live)
+        if not live:
+            self.intake.refuse(not_live("it was started with --from"))
+            yield blocks
+            return
+        with watched(self._site, self._folder, self.over) as cameras:
+            try:
+                yield merged([blocks, *cameras, self.intake.blocks()], self.over, self._ended)
+            finally:
+                self.over.set()
 
-class _Ends:
-    """Decides what follows where an input has ended; called by whoever reads, once all before it is read."""
-
-    def __init__(self, intake: "Intake", reader: "StreamReader", *, exit_at_end: bool) -> None:
-        self._intake, self._reader, self._exit_at_end = intake, reader, exit_at_end
-
-    def ended(self, others: int) -> "Iterable[Parsed]":
-        """What is read next, where `others` go on, the doors among them."""
+    def _ended(self, others: int) -> "Iterable[Parsed]":
+        """What is read next where an input has ended and `others` go on, the doors among them."""
         from city_brain.servers.publishing.intake import LIVE_WITHIN_MS, stopping
 
         if others != 1:
             return ()
         if self._exit_at_end:
-            self._intake.end(stopping())
+            self.intake.end(stopping())
             return ()
-        latest_ms = self._reader.time.latest_ms
+        latest_ms = self.reader.time.latest_ms
         if latest_ms is None or abs(latest_ms - 1000.0 * time.time()) <= LIVE_WITHIN_MS:
-            self._intake.begin()
+            self.intake.begin()
             return ()
-        settings = self._reader.runner.settings
+        settings = self.reader.runner.settings
         return (_mark(settings.due_ms(settings.index_at(latest_ms))),)
 
 

@@ -82,7 +82,6 @@ class HttpServer:
             repeats,
             loop=asyncio.get_running_loop(),
             access_log=None,
-            auto_decompress=False,  # a body is bounded as it comes
             keepalive_timeout=KEEPALIVE_S,
             max_line_size=URL_BYTES,
             max_field_size=URL_BYTES,

@@ -48,6 +48,8 @@ class Posting:
             try:
                 async with asyncio.timeout(settings.body_wait_s):
                     body = await self._body(request)
+            except web.RequestPayloadError:
+                return _problem(HTTPStatus.BAD_REQUEST, "body: wanted one that ends as its headers say, got another")
             except TimeoutError:
                 message = f"body: wanted all of it within {settings.body_wait_s:g} s, got less"
                 return _problem(HTTPStatus.REQUEST_TIMEOUT, message)

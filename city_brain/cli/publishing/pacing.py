@@ -12,6 +12,8 @@ from city_brain.types import Ints
 
 SLICE_MS: Final = 100
 """Rows that arrived within so much go on together."""
+STRAY_MS: Final = 300_000
+"""A stamp so far from the others at the beginning says nothing of when the recording begins."""
 LONGEST_WAIT_MS: Final = 5_000
 """A gap in the recording, or a stamp far ahead, holds up what follows for no longer."""
 
@@ -29,7 +31,7 @@ def as_now(
     for block in blocks:
         arrival_ms = _arrival_ms(block)
         if len(arrival_ms) and moved_ms is None:
-            due_ms = int(np.median(arrival_ms[:100]))
+            due_ms = _beginning_ms(arrival_ms[:100])
             moved_ms = round(now_s() * 1000.0) - due_ms
         if moved_ms is None or due_ms is None:
             yield block
@@ -40,6 +42,12 @@ def as_now(
             due_ms = int(np.clip(arrival_ms[which].max(), due_ms, due_ms + LONGEST_WAIT_MS))
             wait_s(max((due_ms + moved_ms) / 1000.0 - now_s(), 0.0))
             yield _part(rest, which, moved_ms)
+
+
+def _beginning_ms(arrival_ms: Ints) -> int:
+    """The earliest of the first stamps that belongs to most of them: one of another hour moves no recording."""
+    usual_ms = int(np.median(arrival_ms))
+    return int(arrival_ms[np.abs(arrival_ms - usual_ms) <= STRAY_MS].min())
 
 
 def _arrival_ms(block: Parsed) -> Ints:
