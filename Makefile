@@ -18,7 +18,7 @@ WORLD ?= ../shared/scenarios/tune/101
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 .PHONY: help install demo demo-province test campaign check format lock protos lint-protos promise-protos bench \
-  bench-bag bench-feed bench-kafka bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full \
+  schemas promise-schemas bench-bag bench-feed bench-kafka bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full \
   recordings clean
 
 help: ## Prints this list.
@@ -38,12 +38,13 @@ test: $(INSTALLED) $(JARS) ## Runs every test; make test ARGS="tests/test_house.
 campaign: $(INSTALLED) $(JARS) ## Runs the tests that take minutes each: chaos in small, and many workers.
 	@$(BIN)/pytest --quiet -m campaign $(ARGS)
 
-check: $(INSTALLED) ## Lint, format, types and the direction of imports: what a reviewer should never have to say.
+check: $(INSTALLED) ## Lint, format, types, promised schemas and the direction of imports: what a reviewer should never have to say.
 	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/ruff format --check --quiet --output-format concise .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m tests.schemas check > $(VENV)/schemas.txt || { cat $(VENV)/schemas.txt; exit 1; }
 	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.txt || { cat $(VENV)/imports.txt; exit 1; }
-	@echo "check: lint, format, types and imports are in order"
+	@echo "check: lint, format, types, promised schemas and imports are in order"
 
 format: $(INSTALLED) ## Formats the code and repairs what the linter can repair.
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
@@ -102,6 +103,12 @@ lint-protos: $(INSTALLED) ## Lints protos/ and compares it with what other progr
 
 promise-protos: $(BUF) ## Promises the protos as they are to other programs: with a release, or where a break is meant.
 	@cd protos && ../$(BUF) build --exclude-source-info --output $(PROMISED)
+
+schemas: $(INSTALLED) ## Writes protos/schemas/*.json anew: what files hold, as `city-brain schema` prints it.
+	@$(BIN)/python -m tests.schemas write
+
+promise-schemas: $(INSTALLED) ## Promises the schemas as they are: with a release, or where a break is meant.
+	@$(BIN)/python -m tests.schemas promise
 
 lock: ## Resolves requirements.lock anew from pyproject.toml; give PYTHON=python3.11, the oldest we support.
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \

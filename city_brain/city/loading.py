@@ -12,7 +12,9 @@ the homography are those of a straight picture.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +22,7 @@ import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Camera, CityMap, Crosswalk, Intersection, Lane, Sensor, Signal
-from city_brain.city.features.areas import check_areas, make_area, read_area
+from city_brain.city.features.areas import area_faults, make_area, read_area
 from city_brain.city.features.fields import Fields, is_plain_text, read_datum, read_position
 from city_brain.city.features.lenses import read_lens
 from city_brain.city.features.shapes import Shapes, centroid
@@ -36,20 +38,26 @@ RESERVED_KINDS = ("asset", "unit", "zone")
 Draft: TypeAlias = tuple[str, dict[str, Any]]
 
 
-class _Collection(msgspec.Struct):
+_BYTE = re.compile(r"\(byte (\d+)\)")
+
+
+class Collection(msgspec.Struct):
+    """A FeatureCollection."""
+
     type: str
     features: list[msgspec.Raw]
     datum: Any = None
     origin: Any = None
 
 
-def load_city(source: Path | str | bytes, origin: tuple[float, float] | None = None) -> CityMap:
+def load_city(source: Path | str | bytes, origin: tuple[float, float] | None = None, name: str = "city map") -> CityMap:
     """The map in a file, or in the bytes themselves; raises MapError with the feature, the field, wanted and got.
 
-    `origin` (longitude, latitude) is that of the local frame where the map does not state its own.
+    `origin` (longitude, latitude) is that of the local frame where the map does not state its own; `name` is what
+    messages call bytes.
     """
     if isinstance(source, bytes):
-        return _read(source, "city map", origin)
+        return _read(source, name, origin)
     path = Path(source)
     try:
         size = path.stat().st_size
@@ -73,28 +81,27 @@ def fingerprint(city: CityMap) -> str:
 
 
 def _read(data: bytes, name: str, origin: tuple[float, float] | None) -> CityMap:
-    collection = _collection(data, name)
+    collection = collection_of(data, name)
     datum = read_datum(f"{name}: datum", collection.datum)
     if collection.origin is not None:
         origin = read_position(f"{name}: origin", collection.origin)
     shapes = Shapes()
-    drafts: dict[str, list[Draft]] = {kind: [] for kind in _READERS}
+    drafts: dict[str, list[Draft]] = {kind: [] for kind in READERS}
     unread: list[bytes] = []
     for number, raw in enumerate(collection.features):
-        feature = _feature(raw, f"{name}: feature number {number}")
-        kind, place, identity = _kind_and_id(feature, f"{name}: feature number {number}", name)
+        feature = feature_of(raw, f"{name}: feature number {number}")
+        kind, place, identity = kind_and_id(feature, f"{name}: feature number {number}", name)
         if kind in RESERVED_KINDS:
             unread.append(bytes(raw))
             continue
         fields = Fields(place, feature["properties"])
         draft = {"id": identity, "name": fields.maybe_text("name"), "name_en": fields.maybe_text("name_en")}
-        draft |= _READERS[kind](fields, feature.get("geometry"), shapes)
+        draft |= READERS[kind](fields, feature.get("geometry"), shapes)
         fields.finish()
         drafts[kind].append((place, draft))
     frame = shapes.settle(datum, origin)
-    _check_ids(drafts)
-    _check_intersections(drafts)
-    check_areas(drafts["area"])
+    for wrong in chain(clashes(drafts), strays(drafts), area_faults(drafts["area"])):
+        raise wrong
     return CityMap(
         frame=frame,
         datum=datum,
@@ -109,11 +116,17 @@ def _read(data: bytes, name: str, origin: tuple[float, float] | None) -> CityMap
     )
 
 
-def _collection(data: bytes, name: str) -> _Collection:
+def collection_of(data: bytes, name: str) -> Collection:
+    """The collection in a file's bytes, its features still unread; raises MapError."""
     try:
-        collection = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Collection)
+        collection = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=Collection)
     except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
-        raise MapError(f"{name}: wanted a GeoJSON FeatureCollection, got {wrong}") from wrong
+        at = _BYTE.search(str(wrong))
+        line = data.count(b"\n", 0, int(at[1])) + 1 if at else 0
+        place = f"{name}, line {line}" if at else name
+        why = str(wrong).removeprefix("JSON is malformed: ")
+        got = "a file that ends too early" if why == "Input data was truncated" else why or "lists nested too deep"
+        raise MapError(f"{place}: wanted a GeoJSON FeatureCollection, got {got}") from wrong
     if collection.type != "FeatureCollection":
         raise MapError(f"{name}: type: wanted 'FeatureCollection', got {shown(collection.type)}")
     if len(collection.features) > MOST_FEATURES:
@@ -121,7 +134,8 @@ def _collection(data: bytes, name: str) -> _Collection:
     return collection
 
 
-def _feature(raw: msgspec.Raw, place: str) -> dict[str, Any]:
+def feature_of(raw: msgspec.Raw, place: str) -> dict[str, Any]:
+    """One feature with its properties; raises MapError."""
     try:
         feature = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
@@ -133,14 +147,15 @@ def _feature(raw: msgspec.Raw, place: str) -> dict[str, Any]:
     return feature
 
 
-def _kind_and_id(feature: dict[str, Any], place: str, name: str) -> tuple[str, str, str]:
+def kind_and_id(feature: dict[str, Any], place: str, name: str) -> tuple[str, str, str]:
+    """Kind of a feature, its place for messages, and its id; raises MapError."""
     identity, properties = feature.get("id"), feature["properties"]
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
     if not isinstance(identity, str) or not is_plain_text(identity):
         hint = "; properties hold an id, it belongs beside them" if identity is None and "id" in properties else ""
         raise MapError(f"{place}: id: wanted 1 to 200 printable characters, got {shown(identity)}{hint}")
-    kind, known = properties.get("kind"), (*_READERS, *RESERVED_KINDS)
+    kind, known = properties.get("kind"), (*READERS, *RESERVED_KINDS)
     if not isinstance(kind, str) or kind not in known:
         hint = nearest(kind, known) if isinstance(kind, str) else nearest("kind", sorted(properties))
         raise MapError(f"{name}: feature {identity!r}: kind: wanted one of {', '.join(known)}, got {shown(kind)}{hint}")
@@ -208,7 +223,7 @@ def _read_crosswalk(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, 
     }
 
 
-_READERS: dict[str, Callable[[Fields, Any, Shapes], dict[str, Any]]] = {
+READERS: dict[str, Callable[[Fields, Any, Shapes], dict[str, Any]]] = {
     "area": _read_area,
     "camera": _read_camera,
     "crosswalk": _read_crosswalk,
@@ -217,6 +232,7 @@ _READERS: dict[str, Callable[[Fields, Any, Shapes], dict[str, Any]]] = {
     "sensor": _read_sensor,
     "signal": _read_signal,
 }
+"""The properties and the shape of a feature, by its kind."""
 
 
 def _by_id(drafts: list[Draft]) -> Iterator[Draft]:
@@ -250,22 +266,24 @@ def _intersection(shapes: Shapes, place: str, draft: dict[str, Any]) -> Intersec
     return Intersection(**draft)
 
 
-def _check_ids(drafts: dict[str, list[Draft]]) -> None:
-    """Ids are unique within a kind, and among everything that sends rows."""
+def clashes(drafts: dict[str, list[Draft]]) -> Iterator[MapError]:
+    """Ids that are not unique within a kind, or among everything that sends rows."""
     sending = {"camera": "source", "signal": "source", "sensor": "source"}
     seen: dict[tuple[str, str], str] = {}
     for kind, listed in drafts.items():
         for place, draft in listed:
             key = sending.get(kind, kind), draft["id"]
             if key in seen:
-                raise MapError(f"{place}: id: wanted an id of its own, got that of {seen[key]}")
-            seen[key] = place
+                other = seen[key].rpartition(": ")[2]
+                yield MapError(f"{place}: id: wanted an id of its own, got that of another feature, {other}")
+            seen.setdefault(key, place)
 
 
-def _check_intersections(drafts: dict[str, list[Draft]]) -> None:
+def strays(drafts: dict[str, list[Draft]]) -> Iterator[MapError]:
+    """Signals of intersections that are not on the map."""
     intersections = {draft["id"] for _, draft in drafts["intersection"]}
     for place, draft in drafts["signal"]:
-        if draft["intersection"] not in intersections:
+        if draft.get("intersection") and draft["intersection"] not in intersections:
             hint = nearest(draft["intersection"], sorted(intersections))
             wanted = "the id of an intersection on the map"
-            raise MapError(f"{place}: intersection: wanted {wanted}, got {draft['intersection']!r}{hint}")
+            yield MapError(f"{place}: intersection: wanted {wanted}, got {draft['intersection']!r}{hint}")

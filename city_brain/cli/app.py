@@ -20,6 +20,8 @@ from city_brain.errors import CityBrainError, SettingsError
 COMMANDS: Final = {
     "demo": ("demo", "Make a small city, fuse what its devices send, and show what came of it."),
     "init": ("starting.command", "Make a site to begin with: map, settings, an incident type, observations."),
+    "check": ("checking", "Say what would be refused of files, and why, before anything runs."),
+    "schema": ("checking.schema", "Print what a file holds as JSON Schema."),
     "run": ("running", "Run a city: fuse its observations and serve the incidents."),
     "watch": ("watching", "Print the incidents of a running city as they come, and signs of life."),
     "province": ("provincial.command", "Run a province that joins the incidents of its cities; or look at its cities."),

@@ -1,5 +1,6 @@
 """Paths in a file of settings: one that is not absolute belongs to the folder of the file that names it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -20,6 +21,16 @@ def placed(settings: Settings, folder: Path) -> Settings:
         elif value and _names_a_file(field.type):
             found[field.name] = str(folder.absolute() / value)
     return msgspec.structs.replace(settings, **found) if found else settings
+
+
+def files_in(settings: msgspec.Struct, under: str = "") -> Iterator[tuple[str, str]]:
+    """Every path in settings that is not empty, behind its key (`feed.tls_key`); in the tables below, too."""
+    for field in msgspec.structs.fields(settings):
+        value, key = getattr(settings, field.name), f"{under}.{field.name}".lstrip(".")
+        if isinstance(value, msgspec.Struct):
+            yield from files_in(value, key)
+        elif value and _names_a_file(field.type):
+            yield key, value
 
 
 def _names_a_file(kind: Any) -> bool:

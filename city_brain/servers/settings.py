@@ -17,7 +17,7 @@ FilePath = Annotated[str, msgspec.Meta(extra_json_schema=FORMAT)]
 """In a file of settings it begins at the folder of that file."""
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0.0)]
-_HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,9})")
 _LAST_PORT = (1 << 16) - 1
 
 
@@ -185,7 +185,9 @@ def split(address: str) -> tuple[str, int]:
     if address.startswith("unix:"):
         return address, 0
     found = _HOST_AND_PORT.fullmatch(address)
-    if found is None or int(found["port"]) > _LAST_PORT:
+    if found is not None and int(found["port"]) > _LAST_PORT:
+        raise SettingsError(f"listen address: wanted a port from 0 to {_LAST_PORT}, got {found['port']} in {address!r}")
+    if found is None:
         raise SettingsError(f"listen address: wanted host:port, [ipv6]:port or unix:path, got {address!r}")
     return found["ipv6"] or found["host"], int(found["port"])
 

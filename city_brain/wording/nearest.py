@@ -28,7 +28,10 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def near_word(word: str, known: Iterable[str]) -> str:
     """The known word that is nearest, whatever its case and its joints, "" where none is near."""
     folded: dict[str, str] = {}
-    for other in sorted(known):
+    others = sorted(known)
+    if word in others:
+        return ""  # it is the right word, in the wrong place
+    for other in others:
         folded.setdefault(_folded(other), other)
     close = difflib.get_close_matches(_folded(word[:_LONGEST_WORD]), list(folded), n=1, cutoff=_CUTOFF)
     return folded[close[0]] if close else ""
@@ -42,7 +45,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def shown(value: Any) -> str:
     """A value for an error message, cut to a readable length."""
-    text = repr(value)
+    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 

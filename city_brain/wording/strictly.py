@@ -58,6 +58,11 @@ def _faults(value: Any, kind: Any, path: Path, table: Path) -> Iterator[Fault]:
         yield from within or _as_a_whole(value, bare, (*table, *path))
         return
     if origin is dict and isinstance(value, dict):
+        for key in value:
+            if _refused(key, arguments[0]) is not None:
+                wanted = f"keys that are {wanted_of(arguments[0])}"
+                yield Fault(table=table, key=dotted(path), wanted=wanted, got=shown(key))
+                return
         below = [(key, item, arguments[1]) for key, item in value.items()]
     elif origin in (tuple, list) and isinstance(value, list) and arguments[1:] in ((), (...,)):
         below = [(at, item, arguments[0]) for at, item in enumerate(value)]
@@ -72,18 +77,18 @@ def _faults(value: Any, kind: Any, path: Path, table: Path) -> Iterator[Fault]:
 
 def _of_struct(value: dict[str, Any], kind: type[msgspec.Struct], table: Path) -> Iterator[Fault]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    meant = set[str]()
     for key, item in value.items():
         if key in fields:
             yield from _faults(item, fields[key].type, (key,), table)
         elif kind.__struct_config__.forbid_unknown_fields:
             known = ", ".join(fields) or "no keys at all"
             hint = hint_for(key, fields)
+            meant.add(near_word(str(key), fields))
             yield Fault(table=table, key=str(key), wanted=f"one of {known}", got=shown(key) + hint, unknown=True)
     for key, field in fields.items():
-        if field.required and key not in value:
-            near = near_word(key, [str(other) for other in value if other not in fields])
-            hint = f", but {near!r}" if near else ""
-            yield Fault(table=table, key=key, wanted=wanted_of(field.type), got="nothing" + hint)
+        if field.required and key not in value and key not in meant:
+            yield Fault(table=table, key=key, wanted=wanted_of(field.type), got="nothing")
 
 
 def hint_for(word: Any, known: Any) -> str:

@@ -48,11 +48,11 @@ class Braking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 REGISTRY = {"braking": Registered(Scripted, Braking), "stopping": Registered(Scripted, Braking)}
 
 MISTAKES = {
-    "no YAML": ("type: crash", "type: [crash", "line 2: wanted YAML with unique keys, got"),
+    "no YAML": ("type: crash", "type: [crash", "line 2: wanted YAML, got"),
     "a key twice": (
         "version: 3",
         "version: 3\nversion: 4",
-        "line 3: wanted YAML with unique keys, got the key 'version' st",
+        "line 3: wanted each key once, got the key 'version' st",
     ),
     "not a mapping": (GOOD, "- crash", "wanted a mapping of fields, such as type: crash, got ['crash']"),
     "empty": (GOOD, "", "wanted a mapping of fields, such as type: crash, got nothing"),

@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said(folder: Path, words: tuple[str, ...], code: int, 
 def test_settings_are_read_strictly(folder: Path, world: Fused, tmp_path: Path) -> None:
     (folder / "province.toml").write_text(PROVINCE.replace("370100 =", '"37 01" ='), encoding="utf-8")
     done = city_brain("province", folder)
-    assert (done.code, "province.toml: wanted settings of a province" in done.err) == (2, True), done.err
+    assert (done.code, "province.toml: cities: wanted keys that are a text" in done.err) == (2, True), done.err
     site = tmp_path / "jinan"
     site.mkdir()
     shutil.copy(world.city_map, site)

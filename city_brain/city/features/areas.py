@@ -48,32 +48,33 @@ def read_code(fields: Fields, name: str, needed: bool = True) -> str | None:
     return code
 
 
-def check_areas(drafts: list[tuple[str, dict[str, Any]]]) -> None:
-    """Codes are unique, parents are areas of the map, and nobody is part of itself."""
+def area_faults(drafts: list[tuple[str, dict[str, Any]]]) -> Iterator[MapError]:
+    """Codes that are not unique, parents that are no areas of the map, and areas that are part of themselves."""
     places: dict[str, str] = {}
     for place, draft in drafts:
         if draft["code"] in places:
-            raise MapError(f"{place}: code: wanted a code of its own, got {draft['code']!r} of {places[draft['code']]}")
-        places[draft["code"]] = place
+            yield MapError(f"{place}: code: wanted a code of its own, got {draft['code']!r} of {places[draft['code']]}")
+        places.setdefault(draft["code"], place)
     parents: dict[str, str | None] = {draft["code"]: draft["parent"] for _, draft in drafts}
     for place, draft in drafts:
         parent = draft["parent"]
         if parent is not None and parent not in parents:
             hint = nearest(parent, sorted(parents))
-            raise MapError(f"{place}: parent: wanted the code of an area on the map, got {parent!r}{hint}")
-    _check_circles(places, parents)
+            yield MapError(f"{place}: parent: wanted the code of an area on the map, got {parent!r}{hint}")
+    yield from _circles(places, {code: above for code, above in parents.items() if above in parents})
 
 
-def _check_circles(places: Mapping[str, str], parents: Mapping[str, str | None]) -> None:
+def _circles(places: Mapping[str, str], parents: Mapping[str, str | None]) -> Iterator[MapError]:
     sound: set[str] = set()
     for code in parents:
         trail: dict[str, None] = {}
         above: str | None = code
         while above is not None and above not in sound:
             if above in trail:
-                raise MapError(f"{places[code]}: parent: wanted parents without a circle, got {' < '.join(trail)}")
+                yield MapError(f"{places[code]}: parent: wanted parents without a circle, got {' < '.join(trail)}")
+                break
             trail[above] = None
-            above = parents[above]
+            above = parents.get(above)
         sound.update(trail)
 
 

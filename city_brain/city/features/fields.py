@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from city_brain.city.datum import Datum
@@ -10,12 +10,6 @@ from city_brain.errors import MapError
 from city_brain.wording.nearest import near_word, nearest, shown
 
 LONGEST_TEXT = 200
-
-
-def but(name: str, others: Iterable[str]) -> str:
-    """After a missing property: the one that looks like it."""
-    near = near_word(name, others)
-    return f", but {near!r}" if near else ""
 
 
 def is_number(value: Any) -> bool:
@@ -33,12 +27,19 @@ class Fields:
         self._left = {key: value for key, value in properties.items() if value is not None and key != "kind"}
         self._taken: set[str] = set()
 
+    @property
+    def left(self) -> Mapping[str, Any]:
+        """The properties that nobody has taken yet."""
+        return self._left
+
     def wrong(self, name: str, wanted: str, got: Any) -> NoReturn:
         """Raises the MapError for a field."""
         raise MapError(f"{self.place}: {name}: wanted {wanted}, got {shown(got)}")
 
     def _missing(self, name: str, wanted: str) -> NoReturn:
-        raise MapError(f"{self.place}: {name}: wanted {wanted}, got nothing{but(name, self._left)}")
+        near = near_word(name, self._left)
+        self._left.pop(near, None)  # said once
+        raise MapError(f"{self.place}: {name}: wanted {wanted}, got nothing" + (f", but {near!r}" if near else ""))
 
     def _maybe(self, name: str) -> Any:
         self._taken.add(name)
@@ -59,7 +60,7 @@ class Fields:
     def number(self, name: str, low: float, high: float, unit: str) -> float:
         """A required number in low..high."""
         number = self.maybe_number(name, low, high, unit)
-        return self._missing(name, f"a number of {low:g} to {high:g} {unit}") if number is None else number
+        return self._missing(name, f"a number from {low:.10g} to {high:.10g} {unit}") if number is None else number
 
     def maybe_number(self, name: str, low: float, high: float, unit: str) -> float | None:
         """The same, or None where absent or null."""
@@ -67,7 +68,7 @@ class Fields:
         if value is None:
             return None
         if not is_number(value) or not low <= value <= high:
-            self.wrong(name, f"a number of {low:g} to {high:g} {unit}", value)
+            self.wrong(name, f"a number from {low:.10g} to {high:.10g} {unit}", value)
         return float(value)
 
     def position(self, name: str) -> tuple[float, float]:
@@ -108,7 +109,7 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, list) or len(value) != 2 or not all(is_number(n) and low <= n <= high for n in value):
-            self.wrong(name, f"[width, height] of {low:g} to {high:g} {unit}", value)
+            self.wrong(name, f"[width, height] of {low:.10g} to {high:.10g} {unit}", value)
         return float(value[0]), float(value[1])
 
     def maybe_object(self, name: str) -> "Fields | None":
@@ -153,6 +154,8 @@ def read_position(place: str, value: Any) -> tuple[float, float]:
         raise MapError(f"{place}: wanted [longitude, latitude], got {shown(value)}")
     lon, lat = float(value[0]), float(value[1])
     if not (-180.0 <= lon <= 180.0 and -85.0 <= lat <= 85.0):
-        swapped = "; these look swapped" if -85.0 <= lon <= 85.0 and -180.0 <= lat <= 180.0 else ""
+        swapped = (
+            "; these look swapped, longitude comes first" if -85.0 <= lon <= 85.0 and -180.0 <= lat <= 180.0 else ""
+        )
         raise MapError(f"{place}: wanted longitude -180 to 180 and latitude -85 to 85, got {shown(value)}{swapped}")
     return lon, lat

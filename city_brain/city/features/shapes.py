@@ -96,7 +96,11 @@ class Shapes:
         if x[worst] * x[worst] + y[worst] * y[worst] > FARTHEST_M * FARTHEST_M:
             place = self._places[int(np.searchsorted(self._first, worst, side="right")) - 1]
             wanted = f"a point within {FARTHEST_M / 1000:g} km of the others"
-            raise MapError(f"{place}: geometry: wanted {wanted}, got {degrees[worst].tolist()}")
+            at = degrees[worst].tolist()
+            x_swapped, y_swapped = middle.to_metres(lat[worst : worst + 1], lon[worst : worst + 1])
+            near = float(x_swapped[0]) ** 2 + float(y_swapped[0]) ** 2 <= FARTHEST_M * FARTHEST_M
+            swapped = "; these look swapped, longitude comes first" if near else ""
+            raise MapError(f"{place}: geometry: wanted {wanted}, got {at}{swapped}")
 
     def point(self, shape: tuple[int, int]) -> tuple[float, float]:
         """A single point in metres."""

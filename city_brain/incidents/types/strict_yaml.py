@@ -36,16 +36,31 @@ def read_mapping(data: bytes | str, file: str) -> dict[str, Any]:
     try:
         found = yaml.load(data, Loader=_Loader)  # noqa: S506 (a safe loader with one more check)
     except (yaml.YAMLError, UnicodeDecodeError) as wrong:
-        mark = getattr(wrong, "problem_mark", None)
-        place = f"{file}: line {mark.line + 1}" if mark is not None else file
-        problem = getattr(wrong, "problem", None) or str(wrong).splitlines()[0]
-        raise RuleError(f"{place}: wanted YAML with unique keys, got {problem}") from wrong
+        raise RuleError(_no_yaml(wrong, data, file)) from wrong
     if not isinstance(found, dict):
-        got = "nothing" if found is None else shown(found)
-        raise RuleError(f"{file}: wanted a mapping of fields, such as type: crash, got {got}")
+        raise RuleError(f"{file}: wanted a mapping of fields, such as type: crash, got {shown(found)}")
     if wild := list(_not_finite(found, "", file)):
         raise RuleError(told(wild))
     return found
+
+
+def _no_yaml(wrong: Exception, data: bytes | str, file: str) -> str:
+    """What is wrong with text that is no YAML: the line, and what people mean who write so."""
+    mark = getattr(wrong, "problem_mark", None)
+    problem = getattr(wrong, "problem", None) or str(wrong).splitlines()[0]
+    if mark is None:
+        return f"{file}: wanted YAML, got {problem}"
+    place = f"{file}: line {mark.line + 1}"
+    if "stands twice" in problem:
+        return f"{place}: wanted each key once, got {problem}"
+    if "'\\t'" in problem:
+        return f"{place}: wanted spaces before the key, got a tab"
+    text = data.decode(errors="replace") if isinstance(data, bytes) else data
+    lines = text.splitlines()
+    line = lines[mark.line].strip() if mark.line < len(lines) else ""
+    if "mapping values are not allowed" in problem:
+        problem = "it stands further in than the line above, or a text with a colon wants quotes"
+    return f"{place}: wanted YAML, got {shown(line) if line else 'the end'} ({problem})"
 
 
 def convert(plain: Any, kind: type[Kind], file: str, under: str = "") -> Kind:

@@ -6,6 +6,7 @@ Row by row and slow: only refused rows are looked at so.
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from city_brain.observations.admission.checks import CLOCK_LIMIT_MS, POSITION_ERROR_MAX_M, SPEED_MAX_MPS, Refused
 from city_brain.observations.admission.table import CAMERA_RANGES, MAP_MARGIN_M, AdmissionTable
@@ -53,7 +54,26 @@ def _status(row: dict[str, Any], _: AdmissionTable) -> Described:
 def _clock(row: dict[str, Any], _: AdmissionTable) -> Described:
     arrival_ms = row.get("arrival_time_ms")
     wanted = f"at most {CLOCK_LIMIT_MS // 1000} s from its arrival, {arrival_ms}"
-    return "event_time_ms", wanted, shown(row["event_time_ms"])
+    return "event_time_ms", wanted, shown(row["event_time_ms"]) + _other_unit(row["event_time_ms"], arrival_ms)
+
+
+def _other_unit(event_ms: int, arrival_ms: Any) -> str:
+    """What is said of a time that would fit in another unit."""
+    if isinstance(arrival_ms, int):
+        for name, factor in (("seconds", 1000.0), ("microseconds", 1e-3), ("nanoseconds", 1e-6)):
+            if abs(event_ms * factor - arrival_ms) <= CLOCK_LIMIT_MS:
+                return f"; these look like {name}"
+    return ""
+
+
+def _swapped(place: tuple[Any, Any], table: AdmissionTable) -> str:
+    """What is said of a position that would lie on the map the other way round."""
+    lon, lat = place
+    if lon is None or lat is None or abs(lat) > 180.0 or abs(lon) > 85.0:
+        return ""
+    x, y = (float(values[0]) for values in table.frame.to_metres(np.array([lat]), np.array([lon])))
+    west, south, east, north = table.box
+    return "; these look swapped" if west <= x <= east and south <= y <= north else ""
 
 
 def _datum(row: dict[str, Any], table: AdmissionTable) -> Described:
@@ -78,12 +98,12 @@ def _position(row: dict[str, Any], table: AdmissionTable) -> Described:
         wanted = f"degrees within {CAMERA_RANGES:g} ranges of the camera"
     else:
         wanted = "degrees of where the map has this source"
-    return "lon, lat", wanted, shown(place)
+    return "lon, lat", wanted, shown(place) + _swapped(place, table)
 
 
 def _unknown_source(row: dict[str, Any], table: AdmissionTable) -> Described:
     source = row["source_id"]
-    wanted = "a source of the map, for one that it lacks says its datum, lon and lat"
+    wanted = "a source of the map, or one that says its datum, lon and lat itself"
     return "source_id", wanted, shown(source) + nearest(source, table.index.keys())
 
 

@@ -64,6 +64,7 @@ WANTED: Final[Mapping[str, str]] = MappingProxyType(
 _PLACE: Final = re.compile(r"(?:- at|in) `\$\.?([\w.]*)")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _ENUMERATED: Final = re.compile(r"Invalid enum value ('.*?')(?: - at|$)", re.DOTALL)
+_NO_NUMBER: Final = re.compile(r"[:,\[]\s*(-?(?:NaN|Infinity|nan|inf))\b")
 _PYTHON_NAMES: Final = {"class_name": "class"}
 
 
@@ -113,6 +114,8 @@ def _described(reason: DeadLetter, line: bytes) -> tuple[str, str, str]:
     except UnicodeDecodeError as wrong:
         return "", "UTF-8", f"byte 0x{line[wrong.start]:02x} at byte {wrong.start}"
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as wrong:
+        if wild := _NO_NUMBER.search(line.decode()):
+            return "", "JSON, in which what is not a number is left out", wild[1]
         return "", "an observation as JSON", f"{shown(line.decode()[: SHOWN + 1])} ({_plain(wrong)})"
     if not isinstance(plain, dict):
         return "", 'an object, {"kind": …, "source_id": …}', shown(plain)
@@ -144,7 +147,9 @@ def _unfit(plain: dict[str, Any], kind: str) -> tuple[str, str, str]:
         field = f"{place}.{name}" if place else name
         return field, WANTED.get(field, "a value"), "nothing" + (f", but {shown(alike[0])}" if alike else "")
     if enumerated := _ENUMERATED.search(said):
-        return place, WANTED.get(place, "a known word"), shown(enumerated[1].strip("'"))
+        word = enumerated[1].strip("'")
+        words = (*SIDES, *MOVEMENTS, *LAMPS_AS_SENT)
+        return place, WANTED.get(place, "a known word"), shown(word) + did_you_mean(word, words)
     held: Any = plain
     for key in place.split("."):
         held = held.get(key) if isinstance(held, dict) else None
@@ -153,4 +158,5 @@ def _unfit(plain: dict[str, Any], kind: str) -> tuple[str, str, str]:
 
 def _plain(wrong: Exception) -> str:
     """What a decoder complains of."""
-    return str(wrong).removeprefix("JSON is malformed: ") or type(wrong).__name__
+    said = str(wrong).removeprefix("JSON is malformed: ") or type(wrong).__name__
+    return said.replace("trailing characters", "more stands behind its end: is a line feed missing?")

@@ -21,6 +21,9 @@ from city_brain.types import Ints
 LINE_BYTES_MAX: Final = 1 << 20
 """A longer line is rejected as `too_long`; at most this many bytes of a rejected line are kept."""
 
+MOST_NAMES: Final = 64
+"""Names of unknown keys that are kept of a batch."""
+
 _decode_line = msgspec.json.Decoder(Line).decode
 
 _REASONS: Final = {
@@ -68,7 +71,7 @@ class Parsed:
 
     `marks` (m, 2): how many rows of the batch stand before the mark, and its time in epoch ms; `mark_line` (m,) is the
     number of its line.
-    `unknown_keys`: how many keys were left out because they are not ours.
+    `unknown_keys`: how many keys were left out because they are not ours; `unknown_names`: the first of them.
     """
 
     observations: Observations
@@ -78,6 +81,7 @@ class Parsed:
     mark_line: Ints
     unknown_keys: int
     warnings: tuple[ReadWarning, ...] = ()
+    unknown_names: tuple[str, ...] = ()
 
 
 def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
@@ -88,11 +92,11 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
     rejected: list[Rejected] = []
     warnings: list[ReadWarning] = []
     no_rows: list[int] = []
-    unknown_keys = 0
+    unknown_keys: list[str] = []
     types = list(map(type, read))
     odd = [] if KIND_OF.keys() >= set(types) else [at for at, kind in enumerate(types) if kind not in KIND_OF]
     for number in odd:
-        found, unknown = (read[number], 0) if read[number] is not None else _second_reading(lines[number])
+        found, unknown = (read[number], []) if read[number] is not None else _second_reading(lines[number])
         unknown_keys += unknown
         if type(found) in KIND_OF:
             read[number] = found
@@ -114,8 +118,9 @@ def from_lines(lines: Sequence[bytes], first: int = 0) -> Parsed:
         tuple(rejected),
         np.array(marks, dtype=np.int64).reshape(-1, 2),
         np.array(mark_line, dtype=np.int64),
-        unknown_keys,
+        len(unknown_keys),
         tuple(warnings),
+        tuple(unknown_keys[:MOST_NAMES]),
     )
 
 
@@ -133,41 +138,41 @@ def _decode(lines: Sequence[bytes]) -> list[Any]:
     return read
 
 
-def _second_reading(line: bytes) -> tuple[Line | DeadLetter | None, int]:
-    """The line without the keys that are not ours, and how many those were; or why it is no observation.
+def _second_reading(line: bytes) -> tuple[Line | DeadLetter | None, list[str]]:
+    """The line without the keys that are not ours, and which those were; or why it is no observation.
 
     None for an empty line.
     """
     if not line.strip():
-        return None, 0
+        return None, []
     if len(line) > LINE_BYTES_MAX:
-        return DeadLetter.TOO_LONG, 0
+        return DeadLetter.TOO_LONG, []
     try:
         plain = msgspec.json.decode(line)
     except UnicodeError:
-        return DeadLetter.NOT_UTF8, 0
+        return DeadLetter.NOT_UTF8, []
     except (msgspec.MsgspecError, RecursionError):
-        return (DeadLetter.NOT_JSON if _is_utf8(line) else DeadLetter.NOT_UTF8), 0
+        return (DeadLetter.NOT_JSON if _is_utf8(line) else DeadLetter.NOT_UTF8), []
     if not isinstance(plain, dict):
-        return DeadLetter.NOT_AN_OBJECT, 0
+        return DeadLetter.NOT_AN_OBJECT, []
     kind = plain.get("kind")
     if not isinstance(kind, str) or kind not in LINES:
-        return DeadLetter.KIND, 0
+        return DeadLetter.KIND, []
     unknown = _drop_unknown(plain, KEYS[kind])
     if isinstance(plain.get("payload"), dict):
-        unknown += _drop_unknown(plain["payload"], PAYLOAD_KEYS[kind])
+        unknown += [f"payload.{key}" for key in _drop_unknown(plain["payload"], PAYLOAD_KEYS[kind])]
     try:
         return msgspec.convert(plain, type=LINES[kind]), unknown
     except msgspec.ValidationError as wrong:
         places = [found[1] for pattern in _FAULTY_FIELD if (found := pattern.search(str(wrong)))]
-        return _REASONS.get(places[0] if places else "", DeadLetter.FIELD), 0
+        return _REASONS.get(places[0] if places else "", DeadLetter.FIELD), []
 
 
-def _drop_unknown(plain: dict[str, Any], known: frozenset[str]) -> int:
+def _drop_unknown(plain: dict[str, Any], known: frozenset[str]) -> list[str]:
     unknown = [key for key in plain if key not in known]
     for key in unknown:
         del plain[key]
-    return len(unknown)
+    return unknown
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -45,7 +45,7 @@ WRONG: dict[str, tuple[object, str]] = {
     "no object": ([3], "^f: point number 1: wanted an object with x, y, lon, lat, name, got 3"),
     "another field": ([POINT | {"long": 1}], "^f: point number 1: wanted one of .*, got 'long'; did you mean 'lon'"),
     "a field missing": ([{"x": 1, "y": 2, "lon": 117}], "^f: point number 1: lat: wanted a number, got nothing"),
-    "true as a number": ([POINT | {"x": True}], "^f: point number 1: x: wanted a number, got True"),
+    "true as a number": ([POINT | {"x": True}], "^f: point number 1: x: wanted a number, got true"),
     "a huge number": ([POINT | {"x": 10**400}], "^f: point number 1: x: wanted a number"),
     "a pixel far outside": ([POINT | {"y": 1e6}], "^f: point number 1: y: wanted a pixel of -65536 to 65536"),
     "swapped": ([POINT | {"lon": 36.0, "lat": 117.0}], "^f: point number 1: lon, lat: wanted .*these look swapped"),
