@@ -1,6 +1,7 @@
 """Reliability: by-hand cases with known answers, intervals, empty bins, what is left out, and the diagram."""
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import msgspec
 import pytest
 
 from city_brain.errors import RecordingError
+from city_brain.incidents.desk.evidence import confidence
+from city_brain.incidents.incident_type import load_incident_types
 from city_brain.scoring import read_answers, read_truth
 from city_brain.scoring.reliability import (
     ReliabilityReport,
@@ -18,6 +21,8 @@ from city_brain.scoring.reliability import (
     reliability_worlds,
 )
 from city_brain.scoring.reliability.figures import EDGES, WELL_FILLED, wilson
+from tests.benchmarks.confidence.fitting import fitted_shift, judged_by_type
+from tests.benchmarks.confidence.worlds import SPLITS
 from tests.cli.processes import city_brain
 
 T0 = 1_772_409_600_000
@@ -170,3 +175,24 @@ def test_the_command_prints_a_table_or_data_and_draws(tmp_path: Path) -> None:
     assert city_brain("score", *files, "--out", out).code == 2
     assert city_brain("score", "--reliability", *files, "--out", said).code == 2
     assert city_brain("score", "--reliability", *files, "--out", tmp_path / "no" / "such.svg").code == 2
+
+
+def test_the_fitted_shift_makes_the_mean_confidence_the_share_with_half_a_doubt() -> None:
+    """Twenty at log-odds 2.2, ten of them real: 10.5 of 21 is 0.5, so the shift is -2.2; of none it is bounded."""
+    assert fitted_shift([(2.2, k < 10) for k in range(20)]) == pytest.approx(-2.2)
+    assert fitted_shift([(0.0, True)] * 9) == pytest.approx(math.log(19))
+    assert fitted_shift([(0.0, False)] * 9) == pytest.approx(-math.log(19))
+
+
+def test_fitting_again_on_what_is_calibrated_gives_the_same_shift() -> None:
+    """What was weighed is had back from a published confidence, whatever the type's calibration is now."""
+    types = load_incident_types()
+    said = [confidence(log_odds, types["fire"].calibration) for log_odds in (2.3, 2.9, 2.5)]
+    worlds = [(read_truth(json.dumps(_truth()).encode()), read_answers([*_said(0, said[0]), *_said(100, said[1])]))]
+    found = judged_by_type(worlds, types)["fire"]
+    assert [is_true for _, is_true in found] == [True, False]
+    assert [log_odds for log_odds, _ in found] == pytest.approx([2.3, 2.9], abs=0.03)
+
+
+def test_nothing_is_fitted_on_the_held_out_cities() -> None:
+    assert not set(SPLITS["fit"]) & set(SPLITS["held-out"])

@@ -58,12 +58,14 @@ def test_the_printed_weights_add_up_to_the_printed_sum(world: Fused) -> None:
         text = city_brain("explain", world.incidents, number).out
         weights = [round(100 * float(found)) for found in re.findall(r"^    ([+-]\d+\.\d\d) ", text, re.MULTILINE)]
         found = re.search(
-            r"sum: evidence (\S+), prior (\S+?)(?:, rounding and what is not listed (\S+))?: (\S+), ", text
+            r"sum: evidence (\S+), prior (\S+?)(?:, rounding and what is not listed (\S+?))?"
+            r"(?:, calibration (\S+))?: (\S+), ",
+            text,
         )
         assert found is not None, text
-        evidence, prior, rest, total = (round(100 * float(part or 0)) for part in found.groups())
+        evidence, prior, rest, learnt, total = (round(100 * float(part or 0)) for part in found.groups())
         assert sum(weights) == evidence
-        assert evidence + prior + rest == total
+        assert evidence + prior + rest + learnt == total
 
 
 def test_lines_are_wrapped_at_words_and_columns() -> None:

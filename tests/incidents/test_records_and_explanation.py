@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from city_brain.errors import RecordingError
+from city_brain.incidents.desk.evidence import confidence, logistic
 from city_brain.incidents.explain import explain, explanation_text
 from city_brain.incidents.incident import incident_line, read_incident
-from city_brain.incidents.incident_type import load_incident_types
+from city_brain.incidents.incident_type import Calibration, IncidentTypes, load_incident_types
 from city_brain.incidents.tick_record import PartitionTick, TickRecord
 from tests.house import sources
-from tests.incidents.kit import START_MS, Play, evidence, finding, types
+from tests.incidents.kit import START_MS, Play, evidence, finding, new_desk, types
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -152,3 +153,24 @@ def test_a_withdrawn_incident_says_why() -> None:
     play.step(finding("crash", log_odds=1.0))
     (said,) = play.step(times=40)
     assert "state: withdrawn (faded)" in explanation_text(said, types(), "en", clock)
+
+
+def test_what_experience_adds_is_a_part_of_the_sum_and_of_the_thresholds() -> None:
+    """With a calibration evidence, prior and calibration give the log-odds of the confidence, and thresholds are told
+    on the same scale: at the threshold the confidence is that of the least that was ever announced."""
+    learnt, plain = Calibration(slope=0.8, shift=-0.9), types()
+    crash = msgspec.structs.replace(plain["crash"], calibration=learnt)
+    calibrated = IncidentTypes({**plain.by_name, "crash": crash}, plain.order)
+    play = Play(new_desk(types=calibrated))
+    said = play.step(finding("crash", log_odds=2.5, evidence=(evidence("abrupt_stop", "cam-1", 2.5),)))[-1]
+    told = explain(said, calibrated)
+    assert said.state == "active", "what is announced does not depend on what it is worth"
+    assert said.confidence == confidence(2.5, learnt) == pytest.approx(logistic(1.1), abs=5e-4)
+    parts = told.evidence_log_odds, told.prior_log_odds, told.calibration_log_odds
+    assert parts == pytest.approx((2.5, 0.0, -1.4), abs=0.02)
+    assert logistic(sum(parts)) == pytest.approx(said.confidence, abs=2e-3)
+    assert (told.rule.open_log_odds, told.rule.close_log_odds) == pytest.approx((0.8 * 2.2 - 0.9, -1.7))
+    text = explanation_text(said, calibrated, "en", clock)
+    assert "sum: evidence +2.50, prior +0.00, calibration -1.40: +1.10, which is confidence 0.750" in text
+    assert "announced from +0.9" in text
+    assert "校准 -1.40：+1.10" in explanation_text(said, calibrated, "zh", clock)

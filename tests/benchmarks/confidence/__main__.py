@@ -2,8 +2,8 @@
 
 It synthesises the cities of a split into a folder (those that are there are kept), fuses each as `city-brain fuse`
 does, and prints the reliability over all. With `--fit` it prints for each type the `calibration` for its file: a shift
-of the log-odds, after Platt (1999) with his targets, so that no finite number of hits makes anything certain. One
-parameter per type: announcements crowd just above their threshold, which leaves a slope open.
+of the log-odds (Platt scaling with its slope kept at 1). One parameter per type: announcements crowd just above their
+threshold, which leaves a slope open.
 """
 
 import argparse
@@ -31,9 +31,11 @@ def main() -> int:
     parser.add_argument("--split", choices=sorted(SPLITS), default="held-out")
     parser.add_argument("--fit", action="store_true", help="print the calibration of each type")
     parser.add_argument("--again", action="store_true", help="fuse again what was fused before")
+    parser.add_argument("--also", nargs=2, type=Path, action="append", default=[], metavar=("TRUTH", "INCIDENTS"))
     parser.add_argument("--out", type=Path, help="the reliability diagram, an SVG file")
     chosen = parser.parse_args()
     worlds = [_world(chosen.folder / str(seed), seed, chosen.again) for seed in SPLITS[chosen.split]]
+    worlds += [_read(truth, incidents) for truth, incidents in chosen.also]
     report = reliability_worlds(worlds)
     print(reliability_table(report))
     if chosen.out is not None:
@@ -49,8 +51,11 @@ def _world(folder: Path, seed: int, again: bool) -> tuple[Truth, Sequence[Answer
         _run("synth", folder, "--seed", seed, *options(seed))
     if again or not (folder / INCIDENTS).exists():
         _run("fuse", folder / OBSERVATIONS, "--map", folder / "city.geojson", "--incidents", folder / INCIDENTS)
-    truth = read_truth((folder / "truth.json").read_bytes())
-    return truth, read_answers((folder / INCIDENTS).read_bytes().splitlines())
+    return _read(folder / "truth.json", folder / INCIDENTS)
+
+
+def _read(truth: Path, incidents: Path) -> tuple[Truth, Sequence[Answer]]:
+    return read_truth(truth.read_bytes()), read_answers(incidents.read_bytes().splitlines())
 
 
 def _run(*words: object) -> None:

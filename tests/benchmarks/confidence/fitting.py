@@ -29,14 +29,12 @@ def judged_by_type(
 
 
 def fitted_shift(pairs: Sequence[tuple[float, bool]]) -> float:
-    """The shift at which the confidences of `pairs` (log-odds, real) add up to the targets of Platt (1999).
+    """The shift at which the mean confidence of `pairs` (log-odds, real) is that of the real, (n+ + 1/2) / (n + 1).
 
-    His targets are (n+ + 1) / (n+ + 2) for what is real and 1 / (n- + 2) for what is not: one doubt is always left.
-    Exactly then the likelihood of the targets is greatest.
+    Half a doubt stays on either side (Jeffreys 1946), so no finite number of hits makes anything certain. Without it
+    this is the shift of greatest likelihood.
     """
-    true = sum(is_true for _, is_true in pairs)
-    false = len(pairs) - true
-    wanted = true * (true + 1) / (true + 2) + false / (false + 2)
+    wanted = len(pairs) * (sum(is_true for _, is_true in pairs) + 0.5) / (len(pairs) + 1)
     low, high = -_WIDEST, _WIDEST
     for _ in range(60):
         middle = (low + high) / 2
