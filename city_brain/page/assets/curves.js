@@ -71,7 +71,7 @@ function curveName(curve) {
 /** The limit that an incident's evidence names for what a curve shows, or null. */
 function limitOf(said, curve) {
   for (const item of said.evidence) {
-    if (!item.sources.includes(curve.of)) continue;
+    if (!item.sources.includes(curve.of) || (item.note.unit && item.note.unit !== curve.unit)) continue;
     const name = Object.keys(item.note).find((word) => /(^|_)(limit|threshold)(_|$)/.test(word));
     if (name && typeof item.note[name] === 'number') return item.note[name];
   }
