@@ -20,6 +20,7 @@ from city_brain.feeds.change_log import ChangeLog
 from city_brain.feeds.heartbeat import Heartbeat
 from city_brain.kafka.control import read_control
 from city_brain.kafka.topics import INCIDENTS
+from city_brain.page.live import LiveCity
 from city_brain.province.serving.reporting import reporting
 from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
@@ -58,6 +59,7 @@ class Server:
         self.feed: LiveFeed | None = None
         self._sequence = TickSequence()
         self._versions = named(site.configurations.first.versions)
+        self._shown = (site.ground, site.types)
         self.metrics, self.health = Metrics("serve"), Health(site.settings.workers.stalled_after_s)
         self.health.waits_for("the log of incidents to be read")
 
@@ -73,8 +75,9 @@ class Server:
             end = (await consumer.end_offsets([place]))[place]
             while self.feed is None or await consumer.position(place) < end:
                 await self._read(consumer)
+            city = LiveCity(self.site.name, settings.time_zone, lambda: self._shown)
             async with (
-                HttpServer(self.feed, settings.http, settings.feed, settings.limits) as http,
+                HttpServer(self.feed, settings.http, settings.feed, settings.limits, city=city) as http,
                 GrpcServer(self.feed, settings.feed, settings.limits) as server,
             ):
                 self._server = server
@@ -145,7 +148,7 @@ class Server:
             configured = known.ready(known.add(entry.record).configuration.version)
             if self.feed is not None and configured is not None and named(configured.versions) == versions:
                 self.feed.adopt(configured.types, configured.ground.city.area_codes)
-                self._versions = versions
+                self._versions, self._shown = versions, (configured.ground, configured.types)
                 return
         logger.warning("incident types %s, map %s: wanted a configuration that holds them, got none", *versions)
 

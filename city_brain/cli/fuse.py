@@ -1,6 +1,7 @@
 """`city-brain fuse`: a recording of observations in, incidents out."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,7 +69,7 @@ def fuse(
     keep_apart((observations, map_path), (incidents, tracks, ticks, report))
     site = open_map(map_path, types, tick_s, partitions)
     runner = site.runner()
-    page = _page(runner, zone) if report else None
+    page = _page(runner, zone, report) if report else None
     outputs = Outputs(incidents, tracks, ticks, site.source_names)
     try:
         with outputs:
@@ -84,9 +85,13 @@ def fuse(
     check_input(broken, runner.counters.used, observations, map_path)
 
 
-def _page(runner: "Runner", zone: str) -> "Report":
+def _page(runner: "Runner", zone: str, path: str) -> "Report":
+    """What gathers the page; raises SettingsError before anything is read where there is no place for it."""
+    from city_brain.errors import SettingsError
     from city_brain.page.report import Report
 
+    if not Path(path).resolve().parent.is_dir():
+        raise SettingsError(f"{path}: wanted a file to write, got: no such folder")
     return Report(runner, zone, instants(zone))
 
 

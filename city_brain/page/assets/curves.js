@@ -9,9 +9,15 @@ function scaled(from, to, start, end) {
   return (value) => start + ((value - from) / span) * (end - start);
 }
 
-/** A path through points; it breaks where `gap` says so. */
-function pathOf(points) {
-  return points.map(([x, y], k) => `${k ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('');
+/** A path through points; between two that lie farther apart than `gap` nothing is drawn. */
+function pathOf(points, gap = Infinity) {
+  return points.map(([x, y], k) => `${k && x - points[k - 1][0] <= gap ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('');
+}
+
+/** How far apart two readings lie between which none is missing: a few times the usual distance. */
+function usualGap(times, x) {
+  const steps = times.slice(1).map((ms, k) => x(ms) - x(times[k])).sort((a, b) => a - b);
+  return Math.max(5 * (steps[Math.floor(steps.length / 2)] || 0), 6);
 }
 
 /** A number in few digits. @param {number} value */
@@ -65,7 +71,7 @@ function curveName(curve) {
 /** The limit that an incident's evidence names for what a curve shows, or null. */
 function limitOf(said, curve) {
   for (const item of said.evidence) {
-    if (!item.sources.includes(curve.of)) continue;
+    if (!item.sources.includes(curve.of) || (item.note.unit && item.note.unit !== curve.unit)) continue;
     const name = Object.keys(item.note).find((word) => /(^|_)(limit|threshold)(_|$)/.test(word));
     if (name && typeof item.note[name] === 'number') return item.note[name];
   }
@@ -96,7 +102,7 @@ function curveChart(curve, said, time) {
     usual.length > 0 && svg('path', { class: 'usual', d: pathOf(usual) }),
     limit !== null && svg('path', { class: 'limit', d: `M${left} ${y(limit)}H${width - right}` }),
     limit !== null && svg('text', { class: 'tick limit-word', x: left + 4, y: y(limit) - 3 }, `${say('threshold')} ${short(limit)}`),
-    svg('path', { class: 'curve', d: pathOf(times.map((ms, k) => [x(ms), y(curve.values[k])])) }),
+    svg('path', { class: 'curve', d: pathOf(times.map((ms, k) => [x(ms), y(curve.values[k])]), usualGap(times, x)) }),
     time !== null && time >= firstMs && time <= lastMs && svg('path', { class: 'cursor', d: `M${x(time).toFixed(1)} ${top}V${height - bottom}` }),
   ]);
 }

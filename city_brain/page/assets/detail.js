@@ -16,7 +16,8 @@ class Detail {
   /** @param {?string} id @param {?number} time */
   show(id, time) {
     const held = id === null ? null : this.world.incidents.get(id);
-    const said = held ? this.world.at(held, time) || held.revisions[0] : null;
+    const known = held && this.world.at(held, time);
+    const said = held ? known || held.revisions[0] : null;
     const key = said ? `${id}/${said.revision}/${held.revisions.length}/${time}/${language}/${held.text[language].length}/${(held.told || []).length}` : `/${language}`;
     if (key === this.key) return;
     const same = this.shown === id;
@@ -25,23 +26,23 @@ class Detail {
     this.key = key;
     this.shown = id;
     this.box.classList.toggle('empty', !said);
-    refill(this.box, said ? this.parts(held, said, time) : node('p', { class: 'none' }, say('no_selection')));
+    refill(this.box, said ? this.parts(held, said, time, Boolean(known)) : node('p', { class: 'none' }, say('no_selection')));
     if (same && open && byId('full-text')) byId('full-text').open = true;
     this.box.scrollTop = same ? scrolled : 0;
   }
 
-  parts(held, said, time) {
+  parts(held, said, time, known) {
     const world = this.world;
     const against = elsewhen(world, held, said);
     const curves = (own(world.city.curves, held.id) || []).filter((curve) => curve.values.length > 1);
     return [
       this.head(held, said),
-      time !== null && said !== held.revisions[held.revisions.length - 1] && node('p', { class: 'notice' }, say('earlier')),
+      time !== null && (!known || said !== held.revisions[held.revisions.length - 1]) && node('p', { class: 'notice' }, say(known ? 'earlier' : 'not_yet')),
       this.facts(said),
       section('why', say('why'), evidenceTable(world, said, this.heard.see)),
       against.length > 0 && section('elsewhen', say('elsewhen'), node('ul', { class: 'plain' }, against.map(({ item, revision }) => node('li', {},
         this.timeButton(revision), node('span', { class: 'figure' }, signed(item.weight)), foreign(world.phrase(item), 60), figures(item) && node('span', { class: 'soft' }, foreign(figures(item), 80)))))),
-      section('believed', say('believed'), beliefChart(world, storyOf(held), said), this.timeline(held, said)),
+      section('believed', say('believed'), beliefChart(world, storyOf(held), said), this.timeline(held, said, time)),
       curves.length > 0 && section('curves', say('curves'), curves.map((curve) => node('figure', {},
         node('figcaption', {}, node('span', {}, curveName(curve), curve.unit && `, ${curve.unit}`), world.sources.has(curve.of) ? sourceButton(world, curve.of, this.heard.see) : foreign(curve.of, 40)),
         curveChart(curve, said, time)))),
@@ -102,11 +103,11 @@ class Detail {
     return node('button', { type: 'button', class: 'link number', title: say('go_there'), onclick: () => this.heard.time(revision.updated_ms) }, clock(revision.updated_ms));
   }
 
-  timeline(held, said) {
+  timeline(held, said, time) {
     const all = storyOf(held);
     return [
       held.total > all.length && node('p', { class: 'soft' }, say('revisions_of', all.length, held.total)),
-      node('ol', { class: 'timeline' }, all.slice().reverse().map((revision) => node('li', { 'aria-current': revision.revision === said.revision ? 'step' : null },
+      node('ol', { class: 'timeline' }, all.slice().reverse().map((revision) => node('li', { class: time !== null && revision.updated_ms > time ? 'later' : null, 'aria-current': revision.revision === said.revision ? 'step' : null },
         this.timeButton(revision), node('span', { class: `state-word state-${revision.state}` }, say(revision.state)),
         node('span', { class: 'soft' }, revision.level ? `${say('level')} ${revision.level}` : '–'), node('span', { class: 'figure' }, revision.confidence.toFixed(3)), bar(revision.confidence)))),
     ];

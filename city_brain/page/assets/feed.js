@@ -32,7 +32,11 @@ class Feed {
         this[name](JSON.parse(event.data));
       });
     }
-    this.source.onopen = () => { this.state = 'live'; this.heardAt = Date.now(); this.heard.status(); };
+    this.source.onopen = () => {
+      [this.state, this.why, this.heardAt] = ['live', '', Date.now()];
+      this.pieces = []; // of a snapshot that broke off: it begins anew
+      this.heard.status();
+    };
     this.source.onerror = () => this.broken();
   }
 

@@ -80,10 +80,10 @@ class List {
     node('div', { class: 'row-words' },
       node('div', { class: 'row-title' }, foreign(this.world.headline(said), 70)),
       node('div', { class: 'row-facts' },
-        node('span', { class: 'number' }, plain(said.number, 16)), ' · ', say(said.state),
+        node('span', { class: 'number' }, plain(said.number, 16)),
+        this.world.falsely.has(row.id) && node('span', { class: 'tag' }, say('tag_false')), ' · ', say(said.state),
         said.level ? ` · ${say('level')} ${said.level}` : '', ' · ', clock(said.detected_ms ?? said.first_seen_ms),
-        said.status !== 'actual' && node('span', { class: 'tag' }, say('status_' + said.status)),
-        this.world.falsely.has(row.id) && node('span', { class: 'tag' }, say('truth_false')))),
+        said.status !== 'actual' && node('span', { class: 'tag' }, say('status_' + said.status)))),
     node('div', { class: 'row-confidence' }, node('b', {}, percent(said.confidence)), bar(said.confidence)));
     element.style.transform = `translateY(${at * ROW_PX}px)`;
     return element;

@@ -226,7 +226,7 @@ def test_a_gap_is_told_and_passed_over_by_name_alone(kafka: str, prefix: str, tm
 
 @pytest.mark.slow
 def test_serve_answers_over_http_too(kafka: str, prefix: str, tmp_path: Path) -> None:
-    """Where `[http]` says, with what the log of incidents holds."""
+    """Where `[http]` says, with what the log of incidents holds, and with the page."""
     (port,) = free_ports(1)
     lines = ("[http]", f'address = "127.0.0.1:{port}"', "[feed]", 'address = "127.0.0.1:0"')
     with a_city(tmp_path, kafka, prefix, *lines) as fleet:
@@ -241,6 +241,8 @@ def test_serve_answers_over_http_too(kafka: str, prefix: str, tmp_path: Path) ->
         assert {one["incident_id"]: one["revision"] for one in listed} == {
             key: one.revision for key, one in last.items()
         }
+        assert http(port, "/")[1].startswith("<!doctype html>")
+        assert "crash" in msgspec.json.decode(http(port, "/v1/city")[1])["types"]
         assert fleet.stop("serve-0") == 0
 
 
