@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from city_brain.servers.settings import HttpSettings, ListenSettings
     from city_brain.site import Site
 
+FromOption = Annotated[
+    str, typer.Option("--from", help="A recording; or -: standard input, cameras, and what is published.")
+]
 RecordOption = Annotated[
     Path | None, typer.Option("--record", metavar="FILE", help="Record what it reads and says, for bag run.")
 ]
@@ -44,9 +47,7 @@ def run(
     site_folder: Annotated[
         Path, typer.Argument(metavar="SITE", help="A folder with city.geojson, and site.toml if any.")
     ],
-    observations: Annotated[
-        str, typer.Option("--from", help="A recording; or -: standard input, cameras, and what is published.")
-    ] = "-",
+    observations: FromOption = "-",
     listen: Annotated[
         str | None, typer.Option("--listen", help="host:port of the feed; port 0 takes a free one.")
     ] = None,

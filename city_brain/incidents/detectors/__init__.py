@@ -97,11 +97,6 @@ def _of_water(parameters: WaterloggingParameters) -> Needs:
     return Needs((Route(sensors=(Quantity.WATER_LEVEL,), reach_m=parameters.sensor_near_m), _ON_CAMERA))
 
 
-def _of_threshold(parameters: ThresholdParameters) -> Needs:
-    quantity = Quantity[parameters.quantity.upper()]
-    return Needs((Route(sensors=(quantity,), reach_m=parameters.agrees_m),))
-
-
 def _of_red_light(parameters: Any) -> Needs:
     return Needs((Route(camera=True, signal=True),))
 

@@ -44,7 +44,7 @@ class PedestrianParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     walking_factor: float
     unseen_factor: float
     """For each nearer camera that should see the person and does not."""
-    unseen_far_factor: float
+    unseen_far_factor: float = 0.8
     """For each farther one."""
     company_m: float
     company: int

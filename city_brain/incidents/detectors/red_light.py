@@ -34,7 +34,7 @@ class RedLightParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     confidence_min: float
     decide_within_s: float
     window_s: float
-    apart_s: float
+    apart_s: float = 1.0
     """Two cameras' crossings of one stop line that are nearer in time may be of one vehicle, and count as one."""
     weight_each: float
     weight_max: float
