@@ -128,6 +128,14 @@ def test_severity_is_more_than_a_colour(browser: Browser, reported: Reported) ->
     seen.page.close()
 
 
+def test_nothing_is_quite_sure(browser: Browser, reported: Reported) -> None:
+    """A probability that would round to all or nothing is not shown so."""
+    seen = browser.open(reported.html)
+    shown = seen.run("[0.9999, 0.995, 0.9949, 0.5, 0.012].map(percent)")
+    assert shown == ["> 99 %", "> 99 %", "99 %", "50 %", "1 %"]
+    seen.page.close()
+
+
 def test_it_prints_on_paper(browser: Browser, reported: Reported) -> None:
     """Controls are left out, all rows and the detail are there."""
     seen = chosen(browser.open(reported.html), reported)

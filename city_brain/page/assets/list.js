@@ -124,7 +124,7 @@ function bar(share) {
 
 /** A probability as people read it; nothing is sure. @param {number} share @returns {string} */
 function percent(share) {
-  return share > 0.995 ? '> 99 %' : `${Math.round(100 * share)} %`;
+  return share >= 0.995 ? '> 99 %' : `${Math.round(100 * share)} %`;
 }
 
 /** The filters above the list: words, least confidence, and a button for each state, level and type that there is. */

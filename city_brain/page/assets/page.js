@@ -145,6 +145,8 @@ class Page {
     const text = this.feed && this.feed.why && state === 'lost' ? say('refused', plain(this.feed.why, 60)) : say(state, seconds);
     if (pill.textContent !== text) pill.textContent = text;
     pill.className = `pill ${state}`;
+    if (`${state} ${language}` !== this.told) byId('pill-said').textContent = text; // once a change, not once a second
+    this.told = `${state} ${language}`;
     document.body.classList.toggle('stale', state === 'lost');
   }
 
