@@ -25,7 +25,7 @@ UNSEEN = (
     "longitude and latitude swapped", "polygon not closed", "an id twice", "signal of no junction", "cut off",
     "tab for indentation", "indentation", "thresholds the wrong way round", "placeholder misspelt",
     "syntax", "unknown zone", "port out of range", "no port", "path that does not exist",
-    "camera that is not on the map", "negative tick",
+    "camera that is not on the map", "negative tick", "unknown type of a department",
 )  # fmt: skip
 """Mistakes in maps, rules and settings that a schema cannot see, or that leave no JSON to hold against one.
 
