@@ -29,6 +29,9 @@ def observation() -> Schema:
             if "$ref" not in property_ and f"{below}{key}" in WANTED and key != "kind":
                 property_["description"] = WANTED[f"{below}{key}"][:1].upper() + WANTED[f"{below}{key}"][1:] + "."
             _bound(property_, _LIMITS.get(key, {}))
+            for part in property_.get("anyOf", []):
+                if part.get("format") == "date-time":
+                    part["pattern"] = _RFC_3339  # a format alone binds nobody
             if key in _WORDS:
                 property_["examples"] = list(_WORDS[key])
     schema["$defs"]["DetectionRow"]["required"] += ["lon", "lat"]
@@ -54,6 +57,9 @@ _LIMITS: Final[Mapping[str, Schema]] = MappingProxyType(
 """What the door refuses beyond, whatever the map says."""
 _WORDS: Final = MappingProxyType({"class": CLASS_CODES, "mode": MODE_CODES, "category": CATEGORY_CODES})
 """Words that are known; every other one counts as `other`."""
+
+
+_RFC_3339: Final = r"^\d{4}-\d{2}-\d{2}.\d{2}:\d{2}.*([Zz]|[+-]\d{2}:?\d{2})$"
 
 
 def _bound(property_: Schema, limits: Schema) -> None:

@@ -216,6 +216,10 @@ MISTAKES = (
         "'cam1'", "cam-1",
     ),
     Mistake(
+        "unknown type of a department", SETTINGS, "[feed]", "[kafka.departments.fire]\ntypes = ['gael']\n[feed]",
+        "[kafka.departments.fire]: types", "incident types of this site", "'gael'", "gale",
+    ),
+    Mistake(
         "negative tick", SETTINGS, "[feed]", "[ticks]\ntick_ms = -1000\n[feed]", "[ticks]: tick_ms",
         "a positive number of milliseconds", "-1000",
     ),

@@ -60,6 +60,19 @@ def test_a_new_site_is_in_order(site: Path) -> None:
     ]
 
 
+def test_the_policy_of_a_site_is_read_with_it(site: Path) -> None:
+    """Who may know what names types and areas, which only the whole site has."""
+    settings = (site / SETTINGS).read_text(encoding="utf-8").replace("[feed]", '[feed]\npolicy = "policy.toml"')
+    (site / SETTINGS).write_text(settings, encoding="utf-8")
+    rights = "[departments.fire]\ncertificates = ['cn:x']\npermissions = ['feed.read']\n"
+    (site / "policy.toml").write_text(rights + "types = ['gael']\n", encoding="utf-8")
+    done = city_brain("check", site)
+    assert done.code == 1
+    assert "got 'gael'; did you mean 'gale'?" in done.out
+    (site / "policy.toml").write_text(rights + "types = ['gale']\n", encoding="utf-8")
+    assert city_brain("check", site).code == 0
+
+
 def test_all_mistakes_of_a_file_are_told_at_once(site: Path) -> None:
     """Whoever mends a file mends all of it before asking again."""
     for name, changes in {

@@ -1,6 +1,6 @@
 """Maps, incident types, settings and whole sites before anything runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,12 +11,14 @@ from city_brain.city.loading import load_city
 from city_brain.cli.checking.verdict import Verdict
 from city_brain.cli.common import plural
 from city_brain.errors import CityBrainError, RuleError, SettingsError
-from city_brain.incidents.incident_type import IncidentType, built_in_files, collect, read_incident_type
+from city_brain.feeds.filters import Names
+from city_brain.incidents.incident_type import IncidentType, built_in_files, collect, read_incident_type, types_of
 from city_brain.observations.vocabulary import CONVERSIONS, QUANTITY_CODES
 from city_brain.province.settings import PROVINCE_FILE, read_province
+from city_brain.servers.doors.policy import policy_of
 from city_brain.servers.paths import files_in
 from city_brain.servers.settings import split
-from city_brain.site import SiteSettings, read_settings, time_zone
+from city_brain.site import SiteSettings, own_types, read_settings, time_zone
 from city_brain.wording.nearest import nearest
 
 MAP: Final = "city.geojson"
@@ -150,7 +152,13 @@ def check_site(name: str, most: int) -> tuple[list[Verdict], CityMap | None]:
     if (folder / SETTINGS).is_file():
         on_settings, settings = check_settings(str(folder / SETTINGS), most)
         if settings is not None and city is not None:
-            on_settings.refuse(_strangers(city, settings, str(folder / SETTINGS)))
+            types = _type_names(folder)
+            on_settings.refuse(_strangers(city, types, settings, str(folder / SETTINGS)))
+            if types and settings.feed.policy:
+                names = Names(types=tuple(types), area_codes=city.area_codes)
+                content = Path(settings.feed.policy).read_bytes()
+                said = _raised(partial(policy_of, content, settings.feed.policy, names))
+                on_settings.refuse([said] if said else [])
         verdicts.append(on_settings)
     verdicts += [check_type(str(path), most) for path in sorted((folder / TYPES).glob("*.yaml"))]
     stray = sorted((folder / TYPES).glob("*.yml"))
@@ -161,8 +169,16 @@ def check_site(name: str, most: int) -> tuple[list[Verdict], CityMap | None]:
     return verdicts, city
 
 
-def _strangers(city: CityMap, settings: SiteSettings, file: str) -> Iterator[str]:
-    """Names in settings that the map does not have."""
+def _type_names(folder: Path) -> Collection[str]:
+    """The incident types of a site; none where they are not in order, which is told of themselves."""
+    try:
+        return types_of(own_types(folder)).by_name
+    except (RuleError, OSError):
+        return ()
+
+
+def _strangers(city: CityMap, types: Collection[str], settings: SiteSettings, file: str) -> Iterator[str]:
+    """Names in settings that the map or the incident types do not have."""
     cameras = {camera.id for camera in city.cameras}
     for camera in settings.video.cameras:
         if camera not in cameras:
@@ -172,6 +188,10 @@ def _strangers(city: CityMap, settings: SiteSettings, file: str) -> Iterator[str
             if code not in city.area_codes:
                 place = f"{file}, [kafka.departments.{name}]: areas"
                 yield f"{place}: wanted codes of areas on the map, got {code!r}{nearest(code, city.area_codes)}"
+        for kind in department.types if types else ():
+            if kind not in types:
+                place = f"{file}, [kafka.departments.{name}]: types"
+                yield f"{place}: wanted incident types of this site, got {kind!r}{nearest(kind, types)}"
 
 
 def _read(name: str, verdict: Verdict) -> bytes | None:

@@ -274,7 +274,7 @@ def test_what_cannot_be_meant_is_told_at_the_start(
         ("[kafka.departments.fire]\nstates = ['gone']", "unknown state 'gone'"),
         ("[kafka.departments.fire]\nminimum_level = 'V'", "unknown level 'V'"),
         ("[kafka.departments.fire]\nminimum_confidence = 2", "minimum_confidence"),
-        ("[kafka.departments.fire]\ntype = ['crash']", "unknown field `type`"),
+        ("[kafka.departments.fire]\ntype = ['crash']", "got 'type'; did you mean 'types'"),
     ],
 )
 def test_settings_of_departments_are_read_strictly(tmp_path: Path, text: str, wrong: str) -> None:
