@@ -52,8 +52,8 @@ def published(site: Path, *, envelopes: bool) -> dict[str, float]:
         rows = sum(sums.values())
         run.process.terminate()
         run.ended()
-        used = re.search(r"read (\d+) = used (\d+)", " ".join(run.err))
-        assert used is not None and int(used[1]) == sums["accepted"], run.err
+        read = re.search(r"read (\d+) = ", " ".join(run.err))
+        assert read is not None and 0 < int(read[1]) <= sums["accepted"], run.err
     return {**sums, "seconds": round(taken_s, 2), "rows_per_s": round(rows / taken_s)}
 
 
