@@ -19,6 +19,7 @@ from city_brain.errors import CityBrainError, SettingsError
 
 COMMANDS: Final = {
     "demo": ("demo", "Make a small city, fuse what its devices send, and show what came of it."),
+    "init": ("starting.command", "Make a site to begin with: map, settings, an incident type, observations."),
     "run": ("running", "Run a city: fuse its observations and serve the incidents."),
     "watch": ("watching", "Print the incidents of a running city as they come, and signs of life."),
     "province": ("provincial.command", "Run a province that joins the incidents of its cities; or look at its cities."),

@@ -7,7 +7,14 @@ import pytest
 
 from city_brain.errors import RuleError
 from city_brain.incidents.detectors import DETECTORS, Registered
-from city_brain.incidents.incident_type import built_in_files, collect, load_incident_types, read_incident_type
+from city_brain.incidents.incident_type import (
+    built_in_files,
+    collect,
+    load_incident_types,
+    read_incident_type,
+    type_files,
+)
+from tests.house import ROOT
 from tests.incidents.kit import AnyDetector, Scripted
 
 GOOD = """\
@@ -194,8 +201,10 @@ def test_the_built_in_types_are_named_like_their_files_and_speak_both_languages(
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
-def test_built_in_parameters_fit_the_detectors(name: str) -> None:
-    files = {file: data for file, data in built_in_files().items() if f"detector: {name}\n" in data.decode()}
+def test_parameters_that_come_with_us_fit_the_detectors(name: str) -> None:
+    """Those of built-in types, and of the type of a new site."""
+    ours = built_in_files() | type_files(ROOT / "city_brain" / "cli" / "starting" / "site" / "incident-types")
+    files = {file: data for file, data in ours.items() if f"detector: {name}" in data.decode().replace(" #", "\n")}
     assert files
     for file, data in files.items():
         assert type(read_incident_type(data, file).parameters) is DETECTORS[name].parameters

@@ -1,15 +1,20 @@
 """Paths in province.toml and site.toml begin at their folder, from wherever a program is started; nothing is made
 before the settings are sound."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from city_brain.feeds.filters import Names
+from city_brain.incidents.incident_type import load_incident_types
 from city_brain.province.settings import read_province
+from city_brain.servers.doors.policy import policy_of
 from city_brain.site import read_settings
 from tests.cli.conftest import Fused, world
 from tests.cli.processes import city_brain, running
+from tests.house import ROOT
 from tests.province.test_doors import DESK, POLICY
 from tests.servers.doors.guarded import Town
 
@@ -57,6 +62,22 @@ def test_a_province_is_served_with_the_files_of_its_folder(tmp_path: Path) -> No
         tls = ("--tls-ca", town.authorities, "--tls-certificate", certificate, "--tls-key", key)
         told = city_brain("province", "--status", address, *tls)
         assert (told.code, "370100" in told.out) == (0, True), told.err
+
+
+def test_the_document_shows_a_policy_a_city_and_a_province_that_can_be_read(tmp_path: Path) -> None:
+    """The tables that deploy/README.md shows of the feed, and the cameras of models/README.md."""
+    feed = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8").split("\n## The feed\n")[1]
+    policy, city, province = re.findall(r"```toml\n(.*?)```", feed, re.DOTALL)
+    names = Names(types=tuple(load_incident_types().by_name))
+    fire = policy_of(policy.encode(), "policy.toml", names).departments["fire"]
+    assert fire.scope.types == ("crash", "fire")
+    (tmp_path / "site.toml").write_text(city, encoding="utf-8")
+    assert read_settings(tmp_path / "site.toml").province.city_code == "370100"
+    (tmp_path / "province.toml").write_text(province, encoding="utf-8")
+    assert sorted(read_province(tmp_path).cities) == ["370100", "370200"]
+    cameras = (ROOT / "models" / "README.md").read_text(encoding="utf-8").split("```toml\n[video]")[1].split("```")[0]
+    (tmp_path / "site.toml").write_text("[video]" + cameras, encoding="utf-8")
+    assert list(read_settings(tmp_path / "site.toml").video.cameras) == ["cam-1"]
 
 
 @pytest.mark.parametrize("missing", ["server.crt", "server.key", "clients.pem", "policy.toml"])

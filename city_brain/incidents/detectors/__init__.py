@@ -16,6 +16,7 @@ from city_brain.incidents.detectors.environment.crowd import Crowd, CrowdParamet
 from city_brain.incidents.detectors.environment.fire import Fire, FireParameters
 from city_brain.incidents.detectors.environment.plume.pollution import Pollution, PollutionParameters
 from city_brain.incidents.detectors.environment.report import PersonReport, ReportParameters
+from city_brain.incidents.detectors.environment.threshold import Threshold, ThresholdParameters
 from city_brain.incidents.detectors.environment.waterlogging import Waterlogging, WaterloggingParameters
 from city_brain.incidents.detectors.pedestrian import PedestrianOnCarriageway, PedestrianParameters
 from city_brain.incidents.detectors.red_light import RedLightParameters, RedLightRunning
@@ -64,6 +65,7 @@ DETECTORS: dict[str, Registered] = {
     "red_light_running": Registered(RedLightRunning, RedLightParameters),
     "signal_fault": Registered(SignalFault, SignalFaultParameters),
     "stopped_vehicle": Registered(StoppedVehicle, StoppedParameters),
+    "threshold": Registered(Threshold, ThresholdParameters),
     "waterlogging": Registered(Waterlogging, WaterloggingParameters),
     "wrong_way": Registered(WrongWay, WrongWayParameters),
 }

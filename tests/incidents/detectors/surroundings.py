@@ -7,7 +7,7 @@ import numpy as np
 
 from city_brain.fusion.scene import Ground
 from city_brain.incidents.hypothesis import Finding
-from city_brain.incidents.incident_type import load_incident_types
+from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
 from city_brain.numerics import hash63
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Kind, ObjectClass, Quantity
@@ -120,9 +120,10 @@ def play(
     read: dict[Quantity, Read] | None = None,
     seen: Callable[[int], Sequence[Seen]] = lambda s: (),
     more: Callable[[int], Sequence[Rows]] = lambda s: (),
+    types: IncidentTypes | None = None,
 ) -> Iterator[tuple[int, Engine, list[Finding]]]:
     """Seconds since the start, the engine, and its findings of one type, after each closed tick."""
-    engine = Engine(ground(), load_incident_types(only=(kind,)), TickSettings())
+    engine = Engine(ground(), types or load_incident_types(only=(kind,)), TickSettings())
     for second in range(seconds):
         rows = [readings(second, read or {}), *sights(second, seen(second)), *more(second)]
         engine.read(0, Rows.concat(rows))
