@@ -180,6 +180,7 @@ def test_the_command_prints_a_table_or_data_and_draws(tmp_path: Path) -> None:
 def test_the_fitted_shift_makes_the_mean_confidence_the_share_with_half_a_doubt() -> None:
     """Twenty at log-odds 2.2, ten of them real: 10.5 of 21 is 0.5, so the shift is -2.2; of none it is bounded."""
     assert fitted_shift([(2.2, k < 10) for k in range(20)]) == pytest.approx(-2.2)
+    assert fitted_shift([(2.2, False)] * 19, [(2.2, True)]) == pytest.approx(-2.2), "each kind of world counts as much"
     assert fitted_shift([(0.0, True)] * 9) == pytest.approx(math.log(19))
     assert fitted_shift([(0.0, False)] * 9) == pytest.approx(-math.log(19))
 

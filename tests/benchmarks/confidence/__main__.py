@@ -3,7 +3,7 @@
 It synthesises the cities of a split into a folder (those that are there are kept), fuses each as `city-brain fuse`
 does, and prints the reliability over all. With `--fit` it prints for each type the `calibration` for its file: a shift
 of the log-odds (Platt scaling with its slope kept at 1). One parameter per type: announcements crowd just above their
-threshold, which leaves a slope open.
+threshold, which leaves a slope open. Worlds of another kind, named with `--also`, count as much as all cities here.
 """
 
 import argparse
@@ -11,15 +11,15 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from city_brain.incidents.desk.evidence import logistic
 from city_brain.incidents.incident_type import IncidentTypes, load_incident_types
 from city_brain.scoring import Answer, Truth, read_answers, read_truth
 from city_brain.scoring.reliability import diagram, reliability_table, reliability_worlds
 from tests.benchmarks.confidence.fitting import fitted_shift, judged_by_type
 from tests.benchmarks.confidence.worlds import SPLITS, options
 
+Worlds: TypeAlias = Sequence[tuple[Truth, Sequence[Answer]]]
 OBSERVATIONS: Final = "observations.jsonl.zst"
 INCIDENTS: Final = "incidents.jsonl"
 
@@ -35,13 +35,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the reliability diagram, an SVG file")
     chosen = parser.parse_args()
     worlds = [_world(chosen.folder / str(seed), seed, chosen.again) for seed in SPLITS[chosen.split]]
-    worlds += [_read(truth, incidents) for truth, incidents in chosen.also]
-    report = reliability_worlds(worlds)
+    also = [_read(truth, incidents) for truth, incidents in chosen.also]
+    report = reliability_worlds([*worlds, *also])
     print(reliability_table(report))
     if chosen.out is not None:
         chosen.out.write_text(diagram(report.announced, f"{chosen.split}: {len(worlds)} cities"), "utf-8")
     if chosen.fit:
-        _print_fit(worlds, load_incident_types())
+        _print_fit(worlds, also, load_incident_types())
     return 0
 
 
@@ -64,13 +64,13 @@ def _run(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "city_brain", *told], check=True, stdout=subprocess.DEVNULL)
 
 
-def _print_fit(worlds: Sequence[tuple[Truth, Sequence[Answer]]], types: IncidentTypes) -> None:
-    print("\ncalibration by type: log-odds before it, and the shift that makes them mean what they say")
-    for name, pairs in judged_by_type(worlds, types).items():
-        shift = fitted_shift(pairs)
-        mean = sum(logistic(log_odds + shift) for log_odds, _ in pairs) / len(pairs)
-        true = sum(is_true for _, is_true in pairs)
-        print(f"  {name:28} {true:>4} of {len(pairs):>4} real   shift {shift:+.1f}   mean confidence {mean:.3f}")
+def _print_fit(worlds: Worlds, also: Worlds, types: IncidentTypes) -> None:
+    print("\ncalibration by type: which announcements were real, here and with --also, and the shift wanted")
+    here, there = judged_by_type(worlds, types), judged_by_type(also, types)
+    for name in sorted({*here, *there}):
+        kinds = here.get(name, []), there.get(name, [])
+        counts = "   ".join(f"{sum(is_true for _, is_true in pairs):>4} of {len(pairs):>4}" for pairs in kinds)
+        print(f"  {name:28} {counts}   shift {fitted_shift(*kinds):+.1f}")
 
 
 if __name__ == "__main__":

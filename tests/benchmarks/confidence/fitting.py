@@ -28,17 +28,22 @@ def judged_by_type(
     return dict(sorted(found.items()))
 
 
-def fitted_shift(pairs: Sequence[tuple[float, bool]]) -> float:
-    """The shift at which the mean confidence of `pairs` (log-odds, real) is that of the real, (n+ + 1/2) / (n + 1).
+def fitted_shift(*kinds: Sequence[tuple[float, bool]]) -> float:
+    """The shift at which the mean confidence of announcements (log-odds, real) is the share of the real among them.
 
-    Half a doubt stays on either side (Jeffreys 1946), so no finite number of hits makes anything certain. Without it
-    this is the shift of greatest likelihood.
+    Each kind of world that has any counts as much as every other, however many announcements it has: nobody knows which
+    of them a real city is like. To the share, over all n, half a doubt is added on either side (Jeffreys 1946), so that
+    no finite number of hits makes anything certain.
     """
-    wanted = len(pairs) * (sum(is_true for _, is_true in pairs) + 0.5) / (len(pairs) + 1)
+    known = [pairs for pairs in kinds if pairs]
+    count = sum(map(len, known))
+    share = math.fsum(sum(is_true for _, is_true in pairs) / len(pairs) for pairs in known) / len(known)
+    wanted = (count * share + 0.5) / (count + 1)
     low, high = -_WIDEST, _WIDEST
     for _ in range(60):
         middle = (low + high) / 2
-        if math.fsum(logistic(log_odds + middle) for log_odds, _ in pairs) < wanted:
+        means = [math.fsum(logistic(log_odds + middle) for log_odds, _ in pairs) / len(pairs) for pairs in known]
+        if math.fsum(means) / len(means) < wanted:
             low = middle
         else:
             high = middle
