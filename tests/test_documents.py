@@ -90,6 +90,15 @@ def test_every_command_shown_exists(name: str) -> None:
     assert not found, report([f"{name}: {why}" for why in found])
 
 
+def test_both_languages_show_the_same_commands_and_figures() -> None:
+    """What README.zh-CN.md shows stands in README.md as well."""
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+    known = set(commands(english))
+    assert [command for command in commands(chinese) if command not in known] == []
+    figures = re.compile(r"^\|[^|]*\|((?: (?:[01]?\.\d\d|\d+|–) \|){3})$", re.MULTILINE)
+    assert figures.findall(chinese) == figures.findall(english) != []
+
+
 def test_a_document_that_lies_is_found() -> None:
     """The reader of documents sees targets that are not there, also behind other commands."""
     document = (
