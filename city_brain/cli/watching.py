@@ -77,8 +77,7 @@ def watch(
         minimum_level=level or "",
         minimum_confidence=confidence,
     )
-    speaks_tls = tls or bool(tls_ca or tls_certificate or tls_key)
-    reader = FeedReader(Endpoint(address, speaks_tls, tls_ca, tls_certificate, tls_key), wanted, after, feed)
+    reader = FeedReader(Endpoint(address, tls, tls_ca, tls_certificate, tls_key), wanted, after, feed)
     shown = Watch(
         reader,
         sys.stdout,

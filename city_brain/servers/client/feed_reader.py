@@ -61,13 +61,18 @@ class Endpoint(msgspec.Struct, frozen=True):
     address: str
     """`host:port`, `[ipv6]:port` or `unix:path`."""
     tls: bool = False
-    """Whether to speak TLS; then the server must show a certificate for its name."""
+    """Whether to speak TLS; then the server must show a certificate for its name. Any file below says so, too."""
     tls_ca: str = ""
     """File with the certificates to trust, PEM; "" trusts those that gRPC brings along."""
     tls_certificate: str = ""
     """File with the certificate and chain that the client shows, PEM; "" shows none."""
     tls_key: str = ""
     """File with that certificate's private key, PEM, without a password."""
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether it is called with TLS: whoever gives certificates wants them used."""
+        return self.tls or bool(self.tls_ca or self.tls_certificate or self.tls_key)
 
     def channel(self) -> grpc.aio.Channel:
         """A channel of its own connection; raises SettingsError where the certificates cannot be read."""
@@ -77,7 +82,7 @@ class Endpoint(msgspec.Struct, frozen=True):
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
         ]
-        if not self.tls:
+        if not self.speaks_tls:
             return grpc.aio.insecure_channel(self.address, options)
         if bool(self.tls_certificate) != bool(self.tls_key):
             missing = "key" if self.tls_certificate else "certificate"
@@ -190,7 +195,7 @@ class FeedReader:
     @property
     def speaks_tls(self) -> bool:
         """Whether it speaks TLS there."""
-        return self._endpoint.tls
+        return self._endpoint.speaks_tls
 
     async def events(self) -> AsyncGenerator[Event]:
         """The events, without end; raises ServiceError where the server refuses the request for good, and SettingsError
