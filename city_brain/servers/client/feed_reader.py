@@ -148,6 +148,8 @@ class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
     pause_s: float
     anew: bool
     """Whether it begins anew with a snapshot, because the feed cannot resume where the reader was."""
+    given_up: int | None = None
+    """The number behind which it wanted to go on, and the feed now says that it cannot."""
 
 
 _chance = random.SystemRandom().random
@@ -203,6 +205,7 @@ class FeedReader:
         """
         self._endpoint.check_pair()
         while True:
+            given_up: int | None = None
             try:
                 async for event in self._watch_once():
                     self._failures = 0
@@ -217,10 +220,12 @@ class FeedReader:
                 elif error.code() in _FINAL:
                     raise ServiceError(f"{self._endpoint.address}: {error.details()}") from error
                 if error.code() in _ANEW:
+                    given_up = self.number
                     self.number, self.feed_id, self.token = None, "", ""
                 why = f"{reason_of(error) or error.code().name}: {error.details()}"
             pause_s = self._next_pause()
-            yield Interrupted(why=why, pause_s=pause_s, anew=self.number is None and not self.token)
+            anew = self.number is None and not self.token
+            yield Interrupted(why=why, pause_s=pause_s, anew=anew, given_up=given_up)
             await asyncio.sleep(pause_s)
 
     async def _watch_once(self) -> AsyncIterator[Event]:
