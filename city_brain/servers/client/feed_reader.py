@@ -12,6 +12,7 @@ In use, with a database that keeps the token beside what was made of it:
 
 import asyncio
 import random
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
@@ -43,6 +44,8 @@ CREDIT = 500
 RECEIVE_BYTES = 16 << 20
 """Largest message taken from a server; our servers send at most 4 MiB."""
 
+_ADDRESS = re.compile(r"(?:unix|ipv4|ipv6|dns):.+|(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):[0-9]{1,5}")
+"""Without a port gRPC would take that of HTTPS."""
 _ANEW = (grpc.StatusCode.OUT_OF_RANGE,)
 _FINAL = (
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -93,6 +96,12 @@ class Endpoint(msgspec.Struct, frozen=True):
             _pem("TLS certificate of the client", self.tls_certificate),
         )
         return grpc.aio.secure_channel(self.address, credentials, options)
+
+    def check(self) -> None:
+        """Raises SettingsError where the address is none, or the certificates are as `check_pair` says."""
+        if _ADDRESS.fullmatch(self.address) is None:
+            raise SettingsError(f"address: wanted host:port, [ipv6]:port or unix:path, got {self.address!r}")
+        self.check_pair()
 
     def check_pair(self) -> None:
         """Raises SettingsError where the certificate to show and the key do not fit together.
@@ -181,7 +190,7 @@ class FeedReader:
         self.number = number
         self.feed_id = feed_id
         self.token = token
-        self._subscription = subscription
+        self.subscription = subscription
         self._endpoint = endpoint
         self._wanted = wanted or Wanted()
         self._jitter = jitter
@@ -203,7 +212,7 @@ class FeedReader:
         """The events, without end; raises ServiceError where the server refuses the request for good, and SettingsError
         where certificates cannot be used.
         """
-        self._endpoint.check_pair()
+        self._endpoint.check()
         while True:
             given_up: int | None = None
             try:
@@ -248,7 +257,7 @@ class FeedReader:
                 if left <= self._credit // 2:
                     await _say(call, feed_pb2.WatchIncidentsRequest(credit=self._credit - left))
                     left = self._credit
-                if self._subscription and not isinstance(event, Delivery):
+                if self.subscription and not isinstance(event, Delivery):
                     await _say(call, feed_pb2.WatchIncidentsRequest(acknowledge_change_number=self.number))
 
     def _opening(self) -> feed_pb2.WatchIncidentsRequest:
@@ -257,7 +266,7 @@ class FeedReader:
             after_change_number=None if self.token else self.number,
             feed_id=self.feed_id,
             resume_token=self.token,
-            subscription=self._subscription,
+            subscription=self.subscription,
             credit=self._credit,
         )
 

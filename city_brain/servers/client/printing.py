@@ -118,7 +118,7 @@ class Watch:
                         continue
                     self._print(event)
         except TimeoutError:
-            raise ServiceError(_nobody(self._reader.address, why, self._reader.speaks_tls)) from None
+            raise ServiceError(nobody_there(self._reader.address, why, self._reader.speaks_tls)) from None
 
     def _print(self, event: Event) -> None:
         if isinstance(event, Interrupted):
@@ -252,7 +252,7 @@ def anew_line(number: int, why: str) -> str:
     return printable(f"! cannot go on behind change {number}: {said}; beginning anew")
 
 
-def _nobody(address: str, why: str, speaks_tls: bool) -> str:
+def nobody_there(address: str, why: str, speaks_tls: bool) -> str:
     """What is said where no first answer comes: what was found, and what to do about it."""
     if why == _OTHER_NAME:
         host = address.rpartition(":")[0].strip("[]")
@@ -300,6 +300,8 @@ def _headline(incident: Incident, types: IncidentTypes, languages: Sequence[Lang
 def _where_to_go_on(reader: FeedReader) -> str:
     if reader.number is None:
         return "! stopped before the first snapshot"
+    if reader.subscription:
+        return f"! stopped; go on with --subscription {reader.subscription} and the same filter"
     return f"! stopped; go on with --after {reader.number} --feed {reader.feed_id}"
 
 
