@@ -62,7 +62,7 @@ def run(
     policy: Annotated[str, typer.Option("--policy", help="Who may do what (TOML).")] = "",
     insecure_listen: Annotated[
         bool,
-        typer.Option("--insecure-listen", help="Serve strangers as [anonymous] of the policy says, TLS or not."),
+        typer.Option("--insecure-listen", help=r"Serve strangers as \[anonymous] of the policy says, TLS or not."),
     ] = False,
     rate: Annotated[float, typer.Option("--rate", min=0, help="Log seconds per second; 0 as fast as it goes.")] = 0.0,
     exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="Stop when the input ends.")] = False,

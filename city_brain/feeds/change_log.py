@@ -46,7 +46,7 @@ class ChangeLog(msgspec.Struct, kw_only=True):
     """The log of one city. One writer appends tick after tick; readers only look."""
 
     feed_id: str
-    """Identity of this count of numbers, from its content (city, versions, first tick): another count has another."""
+    """Identity of this count of numbers, from what began it (city, versions, store or tick): another has another."""
     capacity: int = CAPACITY
     closed_kept: int = CLOSED_KEPT
     last_number: int = 0

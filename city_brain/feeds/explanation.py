@@ -42,15 +42,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """The changes that the log still holds, oldest first."""
 
 
-def account_of(log: ChangeLog, incident_id: str, types: IncidentTypes, scope: Wanted | None = None) -> Account:
-    """Explains one incident by what the scope shows; raises RefusedError where log or scope do not hold it."""
+def account_of(log: ChangeLog, asked: str, types: IncidentTypes, scope: Wanted | None = None) -> Account:
+    """Explains one incident, asked for by id or number, as the scope shows it; raises RefusedError for none."""
     sight = Sight(scope or Wanted())
-    incident = sight.of(log, incident_id).incident
+    incident = sight.of(log, asked).incident
     return Account(
         incident=incident,
         judgement=judging.explain(incident, types),
         contributions=contributions(incident),
-        revisions=tuple(change for change in log.history(incident_id) if sight.shows(change.incident)),
+        revisions=tuple(change for change in log.history(incident.incident_id) if sight.shows(change.incident)),
     )
 
 

@@ -65,8 +65,7 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Where and how to call."""
         from city_brain.servers.client.feed_reader import Endpoint
 
-        tls = self.tls or bool(self.tls_ca) or bool(self.tls_certificate)
-        return Endpoint(self.address, tls, self.tls_ca, self.tls_certificate, self.tls_key)
+        return Endpoint(self.address, self.tls, self.tls_ca, self.tls_certificate, self.tls_key)
 
 
 class ProvinceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

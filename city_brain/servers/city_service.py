@@ -117,11 +117,11 @@ class CityService:
     def _feed(self) -> LiveFeed:
         """The feed as it was left, or a new one."""
         types, areas = self.runner.types, self.runner.ground.city.area_codes
-        feed_id = content_id(self.runner.city, types.fingerprint)
+        named = self.runner.city, types.fingerprint
         if self._keeping is None:
-            return LiveFeed(ChangeLog(feed_id=feed_id), types, areas)
+            return LiveFeed(ChangeLog(feed_id=content_id(*named)), types, areas)
         keeper = self._keeper = self._keeping(self.runner.city)
-        return LiveFeed(keeper.log(feed_id), types, areas, keeper, keeper.key)
+        return LiveFeed(keeper.log(content_id(*named, keeper.identity.hex())), types, areas, keeper, keeper.key)
 
     def _tells(self, server: GrpcServer) -> None:
         """Lets health say when the store fails, and when it is back."""
@@ -182,14 +182,21 @@ class CityService:
         if self._keeper is not None:
             self._keeper.flush(feed.log.feed_id)
 
+    def _begin(self, keeper: Keeper, feed: LiveFeed, tick: int) -> None:
+        """Goes on with the stored feed, or in an empty store with the one that readers know; else with another."""
+        if keeper.feed is None:
+            keeper.begin(tick, feed.log.feed_id)
+            return
+        anew = content_id(self.runner.city, self.runner.types.fingerprint, tick)
+        if not keeper.begin(tick, anew):
+            feed.begin_anew_from_thread(keeper.log(anew))
+
     def _take(self, feed: LiveFeed, tick: int, incidents: list[Incident], heartbeat: Heartbeat) -> None:
         keeper = self._keeper
         if keeper is not None:
             if not self._begun:
                 self._begun = True
-                anew = content_id(self.runner.city, self.runner.types.fingerprint, tick)
-                if not keeper.begin(tick, anew):
-                    feed.begin_anew_from_thread(keeper.log(anew))
+                self._begin(keeper, feed, tick)
             whole = TickChanges(tick=tick, log_time_ms=heartbeat.log_time_ms, incidents=incidents, heartbeat=heartbeat)
             keeper.keep(feed.log.feed_id, [whole])
             feed.log.oldest_number = keeper.first_number

@@ -60,6 +60,12 @@ def test_help_names_every_command() -> None:
         assert f" {name} " in done.out
 
 
+@pytest.mark.parametrize(("words", "shown"), [(("run",), "[anonymous] of the"), (("bag", "fault"), "[[faults]]")])
+def test_help_shows_tables_of_settings_in_their_brackets(words: tuple[str, ...], shown: str) -> None:
+    """Which the printer of help takes for its own marks."""
+    assert shown in " ".join(city_brain(*words, "--help").out.replace("│", " ").split())
+
+
 def test_the_version_is_printed() -> None:
     assert city_brain("--version").out == f"city-brain {__version__}\n"
 

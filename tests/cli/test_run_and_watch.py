@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import zstandard
 
-from city_brain.cli.watching import FEED
+from city_brain.cli.following.watching import FEED
 from city_brain.servers.settings import ListenSettings
 from tests.cli.conftest import Fused
 from tests.cli.processes import Running, city_brain, running

@@ -1,7 +1,9 @@
 """The reader: it resumes over broken links and restarts without loss or repetition, and says what it cannot do."""
 
 import asyncio
+import re
 from contextlib import aclosing
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,12 +14,17 @@ from city_brain.feeds.filters import Wanted
 from city_brain.feeds.refusals import RefusedError
 from city_brain.feeds.subscription import Delivery
 from city_brain.servers.client.feed_reader import Endpoint, Event, FeedReader, Interrupted, SignOfLife, Snapshot
+from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.settings import Limits, ListenSettings
-from tests.feeds.builders import TYPES, a_heartbeat, a_log, an_incident
+from city_brain.store.store import Store
+from tests.feeds.builders import AREAS, TYPES, a_heartbeat, a_log, an_incident
+from tests.house import ROOT
+from tests.servers.doors.guarded import FIRE, POLICY, Town
 from tests.servers.serving import run, serving
 
+DAY_MS = 86_400_000
 QUICK = Limits(stop_wait_s=0.2)
 
 
@@ -183,6 +190,44 @@ def test_certificates_that_cannot_be_read_are_said() -> None:
         with pytest.raises(SettingsError, match=r"TLS authorities: wanted a file that can be read, got none\.pem"):
             await until(FeedReader(Endpoint("localhost:1", tls=True, tls_ca="none.pem")), 0)
 
+    run(test)
+
+
+def test_whoever_gives_certificates_speaks_tls(tmp_path: Path) -> None:
+    """The program that deploy/README.md shows follows a guarded feed, and never asks in the clear; nor does one with an
+    authority alone, which the server tells nothing.
+    """
+    town = Town(tmp_path)
+    certificate, key = town.client(FIRE).write(tmp_path / "fire")
+    (shown,) = re.findall(r"```python\n(.*?)```", (ROOT / "deploy" / "README.md").read_text("utf-8"), re.DOTALL)
+    town.decide(POLICY.replace('"feed.watch"', '"feed.watch", "feed.subscribe"'))
+
+    async def test() -> None:
+        keeper = Keeper(Store.open(f"sqlite:///{tmp_path}/feed.sqlite"), "jinan", DAY_MS)
+        feed = LiveFeed(a_log([an_incident("a")]), TYPES, AREAS, keeper)
+        async with GrpcServer(feed, town.listen, QUICK) as server:
+            places = {
+                "feed.city.example:50550": server.address,
+                "servers.pem": town.authorities,
+                "fire.crt": certificate,
+                "fire.key": key,
+            }
+            program = shown
+            for there, here in places.items():
+                assert there in program
+                program = program.replace(there, here)
+            made: dict[str, FeedReader] = {}
+            exec(program, made)  # noqa: S102 (what our own document shows)
+            assert made["reader"].speaks_tls
+            assert (await until(made["reader"], 1))[-1].number == 1
+            alone = FeedReader(Endpoint(server.address, tls_ca=town.authorities), jitter=no_wait)
+            async with aclosing(alone.events()) as events:
+                broken = await anext(events)
+            assert isinstance(broken, Interrupted)
+
+    assert not Endpoint("localhost:1").speaks_tls
+    for said in ({"tls": True}, {"tls_ca": "a"}, {"tls_certificate": "c"}, {"tls_key": "k"}):
+        assert msgspec.structs.replace(Endpoint("localhost:1"), **said).speaks_tls, said
     run(test)
 
 

@@ -87,6 +87,10 @@ def test_a_statement_says_what_is_held_and_what_differs(tmp_path: Path) -> None:
             assert told.held_digest == hashlib.sha256(b"a/1\nb/2\nc/1\n").digest()
             await served.stub.DeleteSubscription(feed_pb2.DeleteSubscriptionRequest(subscription="night-shift"))
             again = feed_pb2.DeleteSubscriptionRequest(subscription="night-shift")
+            with pytest.raises(
+                grpc.aio.AioRpcError, match="wanted one that this reader has acknowledged, got 'night-sh"
+            ):
+                await served.stub.DeleteSubscription(again)
             code, info, _ = await refusal(served.stub.DeleteSubscription(again))
             assert (code, info.reason) == (grpc.StatusCode.NOT_FOUND, "NO_SUCH_SUBSCRIPTION")
 

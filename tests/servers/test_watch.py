@@ -12,6 +12,7 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from city_brain.errors import ServiceError, SettingsError
 from city_brain.feeds.heartbeat import BlindArea
@@ -30,7 +31,8 @@ from city_brain.servers.client.printing import (
 )
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
-from city_brain.servers.settings import Limits, ListenSettings
+from city_brain.servers.http.server import HttpServer
+from city_brain.servers.settings import HttpSettings, Limits, ListenSettings
 from tests.certificates import DAY, authority, issue
 from tests.feeds.builders import TYPES, a_heartbeat, a_log, an_incident
 from tests.servers.doors.guarded import FIRE, Town, guarded
@@ -179,6 +181,62 @@ def test_handshakes_that_fail_leave_nothing_on_the_terminal(tmp_path: Path) -> N
     words = [sys.executable, "-c", HANDSHAKES, str(tmp_path)]
     done = subprocess.run(words, cwd=Path(__file__).parents[2], env=without, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_certificate_of_another_name_and_a_port_of_http_are_told_as_what_they_are(tmp_path: Path) -> None:
+    """Neither is mended by starting a server."""
+    town = Town(tmp_path)
+    pair = town.client(FIRE).write(tmp_path / "fire")
+    usages = (ExtendedKeyUsageOID.SERVER_AUTH,)
+    issue(town.server_ca, "feed", dns=["feed.city.example"], usages=usages).write(tmp_path / "server")
+
+    async def test() -> None:
+        async with guarded(town, a_log()) as city, serving() as plain:
+            here = Endpoint(f"localhost:{city.server.address.rpartition(':')[2]}", True, town.authorities, *pair)
+            said = await asyncio.to_thread(_refused, here)
+            assert said == (
+                f"the certificate of {here.address} does not name localhost; call it by a name that is in it"
+            )
+        town.renew()
+        async with (
+            HttpServer(plain.feed, HttpSettings(address="127.0.0.1:0"), ListenSettings()) as http,
+            HttpServer(city.feed, HttpSettings(address="127.0.0.1:0"), town.listen) as guarded_http,
+        ):
+            for endpoint in (Endpoint(http.address), Endpoint(guarded_http.address, True, town.authorities, *pair)):
+                said = await asyncio.to_thread(_refused, endpoint)
+                assert said == (
+                    f"{endpoint.address}: wanted an incident feed, got a server of HTTP/1.1; "
+                    "this is not a gRPC feed; `run` listens for that on another port (--listen)"
+                )
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("number", "feed_id", "why"),
+    [
+        (99_999, "", "NUMBER_NOT_REACHED: feed jinan-1: wanted the changes after 99999, but the last one is 1"),
+        (1, "xyz", "OTHER_FEED: feed jinan-1: wanted the changes after 1 of feed xyz, which is another one"),
+    ],
+)
+def test_a_place_where_the_feed_cannot_go_on_is_told_before_it_begins_anew(number: int, feed_id: str, why: str) -> None:
+    """One line, with the server's reason, before the snapshot that nobody asked for."""
+
+    async def test() -> None:
+        out, err = io.StringIO(), io.StringIO()
+        async with serving(a_log([an_incident("a")])) as served:
+            reader = FeedReader(Endpoint(served.server.address), None, number, feed_id, jitter=lambda: 0.01)
+            printing = asyncio.create_task(Watch(reader, out, err).print_all())
+            while not out.getvalue():
+                await asyncio.sleep(0.01)
+            printing.cancel()
+            with suppress(asyncio.CancelledError):
+                await printing
+        marked = [line for line in err.getvalue().splitlines() if line.startswith("!")]
+        assert marked == [f"! cannot go on behind change {number}: {why}; beginning anew"]
+        assert out.getvalue().startswith("= ")
+
+    run(test)
 
 
 def test_a_feed_that_goes_and_comes_back_is_told_once_each_way() -> None:

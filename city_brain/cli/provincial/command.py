@@ -52,7 +52,7 @@ def endpoint(address: str, tls_ca: str, tls_certificate: str, tls_key: str) -> "
     """Where and how to call a province."""
     from city_brain.servers.client.feed_reader import Endpoint
 
-    return Endpoint(address, bool(tls_ca or tls_certificate), tls_ca, tls_certificate, tls_key)
+    return Endpoint(address, False, tls_ca, tls_certificate, tls_key)
 
 
 def _run(folder: Path, listen: str) -> None:

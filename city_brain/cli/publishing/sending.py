@@ -71,10 +71,9 @@ def send(
     """
     from city_brain.servers.client.feed_reader import Endpoint
 
-    speaks_tls = tls or bool(tls_ca or tls_certificate or tls_key)
-    endpoint = Endpoint(to, speaks_tls, tls_ca, tls_certificate, tls_key)
+    endpoint = Endpoint(to, tls, tls_ca, tls_certificate, tls_key)
     link = _link(to, endpoint)
-    if link is None and speaks_tls:
+    if link is None and endpoint.speaks_tls:
         raise SettingsError("--tls…: wanted host:port or https:// with it; for Kafka site.toml says it, got a folder")
     teller = Teller()
     blocks = _blocks(observations, now=now)

@@ -40,13 +40,14 @@ def check(address: AddressArgument, as_json: JsonOption = False) -> None:
 
 def proof(
     address: AddressArgument,
-    incident: Annotated[str, typer.Argument(help="Id of the incident.")],
+    incident: Annotated[str, typer.Argument(help="Id or number of the incident.")],
     revision: Annotated[int | None, typer.Option("--revision", min=1, help="Default: the newest.")] = None,
     feed: FeedOption = "",
 ) -> None:
     """Print a proof as JSON (RFC 6962) that a revision is among the changes under the head of its feed."""
     with _open(address) as store:
-        found = _feed(store, feed).proof(incident, revision)
+        chosen = _feed(store, feed)
+        found = chosen.proof(_id_of(chosen, incident), revision)
     typer.echo(
         msgspec.json.encode(
             {
@@ -58,6 +59,16 @@ def proof(
             }
         )
     )
+
+
+def _id_of(feed: "Feed", said: str) -> str:
+    """The id that is meant by an id, or by a number that one incident of the feed has."""
+    from city_brain.feeds.scopes.numbers import the_one
+
+    if feed.newest([said]):
+        return said
+    numbered = the_one((held.incident for held in feed.held()), said)
+    return numbered.incident_id if numbered else said
 
 
 def compact(

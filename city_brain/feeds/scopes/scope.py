@@ -7,6 +7,7 @@ revision that lay inside.
 
 from city_brain.feeds.change_log import ChangeLog, Held
 from city_brain.feeds.filters import IncidentFilter, Names, Wanted
+from city_brain.feeds.scopes.numbers import the_one
 from city_brain.incidents.incident import Incident
 
 
@@ -26,13 +27,18 @@ class Sight:
         """Whether this revision lies in the scope."""
         return self._filter.matches(incident)
 
-    def of(self, log: ChangeLog, incident_id: str) -> Held:
-        """The newest revision of one incident; RefusedError (NO_SUCH_INCIDENT), the same one, where it is not in the
-        log and where its newest revision lies outside of the scope.
+    def of(self, log: ChangeLog, asked: str) -> Held:
+        """The newest revision of one incident, by its id, or by its number where that leaves no doubt (`the_one`);
+        RefusedError (NO_SUCH_INCIDENT), the same one, where it is not in the log and where its newest revision lies
+        outside of the scope.
         """
-        found = log.held.get(incident_id)
+        found = log.held.get(asked)
+        if found is None:
+            shown = (held.incident for held in log.held.values() if self.shows(held.incident))
+            numbered = the_one(shown, asked)
+            found = log.held[numbered.incident_id] if numbered else None
         if found is None or not self.shows(found.incident):
-            raise log.not_found(incident_id)
+            raise log.not_found(asked)
         return found
 
 

@@ -12,6 +12,7 @@ In use, with a database that keeps the token beside what was made of it:
 
 import asyncio
 import random
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
@@ -43,6 +44,8 @@ CREDIT = 500
 RECEIVE_BYTES = 16 << 20
 """Largest message taken from a server; our servers send at most 4 MiB."""
 
+_ADDRESS = re.compile(r"(?:unix|ipv4|ipv6|dns):.+|(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+):[0-9]{1,5}")
+"""Without a port gRPC would take that of HTTPS."""
 _ANEW = (grpc.StatusCode.OUT_OF_RANGE,)
 _FINAL = (
     grpc.StatusCode.INVALID_ARGUMENT,
@@ -61,13 +64,18 @@ class Endpoint(msgspec.Struct, frozen=True):
     address: str
     """`host:port`, `[ipv6]:port` or `unix:path`."""
     tls: bool = False
-    """Whether to speak TLS; then the server must show a certificate for its name."""
+    """Whether to speak TLS; then the server must show a certificate for its name. Any file below says so, too."""
     tls_ca: str = ""
     """File with the certificates to trust, PEM; "" trusts those that gRPC brings along."""
     tls_certificate: str = ""
     """File with the certificate and chain that the client shows, PEM; "" shows none."""
     tls_key: str = ""
     """File with that certificate's private key, PEM, without a password."""
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether it is called with TLS: whoever gives certificates wants them used."""
+        return self.tls or bool(self.tls_ca or self.tls_certificate or self.tls_key)
 
     def channel(self) -> grpc.aio.Channel:
         """A channel of its own connection; raises SettingsError where the certificates cannot be read."""
@@ -77,7 +85,7 @@ class Endpoint(msgspec.Struct, frozen=True):
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
         ]
-        if not self.tls:
+        if not self.speaks_tls:
             return grpc.aio.insecure_channel(self.address, options)
         if bool(self.tls_certificate) != bool(self.tls_key):
             missing = "key" if self.tls_certificate else "certificate"
@@ -88,6 +96,12 @@ class Endpoint(msgspec.Struct, frozen=True):
             _pem("TLS certificate of the client", self.tls_certificate),
         )
         return grpc.aio.secure_channel(self.address, credentials, options)
+
+    def check(self) -> None:
+        """Raises SettingsError where the address is none, or the certificates are as `check_pair` says."""
+        if _ADDRESS.fullmatch(self.address) is None:
+            raise SettingsError(f"address: wanted host:port, [ipv6]:port or unix:path, got {self.address!r}")
+        self.check_pair()
 
     def check_pair(self) -> None:
         """Raises SettingsError where the certificate to show and the key do not fit together.
@@ -143,6 +157,8 @@ class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
     pause_s: float
     anew: bool
     """Whether it begins anew with a snapshot, because the feed cannot resume where the reader was."""
+    given_up: int | None = None
+    """The number behind which it wanted to go on, and the feed now says that it cannot."""
 
 
 _chance = random.SystemRandom().random
@@ -174,7 +190,7 @@ class FeedReader:
         self.number = number
         self.feed_id = feed_id
         self.token = token
-        self._subscription = subscription
+        self.subscription = subscription
         self._endpoint = endpoint
         self._wanted = wanted or Wanted()
         self._jitter = jitter
@@ -190,14 +206,15 @@ class FeedReader:
     @property
     def speaks_tls(self) -> bool:
         """Whether it speaks TLS there."""
-        return self._endpoint.tls
+        return self._endpoint.speaks_tls
 
     async def events(self) -> AsyncGenerator[Event]:
         """The events, without end; raises ServiceError where the server refuses the request for good, and SettingsError
         where certificates cannot be used.
         """
-        self._endpoint.check_pair()
+        self._endpoint.check()
         while True:
+            given_up: int | None = None
             try:
                 async for event in self._watch_once():
                     self._failures = 0
@@ -212,10 +229,12 @@ class FeedReader:
                 elif error.code() in _FINAL:
                     raise ServiceError(f"{self._endpoint.address}: {error.details()}") from error
                 if error.code() in _ANEW:
+                    given_up = self.number
                     self.number, self.feed_id, self.token = None, "", ""
                 why = f"{reason_of(error) or error.code().name}: {error.details()}"
             pause_s = self._next_pause()
-            yield Interrupted(why=why, pause_s=pause_s, anew=self.number is None and not self.token)
+            anew = self.number is None and not self.token
+            yield Interrupted(why=why, pause_s=pause_s, anew=anew, given_up=given_up)
             await asyncio.sleep(pause_s)
 
     async def _watch_once(self) -> AsyncIterator[Event]:
@@ -238,7 +257,7 @@ class FeedReader:
                 if left <= self._credit // 2:
                     await _say(call, feed_pb2.WatchIncidentsRequest(credit=self._credit - left))
                     left = self._credit
-                if self._subscription and not isinstance(event, Delivery):
+                if self.subscription and not isinstance(event, Delivery):
                     await _say(call, feed_pb2.WatchIncidentsRequest(acknowledge_change_number=self.number))
 
     def _opening(self) -> feed_pb2.WatchIncidentsRequest:
@@ -247,7 +266,7 @@ class FeedReader:
             after_change_number=None if self.token else self.number,
             feed_id=self.feed_id,
             resume_token=self.token,
-            subscription=self._subscription,
+            subscription=self.subscription,
             credit=self._credit,
         )
 

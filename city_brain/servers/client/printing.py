@@ -39,7 +39,12 @@ _LIFE_S = 10.0
 _CLEAR_LINE = "\r\x1b[K"
 _CLOSED, _NO_HANDSHAKE = "a closed connection", "no TLS handshake"
 _UNTRUSTED = "a TLS certificate that is not trusted"
+_OTHER_NAME = "a TLS certificate of another name"
+_HTTP = "a server of HTTP/1.1"
 _CAUSES = {
+    "hostname verification": _OTHER_NAME,
+    "http1.x": _HTTP,
+    "alpn": _HTTP,
     "connection refused": "connection refused",
     "dns": "an unknown host",
     "domain name": "an unknown host",
@@ -108,13 +113,12 @@ class Watch:
                         first.reschedule(None)
                     elif first.when() is not None:
                         why = plain_cause(event.why)
+                        if event.given_up is not None:
+                            self._tell(anew_line(event.given_up, event.why))
                         continue
                     self._print(event)
         except TimeoutError:
-            raise ServiceError(
-                f"{self._reader.address}: wanted an incident feed, got {why}; "
-                f"{_what_to_do(why, self._reader.speaks_tls)}"
-            ) from None
+            raise ServiceError(nobody_there(self._reader.address, why, self._reader.speaks_tls)) from None
 
     def _print(self, event: Event) -> None:
         if isinstance(event, Interrupted):
@@ -242,8 +246,24 @@ def back_line(away_s: float, anew: bool, now: str) -> str:
     return f"! {now}  back after {away_s:.0f} s; " + ("begins anew with a snapshot" if anew else "nothing was missed")
 
 
+def anew_line(number: int, why: str) -> str:
+    """That the feed cannot go on where its reader wanted to, and why, as the server has it."""
+    said = why.removesuffix("; start again from a snapshot")
+    return printable(f"! cannot go on behind change {number}: {said}; beginning anew")
+
+
+def nobody_there(address: str, why: str, speaks_tls: bool) -> str:
+    """What is said where no first answer comes: what was found, and what to do about it."""
+    if why == _OTHER_NAME:
+        host = address.rpartition(":")[0].strip("[]")
+        return f"the certificate of {address} does not name {host}; call it by a name that is in it"
+    return f"{address}: wanted an incident feed, got {why}; {_what_to_do(why, speaks_tls)}"
+
+
 def _what_to_do(why: str, speaks_tls: bool) -> str:
     """What may be behind a first answer that does not come; a server says nothing of TLS to whom it does not trust."""
+    if why == _HTTP:
+        return "this is not a gRPC feed; `run` listens for that on another port (--listen)"
     if why == _UNTRUSTED:
         return "trust the authority of its certificate with --tls-ca, if it is the right one"
     if why == _NO_HANDSHAKE:
@@ -280,6 +300,8 @@ def _headline(incident: Incident, types: IncidentTypes, languages: Sequence[Lang
 def _where_to_go_on(reader: FeedReader) -> str:
     if reader.number is None:
         return "! stopped before the first snapshot"
+    if reader.subscription:
+        return f"! stopped; go on with --subscription {reader.subscription} and the same filter"
     return f"! stopped; go on with --after {reader.number} --feed {reader.feed_id}"
 
 

@@ -80,10 +80,21 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     def admitted(self, context: Context, call: str) -> Caller:
         """Who calls, where it may; a refusal is counted, and raised."""
         permission = PERMISSIONS.get(call)
-        try:
+        with self.counting(context, call):
             if permission is None:
                 raise RefusedError(Reason.NOT_ALLOWED, f"{call}: wanted a call that says what it takes, it does not")
             return self._admit(context, permission)
+
+    def must(self, context: Context, call: str, caller: Caller, permission: str) -> None:
+        """A call that takes a further permission, for what its request asks; a refusal is counted, and raised."""
+        with self.counting(context, call):
+            caller.must(permission)
+
+    @contextlib.contextmanager
+    def counting(self, context: Context, call: str) -> Iterator[None]:
+        """Counts what is refused meanwhile."""
+        try:
+            yield
         except RefusedError as refusal:
             self._denials.add(refusal, call, peer_of(context), context.peer())
             raise

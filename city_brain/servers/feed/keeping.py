@@ -59,6 +59,13 @@ class Keeper(Kept):
         """Of the resume tokens: as long as the store lives, so do they."""
         return self.store.secret("resume tokens")
 
+    @property
+    def identity(self) -> bytes:
+        """Of the feed that begins in this store: what begins in another one is told apart from it, before its first
+        tick too, when readers have long been let in.
+        """
+        return self.store.secret("identity")
+
     def log(self, feed_id: str) -> ChangeLog:
         """See Kept."""
         log = super().log(feed_id)

@@ -34,6 +34,7 @@ from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 from city_brain.wire.incident.v1 import incident_pb2
 
 SERVICE = "citybrain.feed.v1.FeedService"
+WATCH = f"/{SERVICE}/WatchIncidents"
 
 
 class FeedService(feed_pb2_grpc.FeedServiceServicer):
@@ -111,7 +112,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
         binding = Binding.of(self._feed.log.feed_id, caller.name, wanted.wanted, caller.scope)
         subscribers, acknowledged = None, None
         if opening.subscription:
-            caller.must("feed.subscribe")
+            self._doors.guard.must(context, WATCH, caller, "feed.subscribe")
             subscribers = Subscribers(self._feed.kept, caller.name)
             known = await asyncio.to_thread(subscribers.find, opening.subscription, binding)
             acknowledged = known.acknowledged if known else None

@@ -57,12 +57,13 @@ class Subscribers:
         prefix = self._prefix(name)
         keys = [one.name for one in self._kept.subscribers() if one.name.startswith(prefix)]
         if not keys:
-            raise self.none(name)
+            message = f"{_FIELD}: wanted one that this reader has acknowledged, got {cut(name)!r}"
+            raise RefusedError(Reason.NO_SUCH_SUBSCRIPTION, message, _FIELD)
         for key in keys:
             self._kept.forget(key)
 
     def none(self, name: str) -> RefusedError:
-        """What is said where there is none."""
+        """What is said where there is none of this name with the filter that was asked about."""
         message = f"{_FIELD}: wanted one that was acknowledged with this filter, got {cut(name)!r}"
         return RefusedError(Reason.NO_SUCH_SUBSCRIPTION, message, _FIELD)
 

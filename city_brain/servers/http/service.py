@@ -38,6 +38,8 @@ from city_brain.servers.http.showing import Showing
 from city_brain.servers.publishing.over_http import Posting
 from city_brain.servers.settings import Limits
 
+ANY = "HTTP"
+"""As refusals are counted that hold for every path."""
 LIST, GET = "GET /v1/incidents", "GET /v1/incidents/{id}"
 WATCH, EXPLAIN = "GET /v1/incidents:watch", "GET /v1/incidents/{id}:explain"
 UNEXPECTED = "an error that nobody expected"
@@ -71,7 +73,8 @@ class HttpService:
         ) -> web.StreamResponse:
             seen(request)
             try:
-                check_page(request, self._local)
+                with self._doors.guard.counting(HttpContext(request), ANY):
+                    check_page(request, self._local)
                 return await handler(request)
             except RefusedError as refusal:
                 said = asking.in_query_words(refusal)

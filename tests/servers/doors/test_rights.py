@@ -289,8 +289,10 @@ def test_a_token_of_one_department_is_no_token_of_another(tmp_path: Path) -> Non
     run(test)
 
 
-def test_a_watch_under_a_name_takes_the_permission_to_subscribe(tmp_path: Path) -> None:
-    """To watch is one thing, to have the server keep one's place is another."""
+def test_a_watch_under_a_name_takes_the_permission_to_subscribe(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To watch is one thing, to have the server keep one's place is another; who may not is told to the log."""
     town = Town(tmp_path)
 
     async def test() -> None:
@@ -298,8 +300,11 @@ def test_a_watch_under_a_name_takes_the_permission_to_subscribe(tmp_path: Path) 
             asked = feed_pb2.WatchIncidentsRequest(subscription="desk-1")
             code, info, _ = await refusal(fire.stub.WatchIncidents(iter([asked])).read())
             assert (code, info.reason) == (grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
+            assert city.server.doors.denials.by_call == {f"{FEED}WatchIncidents": 1}
 
-    run(test)
+    with caplog.at_level(logging.WARNING, "city_brain"):
+        run(test)
+    assert f"refused (NOT_ALLOWED): {FEED}WatchIncidents from ipv4:127.0.0.1:" in caplog.text
 
 
 def test_denials_are_counted_and_told_at_a_limited_rate(caplog: pytest.LogCaptureFixture) -> None:

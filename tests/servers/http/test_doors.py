@@ -1,6 +1,7 @@
 """HTTP behind the doors of gRPC: one policy, certificates good and forged, scopes, and rights that change."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,19 +73,28 @@ def test_certificates_are_judged_as_over_grpc(tmp_path: Path) -> None:
     run(test)
 
 
-def test_departments_may_and_see_what_the_policy_says(tmp_path: Path) -> None:
-    """A call without its permission is refused and counted; what lies outside of a scope looks absent."""
+def test_departments_may_and_see_what_the_policy_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A call without its permission is refused, counted and told, as is a page of another origin.
+
+    What lies outside of a scope looks absent.
+    """
     town = Town(tmp_path)
 
     async def test() -> None:
         roads = issue(town.ca, "client", uris=["spiffe://city.example/roads"])
         async with guarded(town, roads) as talk:
             assert (await talk.get("/v1/incidents"))[0] == 200
-            for path in (WATCH, "/v1/incidents/c:explain"):
-                status, said = await talk.get(path)
+            for path, page in (
+                (WATCH, {}),
+                ("/v1/incidents/c:explain", {}),
+                (WATCH, {"Origin": "https://evil.example"}),
+            ):
+                status, said = await talk.get(path, **page)
                 assert (status, said["reason"]) == (403, "NOT_ALLOWED")
             assert talk.server.doors is not None
-            assert talk.server.doors.denials.by_reason == {"NOT_ALLOWED": 2}
+            assert talk.server.doors.denials.by_reason == {"NOT_ALLOWED": 3}
+            by_call = {f"GET {WATCH}": 1, "GET /v1/incidents/{id}:explain": 1, "HTTP": 1}
+            assert talk.server.doors.denials.by_call == by_call
             assert (await talk.get("/v1/incidents", Authorization="Bearer x"))[0] == 401
         async with guarded(town, town.client(POLICE)) as talk:
             _, hidden = await talk.get("/v1/incidents/f")
@@ -94,7 +104,12 @@ def test_departments_may_and_see_what_the_policy_says(tmp_path: Path) -> None:
                 (opening,) = await some(events, 1, "snapshot")
                 assert [one["incident_id"] for one in opening.data["incidents"]] == ["c"]
 
-    run(test)
+    with caplog.at_level(logging.WARNING, "city_brain"):
+        run(test)
+    told = [line for line in (record.getMessage() for record in caplog.records) if line.startswith("refused (NOT_ALL")]
+    assert [line.partition(", certificate sha256:")[0] for line in told] == [
+        f"refused (NOT_ALLOWED): GET {WATCH} from 127.0.0.1"
+    ]
 
 
 def test_a_token_is_good_for_its_reader_alone(tmp_path: Path) -> None:
