@@ -11,7 +11,7 @@ import pytest
 from city_brain.bag.container.mcap import Attachment
 from city_brain.bag.container.segments import PART
 from city_brain.bag.reading import Recording, read_series
-from city_brain.bag.records import CONTROL, Record, Schema
+from city_brain.bag.records import CONTROL, Lost, Record, Schema
 from city_brain.bag.recovering import examine, recover
 from city_brain.bag.writing import RecordingWriter, WriterSettings, segment_path
 from city_brain.errors import RecordingError, RecordingFullError, SettingsError
@@ -164,6 +164,26 @@ def test_a_budget_ends_the_recording_in_order(tmp_path: Path) -> None:
     assert len(sizes) > 1 and 0.7 * budget < sum(sizes) <= budget
     assert list(read_series(path)) == taken
     assert all(examine(segment).trouble == [] for segment in writer.segments)
+
+
+def test_what_a_budget_leaves_out_stands_in_the_ledger(tmp_path: Path) -> None:
+    """Whoever records says it when it comes to that; the entries are within the budget, and are read as losses."""
+    path, budget, taken = tmp_path / "a.mcap", 60_000, list[Record]()
+    names = [f"{number:03}-{'t' * 240}" for number in range(20)]
+    with RecordingWriter(path, WriterSettings(chunk_bytes=1024, budget_bytes=budget)) as writer:
+        writer.answer_for(lambda: ((name, 1, len(taken), 1 << 62) for name in names), len(names))
+        with pytest.raises(RecordingFullError, match="it is finished"):
+            for record in stream(10_000):
+                put(writer, record)
+                taken.append(record)
+    found = examine(path)
+    assert path.stat().st_size <= budget and 0 < found.records == len(taken) and found.trouble == []
+    assert [(gap.topic, gap.partition, gap.first, gap.last) for gap in found.gaps] == [
+        (name, 1, len(taken), 1 << 62) for name in names
+    ]
+    assert {(gap.reason, gap.detail) for gap in found.gaps} == {(Lost.REFUSED, "the budget of 60000 bytes is used up")}
+    with Recording(path) as recording:
+        assert list(recording.records()) == taken and recording.metadata["cb.segment"]["gaps"] == "20"
 
 
 def test_a_full_disk_leaves_a_file_that_can_be_mended(tmp_path: Path) -> None:

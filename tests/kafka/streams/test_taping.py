@@ -145,14 +145,22 @@ def test_the_pace_never_adds_up() -> None:
 
 
 def test_a_budget_ends_a_recording_that_stays_whole(kafka: str, prefix: str, tmp_path: Path) -> None:
-    """What has no room ends it early and is told as lost; the file holds as many records as it counts."""
+    """What has no room ends it early and is told as lost, in the file too, which holds as many records as it counts."""
     site, file = _site(tmp_path / "a", kafka, prefix), tmp_path / "a.mcap"
     _fill(site)
     settings, taped = kafka_settings(site), Taped()
     tape = Tape(topics=(settings.topic("video.detections"),), until_end=True)
     record_topics(settings, file, tape, taped, writing=WriterSettings(chunk_bytes=1024, budget_bytes=20_000))
     assert "of the budget" in taped.full and taped.lost
-    assert 0 < len(list(read_series(file))) == taped.records < 200
+    offsets = dict.fromkeys(range(4), 0)
+    for record in read_series(file):
+        offsets[record.partition] = record.offset + 1
+    assert 0 < sum(offsets.values()) == taped.records < 200
+    with Recording(file) as recording:
+        lost = {gap.partition: (gap.first, gap.last, gap.reason) for gap in recording.gaps()}
+    assert lost == {number: (first, 49, Lost.REFUSED) for number, first in offsets.items() if first < 50}
+    doctor = city_brain("bag", "doctor", file)
+    assert doctor.code == 3 and "the budget of 20000 bytes is used up" in doctor.out
 
 
 def test_what_expires_unread_stands_in_the_ledger(kafka: str, prefix: str, tmp_path: Path) -> None:
