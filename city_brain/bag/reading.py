@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from city_brain.bag.container import mcap
+from city_brain.bag.container.holding import open_regular
 from city_brain.bag.container.mcap import FOOTER_BYTES, MAGIC, START, Attachment, AttachmentEntry, ChunkEntry, Op
 from city_brain.bag.container.walking import Channels, Chunk, Walker
 from city_brain.bag.joining import Batch, join
@@ -44,7 +45,7 @@ class Recording:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self._file: BinaryIO = self.path.open("rb")
+            self._file: BinaryIO = open_regular(self.path)
         except OSError as wrong:
             raise RecordingError(f"{self.path}: wanted a recording to read, got: {wrong.strerror}") from wrong
         self.cut = ""

@@ -61,7 +61,10 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class RecordingWriter:
-    """Writes a recording; a context manager that finishes it, and leaves it as it is where another error ends it."""
+    """Writes a recording; a context manager that finishes it, and leaves a *.part where an error or Ctrl-C ends it.
+
+    Who records until Ctrl-C holds it back until it can finish.
+    """
 
     def __init__(
         self,
@@ -90,8 +93,12 @@ class RecordingWriter:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        if exception[0] is None or exception[0] is KeyboardInterrupt:
+        if exception[0] is None:
             self.finish()
+        elif exception[0] is KeyboardInterrupt:
+            self._ended = self._ended or "it was interrupted"  # a record may be half taken: nothing more is written
+            self.abandon()
+            exception[1].add_note(f"{self._segment.part} is what was written by then, and no whole recording")
         else:
             self.abandon()
 

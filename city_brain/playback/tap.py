@@ -201,7 +201,9 @@ class TappedRun(Played):
                 self._log_ns = record.log_ns
                 place = f"{self.path}, {BLOCKS} {record.offset}"
                 yield from self._say(self._reader.take(read_block(record.value or b"", place)))
-        yield from self._say(self._reader.end())
+        # The end of a capsule is not the end of the input, unless its last ticks are those that closed there.
+        if self.last_tick is None or self.head.size < self.last_tick:
+            yield from self._say(self._reader.end())
 
     def _stages(self) -> dict[str, bytes]:
         return {"runner": self._runner.to_bytes(), "reader": self._reader.to_bytes()}

@@ -45,6 +45,35 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         RecordingWriter(tmp_path / "no folder" / "a.mcap")
 
 
+def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    """A second recorder and a mender are told that it is in use; once its writer is gone it can be mended."""
+    path, part = tmp_path / "a.mcap", tmp_path / f"a.mcap{PART}"
+    writer = RecordingWriter(path)
+    put(writer, seen(1))
+    writer.flush()
+    with pytest.raises(
+        RecordingError, match=r"part: wanted a new file, got one that is in use: somebody writes it now"
+    ):
+        RecordingWriter(path)
+    with pytest.raises(RecordingError, match="wanted a recording that was left behind, got one that is in use"):
+        recover(part, path)
+    assert [found.name for found in tmp_path.iterdir()] == [part.name]
+    writer.abandon()
+    assert recover(part, path).records == 1
+
+
+def test_the_last_name_is_nobody_elses(tmp_path: Path) -> None:
+    """A file that came by that name meanwhile stays as it is, and all that was recorded stays beside it."""
+    path = tmp_path / "a.mcap"
+    writer = RecordingWriter(path)
+    put(writer, seen(1))
+    path.write_bytes(b"of somebody else")
+    with pytest.raises(RecordingError, match=r"a\.mcap: .*got: File exists; all of it is in a\.mcap\.part"):
+        writer.finish()
+    assert path.read_bytes() == b"of somebody else"
+    assert examine(path.rename(tmp_path / "other.mcap")).trouble and examine(tmp_path / f"a.mcap{PART}").trouble == []
+
+
 def test_an_error_leaves_what_came_before(tmp_path: Path) -> None:
     """A recorder that fails leaves a `.part` with all that it took."""
     path = tmp_path / "a.mcap"
@@ -57,13 +86,19 @@ def test_an_error_leaves_what_came_before(tmp_path: Path) -> None:
         assert recording.cut and list(recording.records()) == stream(50)
 
 
-def test_ctrl_c_finishes_the_recording(tmp_path: Path) -> None:
-    """It is how people end one."""
-    path = tmp_path / "a.mcap"
-    with pytest.raises(KeyboardInterrupt), RecordingWriter(path) as writer:
-        put(writer, seen(1))
+def test_ctrl_c_leaves_no_file_of_that_name(tmp_path: Path) -> None:
+    """It comes in the middle of something: what was written out is a `.part` that can be mended, and that is told."""
+    path, told = tmp_path / "a.mcap", stream(50)
+    with pytest.raises(KeyboardInterrupt) as stopped, RecordingWriter(path, SMALL) as writer:
+        for record in told:
+            put(writer, record)
         raise KeyboardInterrupt
-    assert examine(path).trouble == []
+    assert stopped.value.__notes__ == [f"{path}{PART} is what was written by then, and no whole recording"]
+    assert [found.name for found in tmp_path.iterdir()] == [f"a.mcap{PART}"]
+    recover(tmp_path / f"a.mcap{PART}", path)
+    with Recording(path) as recording:
+        saved = list(recording.records())
+    assert 40 <= len(saved) < 50 and saved == told[: len(saved)]
 
 
 KILLED = """

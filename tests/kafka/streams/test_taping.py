@@ -189,7 +189,8 @@ def test_what_expires_unread_stands_in_the_ledger(kafka: str, prefix: str, tmp_p
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_records_until_it_is_stopped(number: int, code: int, kafka: str, prefix: str, tmp_path: Path) -> None:
-    """What came is on the disk a second later, though nothing comes after it; a signal leaves a whole recording."""
+    """What came is on the disk a second later, though nothing comes after it; nobody else mends or writes the file
+    meanwhile; a signal leaves a whole recording."""
     site, file = _site(tmp_path / "a", kafka, prefix), tmp_path / "a.mcap"
     part = file.with_name("a.mcap.part")
     process = subprocess.Popen([*COMMAND, "bag", "record", str(site), str(file)], env=ENVIRONMENT)
@@ -197,6 +198,9 @@ def test_it_records_until_it_is_stopped(number: int, code: int, kafka: str, pref
         _wait(part.exists)
         sent = _fill(site)
         _wait(lambda: len(_held(part)) == sent)
+        for words in (("recover", part), ("record", site, file)):
+            done = city_brain("bag", *words)
+            assert done.code == 1 and "got one that is in use: somebody writes it now" in done.err, done.err
         process.send_signal(number)
         assert process.wait(30.0) == code
     finally:
