@@ -15,6 +15,7 @@ import typer
 
 from city_brain.kafka.admin import apply
 from city_brain.site import read_settings
+from streams.clock import check_live
 from streams.command import LogOption, SiteArgument, told
 from streams.logs import LogForm
 
@@ -80,14 +81,19 @@ def run_all(
     site: SiteArgument,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of each program.")] = 1,
     clock: Annotated[
-        bool, typer.Option("--clock/--no-clock", help="Whether to write marks; not for recordings.")
-    ] = True,
+        bool | None,
+        typer.Option("--clock/--no-clock", help="Whether to write marks; else where the site has no replayed = true."),
+    ] = None,
     log: LogOption = LogForm.TEXT,
 ) -> None:
     """Makes the topics, then runs clock, ingest, fuse, desk, serve, detect and departments if any, until stopped."""
     settings = read_settings(site / "site.toml")
+    if clock:
+        check_live(site, settings)
     apply(settings.kafka, settings.partitions)
-    programs = [("clock", "0")] if clock else []
+    if clock is None and settings.kafka.replayed:
+        typer.echo("no clock is started: the site is of a recording, which brings its own marks", err=True)
+    programs = [("clock", "0")] if clock or (clock is None and not settings.kafka.replayed) else []
     programs += [(program, str(slot)) for program in WORKERS for slot in range(workers)]
     programs += [("detect", str(slot)) for slot in range(workers)] if settings.video.cameras else []
     programs += [("departments", "0")] if settings.kafka.departments else []

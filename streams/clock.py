@@ -1,21 +1,31 @@
 """`python -m streams.clock SITE`: writes marks into every raw partition. Log time moves by them alone.
 
 A mark is an empty record; its time is the stamp that the broker gives it, so several clocks may run and none is right
-or wrong. A clock that cannot write ends: without one the city stands still, and says so.
+or wrong. A clock that cannot write ends: without one the city stands still, and says so. Where
+the log is a recording (`replayed = true`), the marks are those that were recorded, and the clock refuses to run.
 """
 
 import time
+from pathlib import Path
 
 import typer
 
 from city_brain.distributed import MARK_HEADER, MARK_KEY
+from city_brain.errors import SettingsError
 from city_brain.kafka.connecting import producer
 from city_brain.kafka.topics import raw_partitions
-from city_brain.site import read_settings
+from city_brain.site import SiteSettings, read_settings
 from streams.command import LogOption, MetricsOption, NameOption, SiteArgument, prepare, told, told_to
 from streams.health import Health, serve_health
 from streams.logs import LogForm
 from streams.metrics import Metrics
+
+
+def check_live(site: Path, settings: SiteSettings) -> None:
+    """Raises SettingsError where the log is a recording: marks of today among its own would spoil it."""
+    if settings.kafka.replayed:
+        told = "got a recording, which brings its own marks: replayed = true"
+        raise SettingsError(f"{site}/site.toml: wanted live topics for the clock, {told}")
 
 
 def clock(
@@ -27,6 +37,7 @@ def clock(
     """Marks the raw topics until stopped; 0 after SIGTERM."""
     lines = prepare("clock", slot, log)
     settings = told_to(read_settings(site / "site.toml"), metrics, lines)
+    check_live(site, settings)
     figures, health = Metrics("clock"), Health(settings.workers.stalled_after_s)
     serve_health(settings.workers, figures.registry, health)
     pause_s = 1.0 / settings.workers.marks_per_s

@@ -1,7 +1,7 @@
 """Recordings are read: opened by their index or, where they were cut, without; from the front, or from any place."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import Path
@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from city_brain.bag.container import mcap
+from city_brain.bag.container.holding import open_regular
 from city_brain.bag.container.mcap import FOOTER_BYTES, MAGIC, START, Attachment, AttachmentEntry, ChunkEntry, Op
 from city_brain.bag.container.walking import Channels, Chunk, Walker
 from city_brain.bag.joining import Batch, join
@@ -31,7 +32,7 @@ from city_brain.bag.records import (
     check_attachment_name,
 )
 from city_brain.bag.writing import segment_path
-from city_brain.errors import RecordingError
+from city_brain.errors import RecordingError, SettingsError
 
 
 class Recording:
@@ -44,7 +45,7 @@ class Recording:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self._file: BinaryIO = self.path.open("rb")
+            self._file: BinaryIO = open_regular(self.path)
         except OSError as wrong:
             raise RecordingError(f"{self.path}: wanted a recording to read, got: {wrong.strerror}") from wrong
         self.cut = ""
@@ -265,6 +266,25 @@ def segments(path: str | Path) -> Iterator[Recording]:
         number += 1
         if not following.exists():
             raise RecordingError(f"{following}: wanted segment {number} of {series!r}, got none")
+
+
+def topics_of(recordings: Iterable[Recording]) -> set[str]:
+    """The topics that segments name, those without records too; of one that was cut, the topics of its records."""
+    found = set[str]()
+    for recording in recordings:
+        if recording.cut:
+            found |= {record.topic for record in recording.records()}
+        else:
+            found |= {channel.topic for channel in recording.channels.values() if channel.partition >= 0}
+    return found
+
+
+def check_topics(wanted: Iterable[str], there: Set[str], place: str) -> None:
+    """Raises SettingsError where a topic that is wanted is not there, and says which are."""
+    for topic in wanted:
+        if topic not in there:
+            told = ", ".join(sorted(there)) or "none"
+            raise SettingsError(f"--topic {topic}: wanted a topic of {place}, which has {told}; got none of them")
 
 
 def is_first(recording: Recording) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from city_brain.bag.container import mcap
+from city_brain.bag.container.holding import is_held, open_regular
 from city_brain.bag.container.mcap import MAGIC, MESSAGE_HEAD, START, ChunkHead, Op
 from city_brain.bag.container.segments import MENDING, PackedChunk, SegmentFile
 from city_brain.bag.container.walking import Chunk, Frame, Walker
@@ -160,10 +161,13 @@ def _check_spans(recording: Recording, batch: Batch, number: int) -> None:
 def recover(path: str | Path, out: str | Path) -> Recovered:
     """Writes what is whole of the file `path` into a new file `out`, and says what was not.
 
-    RecordingError: there is nothing to save, or `out` cannot be written.
+    RecordingError: there is nothing to save, somebody still writes it, or `out` cannot be written.
     """
     try:
-        with Path(path).open("rb") as file:
+        if is_held(Path(path)):
+            told = "got one that is in use: somebody writes it now; end that first"
+            raise RecordingError(f"{path}: wanted a recording that was left behind, {told}")
+        with open_regular(Path(path)) as file:
             return _Recovery(Walker(file, Path(path)), Path(out)).run()
     except OSError as wrong:
         raise RecordingError(f"{path}: wanted a recording to read, got: {wrong.strerror}") from wrong

@@ -1,6 +1,6 @@
 """Recordings are written: segments that get their name when they are whole, within a budget, through full disks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from city_brain.bag.records import (
     VERSION,
     Gap,
     Headers,
+    Lost,
     Schema,
     check_attachment_name,
 )
@@ -29,6 +30,10 @@ from city_brain.errors import RecordingError, RecordingFullError, SettingsError
 
 OWN_NAMES: Final = "cb."
 """How the names of our own metadata and attachments begin."""
+LOSS_BYTES: Final = 768
+"""What an entry of the ledger takes at most where only its topic is long."""
+Unrecorded = Callable[[], Iterable[tuple[str, int, int, int]]]
+"""Topic, partition, first and last offset of what a recording lacks that ends now."""
 _NS_PER_MS: Final = 1_000_000
 _CLOSED: Final = -1
 
@@ -56,7 +61,10 @@ class WriterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class RecordingWriter:
-    """Writes a recording; a context manager that finishes it, and leaves it as it is where another error ends it."""
+    """Writes a recording; a context manager that finishes it, and leaves a *.part where an error or Ctrl-C ends it.
+
+    Who records until Ctrl-C holds it back until it can finish.
+    """
 
     def __init__(
         self,
@@ -77,14 +85,20 @@ class RecordingWriter:
         self.segments: list[Path] = []
         self._split_ns: int | None = None
         self._gaps, self._finished_bytes, self._ended = 0, 0, ""
+        self._unrecorded: Unrecorded | None = None
+        self._kept_bytes = 0
         self._segment = self._begin()
 
     def __enter__(self) -> "RecordingWriter":
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        if exception[0] is None or exception[0] is KeyboardInterrupt:
+        if exception[0] is None:
             self.finish()
+        elif exception[0] is KeyboardInterrupt:
+            self._ended = self._ended or "it was interrupted"  # a record may be half taken: nothing more is written
+            self.abandon()
+            exception[1].add_note(f"{self._segment.part} is what was written by then, and no whole recording")
         else:
             self.abandon()
 
@@ -106,6 +120,12 @@ class RecordingWriter:
         """Enters a loss into the ledger."""
         self.note(GAPS, msgspec.to_builtins(gap), log_ns)
         self._gaps += 1
+
+    def answer_for(self, unrecorded: Unrecorded, entries_max: int) -> None:
+        """Has losses entered into the ledger where the budget ends the recording: `unrecorded` then says which, and
+        room for so many entries is kept for them.
+        """
+        self._unrecorded, self._kept_bytes = unrecorded, entries_max * LOSS_BYTES
 
     def attach(self, attachment: Attachment) -> None:
         """Adds a file to the segment that is open."""
@@ -192,13 +212,24 @@ class RecordingWriter:
         if not budget:
             return
         # Twice, since an index comes with what cannot be packed; definitions stand in the chunk and in the summary.
-        wanted = self._segment.closing_bytes + 2 * (raw_bytes + self._packer.definition_bytes)
+        wanted = self._segment.closing_bytes + 2 * (raw_bytes + self._packer.definition_bytes) + self._kept_bytes
         spent = self._finished_bytes + self._segment.position
         if spent + wanted > budget:
+            self._own_up()
             self.finish()
             self._ended = f"its budget of {budget} bytes is used up"
             told = f"wanted room for {wanted} bytes more, got {budget - spent} of the budget; it is finished"
             raise RecordingFullError(f"{self.path}: {told}")
+
+    def _own_up(self) -> None:
+        """Enters what the recording will lack, behind everything else."""
+        if self._unrecorded is None:
+            return
+        detail = f"the budget of {self.settings.budget_bytes} bytes is used up"
+        for topic, partition, first, last in self._unrecorded():
+            lost = Gap(topic=topic, partition=partition, first=first, last=last, reason=Lost.REFUSED, detail=detail)
+            self._packer.add_note(self._packer.note_channel(GAPS), msgspec.json.encode(lost), 0)
+            self._gaps += 1
 
     @contextmanager
     def _or_end(self) -> Iterator[None]:

@@ -105,7 +105,8 @@ def main() -> None:
     except BrokenPipeError:
         _let_go()
     except SystemExit as done:
-        # typer makes exit code 1 of a closed pipe.
+        # typer makes exit code 1 of a closed pipe, and 130 of Ctrl-C.
+        _tell_what_is_left(done)
         if not isinstance(done.__context__, BrokenPipeError):
             raise
         _let_go()
@@ -119,6 +120,15 @@ def main() -> None:
         typer.echo(printable(f"city-brain: {where}: wanted to read or write, got: {wrong.strerror}"), err=True)
         _write_no_more()
         sys.exit(FAILED)
+
+
+def _tell_what_is_left(done: BaseException) -> None:
+    """Says what a writer that Ctrl-C ended noted of its file."""
+    found: BaseException | None = done
+    while found is not None and not isinstance(found, KeyboardInterrupt):
+        found = found.__cause__ or found.__context__
+    for note in getattr(found, "__notes__", ()):
+        typer.echo(printable(f"interrupted: {note}"), err=True)
 
 
 def _write_no_more() -> None:

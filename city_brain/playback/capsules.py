@@ -21,11 +21,8 @@ from city_brain.playback.control.stepping import Playback
 from city_brain.playback.editing.copying import Copier, check_new, items, whole_segments
 from city_brain.playback.opening import open_played
 from city_brain.playback.played import Played
-from city_brain.playback.recorded_city import CITY, SETTINGS
+from city_brain.playback.recorded_city import CAPSULE, CITY, SETTINGS
 from city_brain.playback.state import ATTACHED, StreetState
-
-CAPSULE = "capsule"
-"""The name of the metadata: `incident_id`, `number`, `type`, `first_tick`, `last_tick`, `digest`."""
 
 
 class Capsule(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from city_brain.distributed.city_desk import CityTick
 from city_brain.errors import StateError
 from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.pipeline.configuration import Configured
-from city_brain.playback.recorded_city import RecordedCity
+from city_brain.playback.recorded_city import RecordedCity, last_tick_of
 from city_brain.playback.state import ATTACHED, StreetState
 from city_brain.runner import ClosedTick
 from city_brain.site import Site
@@ -38,6 +38,8 @@ class Played(abc.ABC):
     def __init__(self, path: Path) -> None:
         with Recording(path) as recording:
             self.recorded = RecordedCity.read(recording)
+            self.last_tick = last_tick_of(recording)
+            """Of a capsule: the number of the tick with which it ends."""
             self.series = recording.metadata.get(RECORDING, {}).get("series", "")
             self.begins_with: StreetState | None = None
             if any(entry.name == ATTACHED for entry in recording.attachments):

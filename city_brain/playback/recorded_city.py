@@ -19,6 +19,8 @@ CITY: Final = "city"
 """The name of the metadata: `city`, `made_by`, `topic_prefix`, `partitions`, `version`."""
 SETTINGS: Final = "site.toml"
 """The name of the attachment."""
+CAPSULE: Final = "capsule"
+"""The name of the metadata of one: `incident_id`, `number`, `type`, `first_tick`, `last_tick`, `digest`."""
 _PARTITIONS_MAX: Final = 1024
 
 
@@ -54,6 +56,18 @@ class RecordedCity(msgspec.Struct, frozen=True, kw_only=True):
             raise RecordingError(f"{place}: {wrong}") from wrong
         city = recording.metadata[CITY]
         return cls(settings=settings, topic_prefix=city.get("topic_prefix", ""), made_by=city.get("made_by", ""))
+
+
+def last_tick_of(recording: Recording) -> int | None:
+    """The number of the tick with which a capsule ends; None where it is none. Raises RecordingError where it is no
+    number.
+    """
+    said = recording.metadata.get(CAPSULE, {}).get("last_tick")
+    if said is None:
+        return None
+    if not (said.isascii() and said.isdigit() and len(said) <= 18):
+        raise RecordingError(f"{recording.path}, {CAPSULE}: wanted the number of its last tick, got {said[:100]!r}")
+    return int(said)
 
 
 def decisive(settings: SiteSettings) -> str:

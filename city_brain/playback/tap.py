@@ -110,6 +110,7 @@ class Tap:
         )  # fmt: skip
         self._channels = {topic: self._writer.channel(topic, 0) for topic in (CONTROL, BLOCKS, INCIDENTS)}
         self._offsets = dict.fromkeys(self._channels, 0)
+        self._writer.answer_for(self._unrecorded, len(self._offsets))
         self._write(CONTROL, first.to_bytes())
 
     def __enter__(self) -> "Tap":
@@ -136,6 +137,11 @@ class Tap:
         for closed in ticks:
             self._write(INCIDENTS, closed.record.to_line())
             yield closed
+
+    def _unrecorded(self) -> Iterator[tuple[str, int, int, int]]:
+        """The next block and the next tick stand for all that come: how many, nobody knows yet."""
+        for topic in (BLOCKS, INCIDENTS):
+            yield topic, 0, self._offsets[topic], self._offsets[topic]
 
     def _write(self, topic: str, value: bytes) -> None:
         with self._lock:
@@ -195,7 +201,9 @@ class TappedRun(Played):
                 self._log_ns = record.log_ns
                 place = f"{self.path}, {BLOCKS} {record.offset}"
                 yield from self._say(self._reader.take(read_block(record.value or b"", place)))
-        yield from self._say(self._reader.end())
+        # The end of a capsule is not the end of the input, unless its last ticks are those that closed there.
+        if self.last_tick is None or self.head.size < self.last_tick:
+            yield from self._say(self._reader.end())
 
     def _stages(self) -> dict[str, bytes]:
         return {"runner": self._runner.to_bytes(), "reader": self._reader.to_bytes()}

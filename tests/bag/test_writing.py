@@ -11,7 +11,7 @@ import pytest
 from city_brain.bag.container.mcap import Attachment
 from city_brain.bag.container.segments import PART
 from city_brain.bag.reading import Recording, read_series
-from city_brain.bag.records import CONTROL, Record, Schema
+from city_brain.bag.records import CONTROL, Lost, Record, Schema
 from city_brain.bag.recovering import examine, recover
 from city_brain.bag.writing import RecordingWriter, WriterSettings, segment_path
 from city_brain.errors import RecordingError, RecordingFullError, SettingsError
@@ -45,6 +45,35 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
         RecordingWriter(tmp_path / "no folder" / "a.mcap")
 
 
+def test_what_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    """A second recorder and a mender are told that it is in use; once its writer is gone it can be mended."""
+    path, part = tmp_path / "a.mcap", tmp_path / f"a.mcap{PART}"
+    writer = RecordingWriter(path)
+    put(writer, seen(1))
+    writer.flush()
+    with pytest.raises(
+        RecordingError, match=r"part: wanted a new file, got one that is in use: somebody writes it now"
+    ):
+        RecordingWriter(path)
+    with pytest.raises(RecordingError, match="wanted a recording that was left behind, got one that is in use"):
+        recover(part, path)
+    assert [found.name for found in tmp_path.iterdir()] == [part.name]
+    writer.abandon()
+    assert recover(part, path).records == 1
+
+
+def test_the_last_name_is_nobody_elses(tmp_path: Path) -> None:
+    """A file that came by that name meanwhile stays as it is, and all that was recorded stays beside it."""
+    path = tmp_path / "a.mcap"
+    writer = RecordingWriter(path)
+    put(writer, seen(1))
+    path.write_bytes(b"of somebody else")
+    with pytest.raises(RecordingError, match=r"a\.mcap: .*got: File exists; all of it is in a\.mcap\.part"):
+        writer.finish()
+    assert path.read_bytes() == b"of somebody else"
+    assert examine(path.rename(tmp_path / "other.mcap")).trouble and examine(tmp_path / f"a.mcap{PART}").trouble == []
+
+
 def test_an_error_leaves_what_came_before(tmp_path: Path) -> None:
     """A recorder that fails leaves a `.part` with all that it took."""
     path = tmp_path / "a.mcap"
@@ -57,13 +86,19 @@ def test_an_error_leaves_what_came_before(tmp_path: Path) -> None:
         assert recording.cut and list(recording.records()) == stream(50)
 
 
-def test_ctrl_c_finishes_the_recording(tmp_path: Path) -> None:
-    """It is how people end one."""
-    path = tmp_path / "a.mcap"
-    with pytest.raises(KeyboardInterrupt), RecordingWriter(path) as writer:
-        put(writer, seen(1))
+def test_ctrl_c_leaves_no_file_of_that_name(tmp_path: Path) -> None:
+    """It comes in the middle of something: what was written out is a `.part` that can be mended, and that is told."""
+    path, told = tmp_path / "a.mcap", stream(50)
+    with pytest.raises(KeyboardInterrupt) as stopped, RecordingWriter(path, SMALL) as writer:
+        for record in told:
+            put(writer, record)
         raise KeyboardInterrupt
-    assert examine(path).trouble == []
+    assert stopped.value.__notes__ == [f"{path}{PART} is what was written by then, and no whole recording"]
+    assert [found.name for found in tmp_path.iterdir()] == [f"a.mcap{PART}"]
+    recover(tmp_path / f"a.mcap{PART}", path)
+    with Recording(path) as recording:
+        saved = list(recording.records())
+    assert 40 <= len(saved) < 50 and saved == told[: len(saved)]
 
 
 KILLED = """
@@ -164,6 +199,26 @@ def test_a_budget_ends_the_recording_in_order(tmp_path: Path) -> None:
     assert len(sizes) > 1 and 0.7 * budget < sum(sizes) <= budget
     assert list(read_series(path)) == taken
     assert all(examine(segment).trouble == [] for segment in writer.segments)
+
+
+def test_what_a_budget_leaves_out_stands_in_the_ledger(tmp_path: Path) -> None:
+    """Whoever records says it when it comes to that; the entries are within the budget, and are read as losses."""
+    path, budget, taken = tmp_path / "a.mcap", 60_000, list[Record]()
+    names = [f"{number:03}-{'t' * 240}" for number in range(20)]
+    with RecordingWriter(path, WriterSettings(chunk_bytes=1024, budget_bytes=budget)) as writer:
+        writer.answer_for(lambda: ((name, 1, len(taken), 1 << 62) for name in names), len(names))
+        with pytest.raises(RecordingFullError, match="it is finished"):
+            for record in stream(10_000):
+                put(writer, record)
+                taken.append(record)
+    found = examine(path)
+    assert path.stat().st_size <= budget and 0 < found.records == len(taken) and found.trouble == []
+    assert [(gap.topic, gap.partition, gap.first, gap.last) for gap in found.gaps] == [
+        (name, 1, len(taken), 1 << 62) for name in names
+    ]
+    assert {(gap.reason, gap.detail) for gap in found.gaps} == {(Lost.REFUSED, "the budget of 60000 bytes is used up")}
+    with Recording(path) as recording:
+        assert list(recording.records()) == taken and recording.metadata["cb.segment"]["gaps"] == "20"
 
 
 def test_a_full_disk_leaves_a_file_that_can_be_mended(tmp_path: Path) -> None:

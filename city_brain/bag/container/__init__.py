@@ -1,1 +1,2 @@
-"""MCAP files: their records as bytes (`mcap`), read from front to back (`walking`), written (`segments`)."""
+"""MCAP files: their records as bytes (`mcap`), read from front to back (`walking`), written (`segments`) and
+held meanwhile (`holding`)."""

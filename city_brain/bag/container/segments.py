@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from city_brain.bag.container import mcap
+from city_brain.bag.container.holding import give_name, hold, is_held
 from city_brain.bag.container.mcap import MAGIC, Attachment, AttachmentEntry, ChunkEntry, Op
 from city_brain.bag.offsets import ENTRY_BYTES, OffsetIndexWriter
 from city_brain.bag.records import (
@@ -70,10 +71,10 @@ class SegmentFile:
         try:
             self._file = self.part.open("xb", buffering=0)
         except FileExistsError as wrong:
-            told = "got one that a recorder left behind: city-brain bag recover saves it"
-            raise RecordingError(f"{self.part}: wanted a new file, {told}") from wrong
+            raise RecordingError(f"{self.part}: wanted a new file, {self._in_the_way(part)}") from wrong
         except OSError as wrong:
             raise RecordingError(f"{self.part}: wanted a file to write, got: {wrong.strerror}") from wrong
+        hold(self._file)
         try:
             self._put(MAGIC + mcap.header(PROFILE))
         except RecordingError:
@@ -153,8 +154,10 @@ class SegmentFile:
         summary = b"".join([*(data for records in groups.values() for data in records), *offsets])
         self._put(end + summary + mcap.footer(summary, at, start) + MAGIC)
         self._on_disk()
-        self.close()
-        self._rename()
+        try:
+            self._rename()
+        finally:
+            self.close()
 
     @property
     def closed(self) -> bool:
@@ -199,13 +202,22 @@ class SegmentFile:
         told = f"got: {wrong.strerror}; what was written is in {self.part.name}: city-brain bag recover"
         raise kind(f"{self.part}: wanted room for the recording, {told}") from wrong
 
+    def _in_the_way(self, part: str) -> str:
+        """What an unfinished file of that name is."""
+        if is_held(self.part):
+            return "got one that is in use: somebody writes it now"
+        if part == MENDING:
+            return "got one that bag recover left behind: remove it"
+        return "got one that a recorder left behind: city-brain bag recover saves it"
+
     def _rename(self) -> None:
         try:
-            self.part.rename(self.path)
+            give_name(self.part, self.path)
             folder = os.open(self.path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
         except OSError as wrong:
-            raise RecordingError(f"{self.path}: wanted to give it its name, got: {wrong.strerror}") from wrong
+            told = f"got: {wrong.strerror}; all of it is in {self.part.name}" if self.part.exists() else wrong.strerror
+            raise RecordingError(f"{self.path}: wanted to give it its name, {told}") from wrong

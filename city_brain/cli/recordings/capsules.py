@@ -1,7 +1,7 @@
 """`city-brain bag capsule`: one incident of a recording in one file, which says the same bytes anywhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -9,13 +9,16 @@ import typer
 from city_brain.canonical import printable
 from city_brain.cli.common import JsonOption, Progress, keep_apart, plural
 
+BEFORE_MAX_S: Final = 366 * 86_400.0
+"""Of `--before`: no recording is longer than a year."""
+
 
 def capsule(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The first file of a recording of a city.")],
     incident: Annotated[str, typer.Argument(metavar="INCIDENT", help="Its id, or its number as people say it.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The capsule to write (*.mcap).")],
     before_s: Annotated[
-        float, typer.Option("--before", min=0.0, help="Seconds of records before the first evidence.")
+        float, typer.Option("--before", min=0.0, max=BEFORE_MAX_S, help="Seconds of records before the first evidence.")
     ] = 5.0,
     as_json: JsonOption = False,
 ) -> None:

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from city_brain.bag.reading import Recording
-    from city_brain.bag.records import Record
+    from city_brain.bag.records import Gap, Record
 
 NS_PER_MS = 1_000_000
+LOSSES_TOLD = 20
+"""Entries of the ledger that a command tells which was asked for something else."""
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A recording (*.mcap), or what was left of one.")]
 
@@ -63,7 +65,7 @@ def list_records(
         str, typer.Option("--from", help="Begin with what arrived then, as 2026-03-01T08:00:00+08:00.")
     ] = "",
     topic: Annotated[str, typer.Option("--topic", help="Only records of this topic.")] = "",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many records.")] = 1 << 62,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many records; else all.")] = None,
     zone: ZoneOption = ZONE,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,8 +73,12 @@ def list_records(
 
     Exit code 3 where the file was cut.
     """
+    from city_brain.bag.reading import check_topics, topics_of
+
     instant = instants(zone)
     start_ns = epoch_ms(since, "--from") * NS_PER_MS if since else None
+    if topic:
+        check_topics([topic], topics_of(_segments(file)), str(file))
     found = (record for segment in _segments(file) for record in segment.records(start_ns))
     for record in islice((record for record in found if topic in ("", record.topic)), limit):
         typer.echo(_record_line(record) if as_json else printable(_record_text(record, instant(_ms(record)))))
@@ -146,6 +152,18 @@ def end_if_cut(file: Path) -> None:
         raise typer.Exit(DATA_LOST)
 
 
+def end_if_lacking(file: Path) -> None:
+    """Exits with 3, and says so, where a recording that was read to its end was cut, or its recorder lost records."""
+    gaps = [msgspec.to_builtins(gap) for segment in _segments(file) for gap in _gaps(segment)]
+    for gap in gaps[:LOSSES_TOLD]:
+        typer.echo(printable(f"lost: {_gap_text(gap)}"), err=True)
+    if len(gaps) > LOSSES_TOLD:
+        typer.echo(f"lost: {len(gaps) - LOSSES_TOLD} entries more, which city-brain bag info tells", err=True)
+    end_if_cut(file)
+    if gaps:
+        raise typer.Exit(DATA_LOST)
+
+
 def _segments(file: Path) -> "Iterator[Recording]":
     """The segments of the recording that begins with a file, or that file alone where it begins none."""
     from city_brain.bag.reading import Recording, is_first, segments
@@ -196,9 +214,8 @@ def _told(recording: "Recording") -> dict[str, Any]:
     index = recording.offset_index() if ours else None
     if recording.cut or "records" not in said:
         records = sum(len(batch) for batch in recording.batches()) if ours else 0
-        gaps = recording.gaps() if ours else []
     else:
-        records, gaps = int(said["records"]), recording.gaps() if said.get("gaps") != "0" else []
+        records = int(said["records"])
     places = []
     for number, channel in sorted(recording.channels.items()):
         rows = index.channel == number if index is not None else None
@@ -211,8 +228,17 @@ def _told(recording: "Recording") -> dict[str, Any]:
         "first_ns": entries[0].start_ns if entries else None, "last_ns": entries[-1].end_ns if entries else None,
         "partitions": places, "metadata": recording.metadata,
         "attachments": [msgspec.to_builtins(entry) for entry in recording.attachments],
-        "gaps": [msgspec.to_builtins(gap) for gap in gaps], "cut": recording.cut,
+        "gaps": [msgspec.to_builtins(gap) for gap in _gaps(recording)], "cut": recording.cut,
     }  # fmt: skip
+
+
+def _gaps(recording: "Recording") -> "list[Gap]":
+    """The ledger of losses; it is not looked for where the file says that it is empty."""
+    from city_brain.bag.records import PROFILE, SEGMENT
+
+    if recording.profile != PROFILE:
+        return []
+    return recording.gaps() if recording.cut or recording.metadata.get(SEGMENT, {}).get("gaps") != "0" else []
 
 
 def _gap_text(gap: dict[str, Any]) -> str:

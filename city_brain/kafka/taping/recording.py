@@ -81,13 +81,15 @@ def record_topics(
                 _stopped_between_records() as stopped,
                 RecordingWriter(path, writing or WriterSettings(), metadata=metadata) as writer,
             ):
+                channels = {place: writer.channel(place.topic, place.partition, cluster=cluster) for place in places}
+                recorder = _Recorder(client, writer, channels, ends, taped)
+                writer.answer_for(recorder.unrecorded, len(places))
                 for name, (media_type, data) in tape.attachments.items():
                     now_ns = time.time_ns()
                     writer.attach(
                         Attachment(log_ns=now_ns, created_ns=now_ns, name=name, media_type=media_type, data=data)
                     )
-                channels = {place: writer.channel(place.topic, place.partition, cluster=cluster) for place in places}
-                _Recorder(client, writer, channels, ends, taped).run(told, stopped)
+                recorder.run(told, stopped)
         except RecordingFullError as full:
             taped.full = str(full)
 
@@ -111,16 +113,32 @@ class _Recorder:
     ) -> None:
         self._client, self._writer, self._channels, self._ends = client, writer, channels, ends
         self._taped = taped
+        self._fetched: dict[Any, int] = {}
+        """The offset that is taken next, of partitions of which fetched records wait."""
+
+    def unrecorded(self) -> Iterator[tuple[str, int, int, int]]:
+        """Topic, partition, first and last offset of what would be recorded but for an end that comes now: up to where
+        recording was to stop, or to what the topics hold by now.
+        """
+        ends = self._ends or self._client.end_offsets(list(self._channels))
+        for place, end in ends.items():
+            first = self._fetched.get(place, self._client.position(place))
+            if first < end:
+                yield place.topic, place.partition, first, end - 1
 
     def run(self, told: Callable[[Taped], None], stopped: threading.Event) -> None:
         """Records until the ends are reached; without ends, until it is stopped."""
         flushed_s = time.monotonic()
         while not stopped.is_set() and not self._ended():
-            for place, fetched in self._poll().items():
+            polled = self._poll()
+            self._fetched = {place: fetched[0].offset for place, fetched in polled.items()}
+            for place, fetched in polled.items():
                 end = self._ends.get(place)
                 for record in fetched:
                     if end is None or record.offset < end:
                         self._take(place, record)
+                    self._fetched[place] = record.offset + 1
+                del self._fetched[place]  # its position now says more: it is past what holds no records
             if time.monotonic() - flushed_s >= FLUSH_S:
                 self._writer.flush()
                 flushed_s = time.monotonic()

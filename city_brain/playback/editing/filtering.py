@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from city_brain.bag.reading import Recording
+from city_brain.bag.reading import Recording, check_topics, topics_of
 from city_brain.bag.records import Note, Record
 from city_brain.bag.writing import RecordingWriter
 from city_brain.distributed import MARK_HEADER
@@ -40,11 +40,16 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sift(path: Path, out: Path, wanted: Wanted, progress: Callable[[Edited], None] = lambda _: None) -> Edited:
-    """Writes what is wanted of the recording that begins with the file `path`; errors as `cut` has them."""
+    """Writes what is wanted of the recording that begins with the file `path`; errors as `cut` has them, and
+    SettingsError where a topic is wanted that is not there.
+    """
     check_new(out)
     with Recording(path) as first:
         metadata, runs = callers_metadata(first), Runs(first)
-    sieve = _Sieve(wanted, metadata.get(CITY, {}).get("topic_prefix", ""))
+    prefix = metadata.get(CITY, {}).get("topic_prefix", "")
+    there = topics_of(whole_segments(path)) if wanted.topics else set()
+    check_topics(wanted.topics, there | {topic.removeprefix(prefix) for topic in there}, str(path))
+    sieve = _Sieve(wanted, prefix)
     words = {name: ",".join(getattr(wanted, name)) for name in ("topics", "keys", "sources")}
     told, following = Edited(), dict[tuple[str, int], int]()
     with RecordingWriter(out, metadata=edited(metadata, "filter", **words)) as writer:

@@ -1,6 +1,7 @@
 """`city-brain bag` as people call it: what it prints of a recording, good or damaged, and its exit codes."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,14 @@ def test_a_damaged_recording_is_told(night: tuple[Path, list[Record]], tmp_path:
     told = json.loads(done.out)
     assert told["out"] == str(tmp_path / "night-mended.mcap")
     assert told["damages"] == 1 and told["finished"] and 100 < told["records"] < 120
+
+
+@pytest.mark.parametrize("verb", ["info", "ls", "doctor", "recover"])
+def test_a_pipe_is_no_recording(tmp_path: Path, verb: str) -> None:
+    """It is refused at once, and not waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    done = city_brain("bag", verb, tmp_path / "pipe")
+    assert done.code == FAILED and "pipe: wanted a recording to read, got: no regular file" in done.err
 
 
 @pytest.mark.parametrize("verb", ["info", "ls", "doctor", "recover"])

@@ -1,17 +1,18 @@
 """`city-brain bag convert` as people call it: lines to a recording that can be run at once, and back."""
 
 import json
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 import zstandard
 
-from city_brain.cli.common import DATA_LOST, FAILED, USAGE
+from city_brain.cli.common import DATA_LOST, FAILED, INTERRUPTED, USAGE
 from city_brain.incidents.incident import Incident
 from city_brain.replay.comparing import announced, compare
 from tests.cli.conftest import Fused
-from tests.cli.processes import city_brain
+from tests.cli.processes import city_brain, running
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,24 @@ def test_what_cannot_be_done_is_refused(world: Fused, recording: Path, tmp_path:
     broken = city_brain("bag", "convert", tmp_path / "broken.mcap", tmp_path / "b.jsonl")
     assert broken.code == FAILED and "broken.mcap byte" in broken.err and "Traceback" not in broken.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.mcap"]
+
+
+def test_ctrl_c_leaves_nothing_that_looks_whole(world: Fused, tmp_path: Path) -> None:
+    """In the middle of the lines, which go on to come: only a `.part`, and it is said."""
+    lines = zstandard.ZstdDecompressor().stream_reader(world.observations.read_bytes()).read().decode().splitlines(True)
+    part = tmp_path / "a.mcap.part"
+    with running("bag", "convert", "-", tmp_path / "a.mcap", "--map", world.city_map) as convert:
+        assert convert.process.stdin is not None
+        convert.process.stdin.write("".join(lines[: len(lines) // 2]))
+        convert.process.stdin.flush()
+        deadline_s = time.monotonic() + 60.0
+        while not (part.exists() and part.stat().st_size > 10_000):
+            assert time.monotonic() < deadline_s, "waited for a minute"
+            time.sleep(0.05)
+        assert convert.interrupted() == INTERRUPTED
+    assert convert.err == [f"interrupted: {part} is what was written by then, and no whole recording\n"]
+    assert [path.name for path in tmp_path.iterdir()] == [part.name]
+    assert city_brain("bag", "recover", part).code == 0
 
 
 def test_lines_of_a_cut_recording_are_told_to_be_fewer(recording: Path, tmp_path: Path) -> None:

@@ -145,14 +145,22 @@ def test_the_pace_never_adds_up() -> None:
 
 
 def test_a_budget_ends_a_recording_that_stays_whole(kafka: str, prefix: str, tmp_path: Path) -> None:
-    """What has no room ends it early and is told as lost; the file holds as many records as it counts."""
+    """What has no room ends it early and is told as lost, in the file too, which holds as many records as it counts."""
     site, file = _site(tmp_path / "a", kafka, prefix), tmp_path / "a.mcap"
     _fill(site)
     settings, taped = kafka_settings(site), Taped()
     tape = Tape(topics=(settings.topic("video.detections"),), until_end=True)
     record_topics(settings, file, tape, taped, writing=WriterSettings(chunk_bytes=1024, budget_bytes=20_000))
     assert "of the budget" in taped.full and taped.lost
-    assert 0 < len(list(read_series(file))) == taped.records < 200
+    offsets = dict.fromkeys(range(4), 0)
+    for record in read_series(file):
+        offsets[record.partition] = record.offset + 1
+    assert 0 < sum(offsets.values()) == taped.records < 200
+    with Recording(file) as recording:
+        lost = {gap.partition: (gap.first, gap.last, gap.reason) for gap in recording.gaps()}
+    assert lost == {number: (first, 49, Lost.REFUSED) for number, first in offsets.items() if first < 50}
+    doctor = city_brain("bag", "doctor", file)
+    assert doctor.code == 3 and "the budget of 20000 bytes is used up" in doctor.out
 
 
 def test_what_expires_unread_stands_in_the_ledger(kafka: str, prefix: str, tmp_path: Path) -> None:
@@ -181,7 +189,8 @@ def test_what_expires_unread_stands_in_the_ledger(kafka: str, prefix: str, tmp_p
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_records_until_it_is_stopped(number: int, code: int, kafka: str, prefix: str, tmp_path: Path) -> None:
-    """What came is on the disk a second later, though nothing comes after it; a signal leaves a whole recording."""
+    """What came is on the disk a second later, though nothing comes after it; nobody else mends or writes the file
+    meanwhile; a signal leaves a whole recording."""
     site, file = _site(tmp_path / "a", kafka, prefix), tmp_path / "a.mcap"
     part = file.with_name("a.mcap.part")
     process = subprocess.Popen([*COMMAND, "bag", "record", str(site), str(file)], env=ENVIRONMENT)
@@ -189,6 +198,9 @@ def test_it_records_until_it_is_stopped(number: int, code: int, kafka: str, pref
         _wait(part.exists)
         sent = _fill(site)
         _wait(lambda: len(_held(part)) == sent)
+        for words in (("recover", part), ("record", site, file)):
+            done = city_brain("bag", *words)
+            assert done.code == 1 and "got one that is in use: somebody writes it now" in done.err, done.err
         process.send_signal(number)
         assert process.wait(30.0) == code
     finally:

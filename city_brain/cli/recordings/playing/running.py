@@ -10,6 +10,7 @@ import typer
 
 from city_brain.canonical import printable
 from city_brain.cli.common import (
+    FAILED,
     INTERRUPTED,
     ZONE,
     JsonOption,
@@ -22,7 +23,7 @@ from city_brain.cli.common import (
     plural,
     types_folder,
 )
-from city_brain.cli.recordings.commands import end_if_cut
+from city_brain.cli.recordings.commands import end_if_lacking
 
 if TYPE_CHECKING:
     from city_brain.incidents.incident import Incident
@@ -47,7 +48,8 @@ def run(
         str, typer.Option("--until-incident", metavar="TYPE", help="Stop where one of this type is announced, or: any.")
     ] = "",
     state: Annotated[
-        Path | None, typer.Option("--state", help="Where to write the state on the way, and where it stops.")
+        Path | None,
+        typer.Option("--state", help="Where to write the state, every 5 s and where it ends; Ctrl-C leaves the last."),
     ] = None,
     incidents: Annotated[
         str | None, typer.Option("--incidents", help="Where to write incident revisions (- is standard output).")
@@ -59,7 +61,8 @@ def run(
     """Fuse what was recorded, with the map, types and settings that the recording holds, and print what was announced.
 
     With --types, built-in types hold and those in the folder, not the recorded ones. The digest is that of the recorded
-    city, unless types were changed, also of a run that went on from a state. Exit code 3: the recording was cut.
+    city, unless types were changed, also of a run that went on from a state. Exit code 3: the recording was cut, or its
+    recorder lost records; 1: it ended before it came to --until.
     """
     from city_brain.cli.outputs import Outputs
     from city_brain.incidents.incident import Incident
@@ -96,7 +99,17 @@ def run(
     if pace.text():
         typer.echo(pace.text(), err=True)
     if not stop:
-        end_if_cut(file)
+        _end(file, " or ".join(filter(None, (until, until_incident))))
+
+
+def _end(file: Path, wanted: str) -> None:
+    """Behind the last tick: exits with 3 where records are lacking, with 1 where it was to stop before at `wanted`."""
+    if wanted:
+        told = f"wanted to stop at {wanted}, got the end of the recording before it came to that"
+        typer.echo(printable(told), err=True)
+    end_if_lacking(file)
+    if wanted:
+        raise typer.Exit(FAILED)
 
 
 def _last(until_ms: int | None, kind: str) -> "Callable[[TickRecord], bool]":

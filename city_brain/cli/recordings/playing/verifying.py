@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from city_brain.canonical import printable
-from city_brain.cli.common import OUTPUTS_DIFFER, JsonOption, Progress, plural
+from city_brain.cli.common import DATA_LOST, OUTPUTS_DIFFER, JsonOption, Progress, plural
 from city_brain.cli.recordings.commands import end_if_cut
 
 
@@ -38,7 +38,7 @@ def verify(
         ways.append((f"{restores} restores from bytes", again.digest, again.differs))
     if not here:
         progress.show("plays it in other processes")
-        for name, digest, _ in other_processes(["bag", "run", str(file), "--json"], environments()):
+        for name, digest, _ in other_processes(["bag", "run", str(file), "--json"], environments(), (0, DATA_LOST)):
             ways.append((name, digest, ""))
             progress.show(f"{plural(len(ways), 'way')} played")
     progress.done()
