@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from city_brain.cli.common import DATA_LOST, FAILED, INTERRUPTED, USAGE
-from tests.cli.processes import COMMAND, ENVIRONMENT, Running, city_brain, running
+from tests.cli.processes import COMMAND, ENVIRONMENT, WAIT_S, Running, city_brain, running
 from tests.house import ROOT
 
 SERVING = r"serving the incident feed on (\S+);"
@@ -50,6 +51,17 @@ def _ended(run: Running) -> tuple[dict[str, int], dict[str, int]]:
     return _counts(published), _counts(next(line for line in run.err if line.startswith("read ")))
 
 
+def _wait_until_read(address: str, until_ms: int) -> None:
+    """Waits for log time, which goes on behind the rows that were accepted before, and not earlier."""
+    with urllib.request.urlopen(f"http://{address}/v1/incidents:watch", timeout=WAIT_S) as stream:
+        for line in stream:
+            if line.startswith(b"data: ") and b'"heartbeat"' in line:
+                beat = msgspec.json.decode(line.removeprefix(b"data: "), type=dict[str, Any])["heartbeat"]
+                if beat is not None and beat["log_time_ms"] >= until_ms:
+                    return
+    raise AssertionError("wanted signs of life until all was read, got the end of the watch")
+
+
 @pytest.mark.parametrize("over", ["grpc", "http"])
 def test_one_observation_by_hand(corner: Path, over: str) -> None:
     """A line that says no time is of now; it is used, and a second one of another kind says what is wrong with it."""
@@ -67,8 +79,8 @@ def test_one_observation_by_hand(corner: Path, over: str) -> None:
         assert done.code == DATA_LOST
         assert set(done.err.splitlines()[:-1]) == {
             "line 1: event_time_ms: wanted epoch milliseconds, or RFC 3339 with its offset, got nothing",
-            "line 2: source_id: wanted a source of the map, for one that it lacks says its datum, lon and lat, got "
-            '"wind-7"; did you mean wind-1?',
+            "line 2: source_id: wanted a source of the map, or one that says its datum, lon and lat itself, got "
+            "\"wind-7\"; did you mean 'wind-1'?",
             'line 3: payload.value: wanted a number, got "4"',
         }
         said = msgspec.json.decode(done.out, type=dict[str, Any])
@@ -127,6 +139,7 @@ def test_a_publisher_that_is_killed_amid_its_rows_sends_them_again(corner: Path,
         assert done.code == 0, done.err
         said = msgspec.json.decode(done.out, type=dict[str, Any])
         assert said["rows"] + said["duplicate"] == count
+        _wait_until_read(run.wait_for(OVER_HTTP), round(1000 * time.time()))
         published, rows = _ended(run)
         assert published["accepted"] == rows["read"] == count
         assert published["duplicate"] == said["duplicate"]

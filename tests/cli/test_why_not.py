@@ -165,7 +165,7 @@ def test_wrong_words_are_named(world: Fused) -> None:
     for words, code, said in (
         (("--at", "200,10"), 2, "--at: wanted longitude,latitude"),
         (("--at", "here"), 2, "--at: wanted longitude,latitude"),
-        (("--at", "109.7,41.9", "--type", "crush"), 2, "got 'crush'; nearest: 'crash'"),
+        (("--at", "109.7,41.9", "--type", "crush"), 2, "got 'crush'; did you mean 'crash'?"),
         (("--at", "109.7,41.9", "--site", world.folder), 2, "wanted either --site or --map"),
     ):
         done = city_brain(

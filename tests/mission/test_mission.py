@@ -42,7 +42,7 @@ def _city() -> CityMap:
 
 
 def _crash(**said: Any) -> Incident:
-    return an_incident(**{"evidence": (CAMERA, BANG, LAMP), **said})
+    return an_incident(**{"evidence": (CAMERA, BANG, LAMP), "confidence": 0.98, **said})
 
 
 def _truth(metres_east: float, after_s: float, kind: str = "crash") -> Truth:

@@ -74,6 +74,7 @@ def test_words_and_sums_are_those_of_the_command_line(seen: Seen, reported: Repo
         assert phrases == [phrase(item, TYPES, "en") for item in said.evidence]
         wanted = sum_of(said, kind)
         assert [summed[part] for part in ("prior", "rest", "total")] == [wanted.prior, wanted.rest, wanted.total]
+        assert summed["calibration"] == (wanted.calibration or 0.0)
     texts = dict(seen.run("[...page.world.incidents.values()].map((held) => [held.id, held.text.zh])"))
     counts = Counter(said.incident_id for said in reported.revisions())
     for name, said in reported.newest().items():

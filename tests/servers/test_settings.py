@@ -142,7 +142,7 @@ def test_tls_serves_those_who_trust_the_certificate(certificate: tuple[str, str]
         ({"tls_certificate": "one.key", "tls_key": "one.key"}, "wanted a certificate and the key that belongs to it"),
         ({"address": "127.0.0.1"}, "wanted host:port"),
         ({"address": ":50550"}, "wanted host:port"),
-        ({"address": "127.0.0.1:70000"}, "wanted host:port"),
+        ({"address": "127.0.0.1:70000"}, "wanted a port from 0 to 65535, got 70000"),
         ({"address": "::1:50550"}, "wanted host:port"),
     ],
 )

@@ -66,8 +66,9 @@ function evidenceTable(world, said, see) {
     bodies,
     sum && node('tfoot', {},
       sum.rest !== 0 && plainRow(say('rest'), '', sum.rest, most),
+      sum.calibration !== 0 && plainRow(say('calibration'), say('calibration_why'), sum.calibration, most),
       node('tr', { class: 'total' },
-        node('th', { scope: 'row' }, say('sum'), ' ', node('span', { class: 'soft' }, say('sum_is', said.confidence.toFixed(3)), ' · ', say('from_announced', signed(world.city.types[said.type].open)))),
+        node('th', { scope: 'row' }, say('sum'), ' ', node('span', { class: 'soft' }, say('sum_is', said.confidence.toFixed(3)), ' · ', say('from_announced', signed(calibrated(world.city.types[said.type].open, world.city.types[said.type]))))),
         node('td', { class: 'figure' }, signed(sum.total)), node('td', {}, signedBar(sum.total, Math.max(most, Math.abs(sum.total)))))));
 }
 

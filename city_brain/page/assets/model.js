@@ -122,7 +122,7 @@ class World {
 
   /**
    * The sum behind a confidence, as `city_brain.incidents.explain.sum_of` has it: its parts add up as printed.
-   * @param {Object} said @returns {?{prior: number, rest: number, total: number}}
+   * @param {Object} said @returns {?{prior: number, rest: number, calibration: number, total: number}}
    */
   sum(said) {
     const kind = own(this.city.types, said.type);
@@ -130,17 +130,23 @@ class World {
     const hundredths = (value) => Math.round(100 * value);
     const weights = said.evidence.reduce((sum, item) => sum + hundredths(item.weight), 0);
     const sure = Math.min(Math.max(said.confidence, SUREST), 1 - SUREST);
-    let total = hundredths((Math.log(sure / (1 - sure)) - kind.shift) / kind.slope);
+    let weighed = hundredths((Math.log(sure / (1 - sure)) - kind.shift) / kind.slope);
     const prior = hundredths(kind.prior);
     const known = prior + weights;
-    if (Math.abs(confidenceOf(known / 100, kind) - said.confidence) < 1e-9) total = known;
-    return { prior: prior / 100, rest: (total - known) / 100, total: total / 100 };
+    if (Math.abs(confidenceOf(known / 100, kind) - said.confidence) < 1e-9) weighed = known;
+    const total = hundredths(calibrated(weighed / 100, kind));
+    return { prior: prior / 100, rest: (weighed - known) / 100, calibration: (total - weighed) / 100, total: total / 100 };
   }
+}
+
+/** Log-odds on the scale of the confidence. @param {number} logOdds @param {Object} kind @returns {number} */
+function calibrated(logOdds, kind) {
+  return kind.slope * logOdds + kind.shift;
 }
 
 /** The confidence that log-odds of a type stand for. @param {number} logOdds @param {Object} kind @returns {number} */
 function confidenceOf(logOdds, kind) {
-  const share = 1 / (1 + Math.exp(-(kind.slope * logOdds + kind.shift)));
+  const share = 1 / (1 + Math.exp(-calibrated(logOdds, kind)));
   return Math.round(1000 * Math.min(Math.max(share, 0.001), 0.999)) / 1000;
 }
 

@@ -50,7 +50,7 @@ def test_envelopes_and_lines_are_answered_in_their_order() -> None:
             request = PublishRequest(lines=body(reading(6), reading(7, source="air-9")))
             (answer,) = [one async for one in city.stub.Publish(iter([request]))]
             (why,) = answer.refusals
-            assert (why.row, why.field, why.got) == (2, "source_id", '"air-9"; did you mean air-2?')
+            assert (why.row, why.field, why.got) == (2, "source_id", "\"air-9\"; did you mean 'air-2'?")
 
     run(test)
 
