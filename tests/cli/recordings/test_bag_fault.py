@@ -1,6 +1,8 @@
 """`city-brain bag fault` as people call it: the new recording, what it says of its faults, and what is refused."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from city_brain.cli.common import FAILED, USAGE
 from city_brain.playback.faults import Plan, inject, read_plan
 from tests.bag.samples import full_file, put, write
 from tests.cli.processes import city_brain
+from tests.house import ROOT
 from tests.playback.faults.logs import PREFIX, recorded
 
 PLAN = """
@@ -87,3 +90,12 @@ def test_what_cannot_be_done_is_refused(tmp_path: Path) -> None:
     assert city_brain("bag", "fault", path, out, "--fault", "drop").code == 0
     done = city_brain("bag", "fault", out, more, "--fault", "drop")
     assert done.code == FAILED and "wanted a recording without faults" in done.err
+
+
+def test_the_fault_of_the_readme_does_something(tmp_path: Path) -> None:
+    """On a recording that comes with the program."""
+    (line,) = re.findall(r"^\$ \.venv/bin/city-brain (bag fault .*)$", (ROOT / "playback/README.md").read_text(), re.M)
+    words = [str(tmp_path / word) if word == "late.mcap" else word for word in shlex.split(line)]
+    done = city_brain(*words, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["hits"]["delay-1"] > 100

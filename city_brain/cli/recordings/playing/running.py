@@ -34,6 +34,10 @@ RateOption = Annotated[float, typer.Option("--rate", min=0, help="Log seconds pe
 FromOption = Annotated[
     Path | None, typer.Option("--from-state", help="Go on from a state that --state wrote; with --types: branch.")
 ]
+StateOption = Annotated[
+    Path | None,
+    typer.Option("--state", help="Where to write the state, every 5 s and where it ends; Ctrl-C leaves the last."),
+]
 STATE_EVERY_S: Final = 5.0
 """How often a state is written on the way: what a kill costs."""
 
@@ -47,10 +51,7 @@ def run(
     until_incident: Annotated[
         str, typer.Option("--until-incident", metavar="TYPE", help="Stop where one of this type is announced, or: any.")
     ] = "",
-    state: Annotated[
-        Path | None,
-        typer.Option("--state", help="Where to write the state, every 5 s and where it ends; Ctrl-C leaves the last."),
-    ] = None,
+    state: StateOption = None,
     incidents: Annotated[
         str | None, typer.Option("--incidents", help="Where to write incident revisions (- is standard output).")
     ] = None,
