@@ -146,6 +146,7 @@ def test_a_publisher_that_is_killed_amid_its_rows_sends_them_again(corner: Path,
         assert rows["duplicate"] == 0
 
 
+@pytest.mark.campaign
 def test_a_city_that_is_killed_leaves_a_recording_and_is_published_to_again(corner: Path, tmp_path: Path) -> None:
     """kill -9 of the city: its recording is saved as far as it came, and the publisher goes on with the next one."""
     file, saved = tmp_path / "cut.mcap", tmp_path / "saved.mcap"
