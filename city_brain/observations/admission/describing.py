@@ -12,7 +12,7 @@ from city_brain.observations.admission.checks import CLOCK_LIMIT_MS, POSITION_ER
 from city_brain.observations.admission.table import CAMERA_RANGES, MAP_MARGIN_M, AdmissionTable
 from city_brain.observations.columns import Observations
 from city_brain.observations.json_twin import to_lines
-from city_brain.observations.json_twin.describing import Fault, nearest, shown
+from city_brain.observations.json_twin.describing import Fault, shown
 from city_brain.observations.vocabulary import (
     CONVERSIONS,
     MEASURES,
@@ -22,6 +22,7 @@ from city_brain.observations.vocabulary import (
     Quarantine,
 )
 from city_brain.types import Ints
+from city_brain.wording.nearest import nearest
 
 _DATUMS: Final = "WGS-84, CGCS2000, GCJ-02 or BD-09"
 

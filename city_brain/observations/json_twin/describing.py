@@ -5,7 +5,7 @@ Lines are read for the third time here, slowly; nobody does so with a line that 
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ import msgspec
 from city_brain.observations.json_twin.lines import KEYS, LINES, PAYLOAD_KEYS
 from city_brain.observations.json_twin.reading import LINE_BYTES_MAX, Rejected
 from city_brain.observations.vocabulary import LAMPS_AS_SENT, MOVEMENTS, SIDES, DeadLetter
-from city_brain.wording.nearest import nearest as did_you_mean
+from city_brain.wording.nearest import nearest
 
 SHOWN: Final = 60
 """Characters of what a field holds that are repeated."""
@@ -100,11 +100,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """A question after the known word that is nearest, "" where none is near."""
-    return did_you_mean(word, known)
-
-
 def _described(reason: DeadLetter, line: bytes) -> tuple[str, str, str]:
     """Field, wanted, got."""
     if reason == DeadLetter.TOO_LONG:
@@ -149,7 +144,7 @@ def _unfit(plain: dict[str, Any], kind: str) -> tuple[str, str, str]:
     if enumerated := _ENUMERATED.search(said):
         word = enumerated[1].strip("'")
         words = (*SIDES, *MOVEMENTS, *LAMPS_AS_SENT)
-        return place, WANTED.get(place, "a known word"), shown(word) + did_you_mean(word, words)
+        return place, WANTED.get(place, "a known word"), shown(word) + nearest(word, words)
     held: Any = plain
     for key in place.split("."):
         held = held.get(key) if isinstance(held, dict) else None
