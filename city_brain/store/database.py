@@ -222,7 +222,7 @@ class Database:
         cursor = connection.cursor()
         if self.is_sqlite:
             connection.isolation_level = None  # we begin transactions ourselves
-            (mode,) = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
+            mode = _write_ahead(cursor)
             for pragma in (
                 "synchronous=FULL", "foreign_keys=ON", "cell_size_check=ON", "trusted_schema=OFF",
             ):  # fmt: skip
@@ -261,6 +261,22 @@ class Database:
         # Without a state nobody answered, or the connection is gone.
         temporary = isinstance(wrong, DBAPIError | NoConnectionError) or hasattr(cause, "sqlstate")
         return self.error(f"wanted to use it, got: {said}", temporary=temporary)
+
+
+def _write_ahead(cursor: Any) -> str:
+    """Has a database write ahead and returns the mode that it is in then.
+
+    Where several programs ask this of a new file, SQLite refuses all but one at once; a transaction waits its turn.
+    """
+    while True:
+        try:
+            (mode,) = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
+            return str(mode)
+        except sqlite3.OperationalError as wrong:
+            if _primary(wrong) != sqlite3.SQLITE_BUSY:
+                raise
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
 
 
 def lock_migrations(connection: Connection) -> None:
