@@ -154,9 +154,10 @@ def test_a_city_that_is_killed_leaves_a_recording_and_is_published_to_again(corn
         address = run.wait_for(SERVING)
         with running("send", address, "-", "--wait", 60) as send:
             assert send.process.stdin is not None
+            began_ms = round(1000 * time.time())
             for seq in range(30):
                 if seq == 20:
-                    time.sleep(2.5)
+                    _wait_until_read(run.wait_for(OVER_HTTP), began_ms)
                     run.process.kill()
                     run.ended()
                 send.process.stdin.write(_row(seq).decode() + "\n")
