@@ -61,6 +61,7 @@ WANTED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What each field of a line should hold; below `payload`, of every kind."""
 
+_UNDATED: Final = "; over HTTP ?undated=now, and with `send --as-now`, a line without one is of now"
 _PLACE: Final = re.compile(r"(?:- at|in) `\$\.?([\w.]*)")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _ENUMERATED: Final = re.compile(r"Invalid enum value ('.*?')(?: - at|$)", re.DOTALL)
@@ -140,7 +141,8 @@ def _unfit(plain: dict[str, Any], kind: str) -> tuple[str, str, str]:
         strange = [key for key in keys if key not in (PAYLOAD_KEYS[kind] if place else KEYS[kind])]
         alike = difflib.get_close_matches(name, strange, n=1, cutoff=0.5)
         field = f"{place}.{name}" if place else name
-        return field, WANTED.get(field, "a value"), "nothing" + (f", but {shown(alike[0])}" if alike else "")
+        way = f", but {shown(alike[0])}" if alike else _UNDATED if field == "event_time_ms" else ""
+        return field, WANTED.get(field, "a value"), f"nothing{way}"
     if enumerated := _ENUMERATED.search(said):
         word = enumerated[1].strip("'")
         words = (*SIDES, *MOVEMENTS, *LAMPS_AS_SENT)
