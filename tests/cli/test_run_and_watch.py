@@ -21,13 +21,13 @@ SERVING = r"serving the incident feed on (\S+);"
 
 
 def _changes(world: Fused) -> list[tuple[str, str]]:
-    """Number and state whenever an alarm begins, ends, returns or is withdrawn."""
-    told: dict[str, str] = {}
+    """Number and state whenever an alarm begins, ends, returns or is withdrawn, or its level changes."""
+    told: dict[str, tuple[str, str]] = {}
     changes = []
     for line in world.revisions():
-        number, state = str(line["number"]), str(line["state"])
-        if (state == "active" or number in told) and told.get(number) != state:
-            told[number] = state
+        number, state, level = str(line["number"]), str(line["state"]), str(line["level"])
+        if (state == "active" or number in told) and told.get(number) != (state, level):
+            told[number] = state, level
             changes.append((number, state))
     return changes
 
@@ -91,6 +91,34 @@ def test_a_run_that_stays_serves_what_has_ended(world: Fused) -> None:
             assert {line["type"] for line in _incidents(watch)} == {kind}
             assert watch.interrupted() == 130
         assert run.interrupted() == 130
+
+
+def _gale(folder: Path, speeds: list[float]) -> tuple[Path, Path]:
+    """A new site with a rule of its own for gales, and a wind there, a reading each two seconds."""
+    site, rows = folder / "corner", folder / "rows.jsonl"
+    assert city_brain("init", site).code == 0
+    lines = [
+        {"kind": "sensor", "source_id": "wind-1", "seq": seq, "event_time_ms": 1_790_208_000_000 + 2000 * seq,
+         "arrival_time_ms": 1_790_208_000_100 + 2000 * seq,
+         "payload": {"quantity": "wind_speed", "value": speed, "unit": "m/s"}}
+        for seq, speed in enumerate(speeds)
+    ]  # fmt: skip
+    rows.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
+    return site, rows
+
+
+def test_a_run_tells_that_a_level_rises(tmp_path: Path) -> None:
+    site, rows = _gale(tmp_path, [18.0] * 30 + [35.0] * 30)
+    quiet = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "memory")
+    done = city_brain("run", site, "--from", rows, *quiet, "--exit-at-end")
+    assert done.code == 0, done.err
+    levels = [(line.split()[2], line.split()[4]) for line in done.out.splitlines()]
+    assert levels[0] == ("active", "IV"), done.out + done.err
+    assert ("active", "I") in levels
+    assert len(levels) == len(set(levels))
+    raised = [line for line in done.out.splitlines() if line.endswith("-> I")]
+    assert len(raised) == 1
+    assert "  level I" in raised[0]
 
 
 def test_the_network_is_refused_without_tls(world: Fused) -> None:
