@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from threading import Thread
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from city_brain.canonical import content_id
 from city_brain.feeds.change_log import ChangeLog
@@ -60,7 +61,7 @@ class CityService:
         self.intake: Intake | None = None
         """Takes observations over both doors, if any."""
         self.zone = "UTC"
-        """Time zone of what the page prints, as the IANA names it."""
+        """Time zone of what the page and explanations print, as the IANA names it."""
         self._keeper: Keeper | None = None
         self._begun = False
         self._stopping = False
@@ -70,6 +71,7 @@ class CityService:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
         self._check_settings()
         feed, complaints, intake = self._feed(), Complaints(), self.intake
+        feed.zone = ZoneInfo(self.zone)
         if intake is not None:
             intake.open()
         beside = () if intake is None else (offered(intake),)

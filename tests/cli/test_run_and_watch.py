@@ -73,6 +73,9 @@ def test_a_run_serves_http_where_it_is_asked_to(world: Fused) -> None:
         while (listed := _listed(f"{url}?state=active&state=ended")) != wanted and time.monotonic() < until_s:
             time.sleep(0.2)
         assert listed == wanted
+        with urllib.request.urlopen(f"{url}/{sorted(map(str, wanted))[0]}:explain", timeout=10.0) as answer:  # noqa: S310
+            times = re.findall(r"T\d\d:\d\d:\d\d(\S\d\d:\d\d)", msgspec.json.decode(answer.read())["text"])
+        assert set(times) == {"+08:00"}, "explained in the hours of the city, as `run` prints them"
         with urllib.request.urlopen(f"{url}:watch", timeout=10.0) as stream:  # noqa: S310
             assert stream.readline() == b"retry: 1000\n"
             assert run.interrupted() == 130
