@@ -96,13 +96,13 @@ def test_a_run_that_stays_serves_what_has_ended(world: Fused) -> None:
         assert run.interrupted() == 130
 
 
-def _gale(folder: Path, speeds: list[float]) -> tuple[Path, Path]:
+def _gale(folder: Path, speeds: list[float], begins_ms: int = 1_790_208_000_000) -> tuple[Path, Path]:
     """A new site with a rule of its own for gales, and a wind there, a reading each two seconds."""
-    site, rows = folder / "corner", folder / "rows.jsonl"
-    assert city_brain("init", site).code == 0
+    site, rows = folder / "corner", folder / f"{begins_ms}.jsonl"
+    assert site.is_dir() or city_brain("init", site).code == 0
     lines = [
-        {"kind": "sensor", "source_id": "wind-1", "seq": seq, "event_time_ms": 1_790_208_000_000 + 2000 * seq,
-         "arrival_time_ms": 1_790_208_000_100 + 2000 * seq,
+        {"kind": "sensor", "source_id": "wind-1", "seq": seq, "event_time_ms": begins_ms + 2000 * seq,
+         "arrival_time_ms": begins_ms + 100 + 2000 * seq,
          "payload": {"quantity": "wind_speed", "value": speed, "unit": "m/s"}}
         for seq, speed in enumerate(speeds)
     ]  # fmt: skip
@@ -122,6 +122,21 @@ def test_a_run_tells_that_a_level_rises(tmp_path: Path) -> None:
     raised = [line for line in done.out.splitlines() if line.endswith("-> I")]
     assert len(raised) == 1
     assert "  level I" in raised[0]
+
+
+def test_a_city_that_was_away_says_which_incidents_it_no_longer_follows(tmp_path: Path) -> None:
+    """In both languages, and what to do: whoever reads of missing ticks thinks that something is broken."""
+    for begins_ms in (1_790_208_000_000, 1_790_211_600_000):
+        site, rows = _gale(tmp_path, [30.0] * 30, begins_ms)
+        quiet = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "sqlite:///kept.sqlite")
+        done = city_brain("run", site, "--from", rows, *quiet, "--exit-at-end")
+        assert done.code == 0, done.err
+        assert done.out.split()[1] == "0924-001"
+        assert ("Nothing is damaged" in done.err) == (begins_ms != 1_790_208_000_000)
+    assert "the city did not run from 2026-09-24T08:0" in done.err
+    assert " to 2026-09-24T09:00:" in done.err
+    assert "not followed any more: 0924-001 gale. Look after those by other means" in done.err
+    assert "不再跟踪的事件：0924-001 gale。请人工核实" in done.err
 
 
 def test_the_network_is_refused_without_tls(world: Fused) -> None:
