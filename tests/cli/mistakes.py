@@ -84,11 +84,11 @@ MISTAKES = (
         "sensor 'wind-1': geometry", "a geometry of type Point", "type 'Polygon'",
     ),
     Mistake(
-        "quantity misspelt", MAP, '"quantity":"wind_speed"', '"quantity":"windspeed"', "sensor 'wind-1': quantity",
-        "one of pm2_5", "'windspeed'", "wind_speed",
+        "quantity of a sensor misspelt", MAP, '"quantity":"wind_speed"', '"quantity":"windspeed"',
+        "sensor 'wind-1': quantity", "one of pm2_5", "'windspeed'", "wind_speed",
     ),
     Mistake(
-        "unit of another quantity", MAP, '"unit":"m/s"', '"unit":"kmh"', "sensor 'wind-1': unit",
+        "unit of a sensor misspelt", MAP, '"unit":"m/s"', '"unit":"kmh"', "sensor 'wind-1': unit",
         "a unit of wind_speed: m/s, km/h", "'kmh'", "km/h",
     ),
     Mistake("cut off", MAP, "\n]}", "\n", "", "a GeoJSON FeatureCollection", "a file that ends too early"),
