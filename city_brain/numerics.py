@@ -13,8 +13,11 @@ _SIN = np.array([round(math.sin(math.radians(k / _STEPS_PER_DEGREE)), 15) for k 
 _COS = np.array([round(math.cos(math.radians(k / _STEPS_PER_DEGREE)), 15) for k in range(_STEPS)])
 
 
+_WORTH_COUNTING = 1024
+"""Shorter columns are sorted by comparing."""
+
 _WORTH_HASHING = 2048
-"""Shorter columns are searched and sorted in the plain way."""
+"""Shorter columns are searched by halving."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -62,23 +65,28 @@ def first_of_run(sorted_keys: Ints) -> Bools:
     return first
 
 
-def stable_order(keys: Ints) -> Ints:
-    """Row numbers (n,) that sort `keys` (n,); equal keys keep their order.
+def stable_order(keys: Ints | Floats, order: Ints | None = None) -> Ints:
+    """Row numbers (n,) that sort `keys` (n,), no NaN; equal keys keep the `order` given, else their own.
 
-    Where keys and row numbers fit into 63 bits they are sorted as one integer: that is unique, so any way of sorting
-    gives the same, and the processor's own is several times faster than a stable sort.
+    So `stable_order(a, stable_order(b))` is in order of a, then b. Long columns are sorted by digits of 16 bits, the
+    lowest first: those numpy counts, which takes n steps each and never compares.
     """
-    n = len(keys)
-    if n < _WORTH_HASHING:
-        return keys.argsort(kind="stable")
-    low, bits = int(keys.min()), n.bit_length()
-    if (int(keys.max()) - low).bit_length() + bits > 63:
-        return keys.argsort(kind="stable")
-    packed = (keys.astype(np.int64) - low) << bits
-    packed |= np.arange(n)
-    packed.sort()
-    packed &= (1 << bits) - 1
-    return packed
+    if len(keys) < _WORTH_COUNTING:
+        return keys.argsort(kind="stable") if order is None else order[keys[order].argsort(kind="stable")]
+    bits = _ascending_bits(keys)
+    bits = (bits - bits.min()).view(np.uint64)
+    for shift in range(0, int(bits.max()).bit_length(), 16):
+        digit = (bits >> np.uint64(shift)).astype(np.uint16)
+        order = digit.argsort(kind="stable") if order is None else order.take(digit.take(order).argsort(kind="stable"))
+    return np.arange(len(keys)) if order is None else order
+
+
+def _ascending_bits(numbers: Ints | Floats) -> Ints:
+    """Integers (n,) in the order of numbers (n,), one for 0 and -0: bits of negative floats are turned but the sign."""
+    if numbers.dtype.kind != "f":
+        return numbers.astype(np.int64)
+    bits = (numbers + 0.0).view(np.int64)
+    return bits ^ ((bits >> 63) & np.int64((1 << 63) - 1))
 
 
 def find_sorted(keys: Ints, wanted: Ints) -> Ints:

@@ -10,7 +10,7 @@ from city_brain.city.grid.cells import BLOCK, ragged
 from city_brain.city.grid.polygons import PolygonGrid
 from city_brain.city.grid.segments import SegmentGrid, Segments
 from city_brain.city.roads import Roads
-from city_brain.numerics import find_sorted, first_of_run, hash63, segment_sum
+from city_brain.numerics import find_sorted, first_of_run, hash63, segment_sum, stable_order
 from city_brain.types import Floats, Indices, Ints
 
 MOST_CAMERAS = 8
@@ -121,7 +121,7 @@ class Views:
 def _nearest_first(row: Ints, camera: Ints, away: Floats, rows: int) -> Indices:
     """A table (rows, 8) of the cameras of each row, nearest first, ties by number, -1 padded."""
     table = np.full((rows, MOST_CAMERAS), -1, dtype=np.int32)
-    order = np.lexsort((camera, away, row))
+    order = stable_order(row, stable_order(away, stable_order(camera)))
     row, camera = row[order], camera[order]
     first = np.flatnonzero(first_of_run(row))
     rank = np.arange(len(row)) - np.repeat(first, np.diff(np.append(first, len(row))))

@@ -12,7 +12,7 @@ import numpy as np
 
 from city_brain.city.junctions import NO_MOVEMENT
 from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
-from city_brain.numerics import find_sorted
+from city_brain.numerics import find_sorted, stable_order
 from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
@@ -169,7 +169,7 @@ class CrossingBook(msgspec.Struct):
 
 def _find(keys: Ints, wanted: Ints) -> tuple[Ints, Bools]:
     """Where each of `wanted` (n,) stands in `keys` (k,), k > 0 and without repetition, and whether it does."""
-    order = np.argsort(keys, kind="stable")
+    order = stable_order(keys)
     found = find_sorted(keys[order], wanted)
     return order[np.maximum(found, 0)], found >= 0
 

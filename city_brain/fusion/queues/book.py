@@ -12,7 +12,7 @@ from city_brain.fusion.queues.stands import Stands
 from city_brain.fusion.signals import SignalBook
 from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
-from city_brain.numerics import find_sorted
+from city_brain.numerics import find_sorted, stable_order
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
 
@@ -153,7 +153,7 @@ class QueueBook(msgspec.Struct):
             stands["overtaken"] += np.where(now_ms - stands["last_ms"] <= SEEN_LATELY_MS, past, 0)
         kept = np.flatnonzero((objects.index_of(self.known_id) >= 0) & (find_sorted(object_id, self.known_id) < 0))
         merged = np.concatenate([self.known_id[kept], object_id])
-        by_id = np.argsort(merged, kind="stable")
+        by_id = stable_order(merged)
         self.known_id = merged[by_id]
         self.known_road = np.concatenate([self.known_road[kept], road])[by_id]
         self.known_m = np.concatenate([self.known_m[kept], to_m])[by_id]

@@ -133,6 +133,6 @@ def _second_of_a_camera(sightings: Sightings, company: Bools) -> Bools:
         return second
     # Rare: put those in order of age.
     first_ms = sightings.tracks["first_ms"][sightings.at[some]]
-    order = np.lexsort((first_ms, code))
+    order = stable_order(code, stable_order(first_ms))
     second[some[order[twice]]] = True
     return second
