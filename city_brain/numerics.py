@@ -122,31 +122,32 @@ class Groups:
 
 
 class KeyIndex:
-    """Finds integers in a column of distinct ones, which may be `ascending` or in any order.
+    """Finds integers in a column of distinct ones, the `keys`, which may be `ascending` or in any order.
 
-    A few are found by binary search. Many in a long column are found by hashing: each step of a binary search over
-    millions of keys waits for memory. The answers are the same. Memory: 8 to 16 bytes per key, once hashed.
+    A few are found by halving. Many are found by hashing: each step of a halving is a guess, and in a long column it
+    waits for memory. The answers are the same. Memory: 8 to 16 bytes per key, once hashed.
     """
 
-    __slots__ = ("_keys", "_order", "_shift", "_slots", "_sorted")
+    __slots__ = ("_order", "_shift", "_slots", "_sorted", "keys")
 
     def __init__(self, keys: Ints, ascending: bool = False) -> None:
-        self._keys = keys
+        self.keys = keys
         self._sorted: Ints | None = keys if ascending else None
         self._order: Ints | None = None
         self._slots: Indices | None = None
         self._shift = np.uint64(64 - max((2 * len(keys) - 1).bit_length(), 1))
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
     def find(self, wanted: Ints) -> Ints:
         """Index of each `wanted` (n,) in the keys, -1 where absent."""
-        if min(len(self._keys), len(wanted)) < _WORTH_HASHING:
-            return self._search(wanted)
         if self._slots is None:
+            few = len(wanted) < _WORTH_HASHING and (self._sorted is not None or len(self.keys) < _WORTH_HASHING)
+            if few or len(self.keys) == 0:
+                return self._search(wanted)
             self._slots = self._hashed()
-        slots, keys = self._slots, self._keys
+        slots, keys = self._slots, self.keys
         at = self._home(wanted)
         found: Ints = slots.take(at).astype(np.int64)
         astray = ((found >= 0) & (keys.take(found) != wanted)).nonzero()[0]
@@ -159,8 +160,8 @@ class KeyIndex:
 
     def _search(self, wanted: Ints) -> Ints:
         if self._sorted is None:
-            self._order = self._keys.argsort(kind="stable")
-            self._sorted = self._keys[self._order]
+            self._order = self.keys.argsort(kind="stable")
+            self._sorted = self.keys[self._order]
         at = find_sorted(self._sorted, wanted)
         if self._order is not None:
             known = (at >= 0).nonzero()[0]
@@ -176,8 +177,8 @@ class KeyIndex:
         """Slots with the index of a key, -1 where free: a key stands at its home or in the first free slot behind."""
         size = 1 << (64 - int(self._shift))
         slots = np.full(size, -1, dtype=np.int32)
-        waiting = np.arange(len(self._keys), dtype=np.int32)
-        at = self._home(self._keys)
+        waiting = np.arange(len(self.keys), dtype=np.int32)
+        at = self._home(self.keys)
         while len(waiting):
             free = slots[at] < 0
             slots[at[free]] = waiting[free]

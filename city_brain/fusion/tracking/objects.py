@@ -12,7 +12,7 @@ from city_brain.city.roads import Roads
 from city_brain.fusion.tracking.joining import PairMemory, attach, merge_pairs, strained
 from city_brain.fusion.tracking.sightings import MEANT, Sightings
 from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook, count_votes
-from city_brain.numerics import find_sorted
+from city_brain.numerics import KeyIndex
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
@@ -42,7 +42,7 @@ _BORN_WITH = (
 _MEMBER_SCHEMA = {"key": np.int64, "source": np.int64, "track": np.int64, "object_id": np.int64}
 
 
-class ObjectBook(msgspec.Struct):
+class ObjectBook(msgspec.Struct, dict=True):
     """All objects in order of `id`. Columns as of tracks, and: `birth_key` the key of the first track · `time_ms` what
     `x`, `y` refer to · `n_cameras` that saw it in this tick · `fresh` seen in this tick · `arrived` one of its
     tracks saw it come and stand.
@@ -70,23 +70,31 @@ class ObjectBook(msgspec.Struct):
             return
         self.table["fresh"], self.table["n_cameras"] = False, 0
         sightings = Sightings(tracks.table, tick.end_ms)
-        sightings.find_objects(self.table)
+        sightings.find_objects(self.by_id)
         self._fuse(sightings, sightings.of >= 0)
         seekers = sightings.at[sightings.of < 0]
         tracks.table["object_id"][seekers] = attach(sightings, seekers, self.table)
         alone = seekers[tracks.table["object_id"][seekers] < 0]
         self._bear(tracks.table, alone)
         self._remember(tracks.table, seekers)
-        sightings.find_objects(self.table)
+        sightings.find_objects(self.by_id)
         self._merge(sightings)
         self._split(sightings)
         self._fuse(sightings, sightings.of_changed_objects())
         self._count(sightings, tick.rows)
         self._place(roads)
 
+    @property
+    def by_id(self) -> KeyIndex:
+        """Finds objects by id; made anew when objects have come or gone."""
+        index: KeyIndex | None = self.__dict__.get("by_id")
+        if index is None or index.keys is not self.table["id"]:
+            index = self.__dict__["by_id"] = KeyIndex(self.table["id"], ascending=True)
+        return index
+
     def index_of(self, object_id: Ints) -> Ints:
         """Table index (n,) of objects by id (n,), -1 where there is none."""
-        return find_sorted(self.table["id"], object_id)
+        return self.by_id.find(object_id)
 
     def _forget(self, now_ms: int) -> None:
         old = self.table["last_ms"] < now_ms - MEMORY_MS
@@ -94,7 +102,7 @@ class ObjectBook(msgspec.Struct):
         ended = self.table["id"][old]
         if len(ended):
             self.table.keep(~old)
-            gone = find_sorted(ended, self.members["object_id"]) >= 0
+            gone = KeyIndex(ended, ascending=True).find(self.members["object_id"]) >= 0
             last = {name: column[gone] for name, column in self.members.columns().items()}
             self.ended.append(len(last["key"]), **last)
             self.members.keep(~gone)
@@ -152,16 +160,16 @@ class ObjectBook(msgspec.Struct):
         table["first_ms"][into] = np.minimum(table["first_ms"][into], table["first_ms"][gone])
         table["top_speed"][into] = np.maximum(table["top_speed"][into], table["top_speed"][gone])
         table["arrived"][into] |= table["arrived"][gone]
-        order = younger.argsort(kind="stable")
+        renamed = KeyIndex(younger)
         for owner in (sightings.tracks, self.members):
             object_id = owner["object_id"]
-            at = find_sorted(younger[order], object_id)
+            at = renamed.find(object_id)
             moves = (at >= 0).nonzero()[0]
-            object_id[moves] = older[order][at[moves]]
+            object_id[moves] = older[at[moves]]
         keep = np.ones(table.n, dtype=np.bool_)
         keep[gone] = False
         table.keep(keep)
-        sightings.find_objects(table)
+        sightings.find_objects(self.by_id)
 
     def _split(self, sightings: Sightings) -> None:
         """Gives tracks that no longer fit their object an object of their own."""
@@ -170,11 +178,10 @@ class ObjectBook(msgspec.Struct):
             return
         tracks = sightings.tracks
         self._bear(tracks, apart)
-        order = tracks["key"][apart].argsort(kind="stable")
-        at = find_sorted(tracks["key"][apart][order], self.members["key"])
+        at = KeyIndex(tracks["key"][apart]).find(self.members["key"])
         moves = (at >= 0).nonzero()[0]
-        self.members["object_id"][moves] = tracks["object_id"][apart][order][at[moves]]
-        sightings.find_objects(self.table)
+        self.members["object_id"][moves] = tracks["object_id"][apart[at[moves]]]
+        sightings.find_objects(self.by_id)
 
     def _count(self, sightings: Sightings, rows: Rows) -> None:
         """Adds this tick's rows to their objects, each once."""

@@ -7,7 +7,7 @@ objects; so does who sees what, which `Presence` tells.
 import numpy as np
 
 from city_brain.city.grid.cells import ragged
-from city_brain.numerics import KeyIndex, find_sorted, stable_order
+from city_brain.numerics import KeyIndex, stable_order
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
 
@@ -34,12 +34,12 @@ class Sightings:
         self.mean_of[1] += self.mean_of[3] * self.ahead_s
         self.of: Ints = np.zeros(0, dtype=np.int64)
         self._before: Ints = tracks["object_id"][self.at]
-        self._objects: Ints = self.of
+        self._objects = KeyIndex(self.of)
 
-    def find_objects(self, objects: Table) -> None:
-        """Looks up the object of each track, an index into `objects`, -1 for none yet."""
-        self._objects = objects["id"]
-        self.of = KeyIndex(self._objects, ascending=True).find(self.tracks["object_id"][self.at])
+    def find_objects(self, objects: KeyIndex) -> None:
+        """Looks up the object of each track by its id, an index into `objects`, -1 for none yet."""
+        self._objects = objects
+        self.of = objects.find(self.tracks["object_id"][self.at])
 
     def of_changed_objects(self) -> Bools:
         """Marks (n,) the tracks of objects that gained or lost a track in this tick."""
@@ -47,7 +47,7 @@ class Sightings:
         changed = (before != now).nonzero()[0]
         mark = np.zeros(len(self._objects), dtype=np.bool_)
         mark[self.of[changed]] = True
-        left = find_sorted(self._objects, before[changed])
+        left = self._objects.find(before[changed])
         mark[left[left >= 0]] = True
         marked: Bools = mark[self.of]
         return marked
