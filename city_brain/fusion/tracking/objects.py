@@ -69,18 +69,12 @@ class ObjectBook(msgspec.Struct, dict=True):
             self.pairs = PairMemory.empty()
             return
         self.table["fresh"], self.table["n_cameras"] = False, 0
-        sightings = Sightings(tracks.table, tick.end_ms)
-        sightings.find_objects(self.by_id)
+        sightings = Sightings(tracks.table, tick.end_ms, self.by_id)
         self._fuse(sightings, sightings.of >= 0)
-        seekers = sightings.at[sightings.of < 0]
-        tracks.table["object_id"][seekers] = attach(sightings, seekers, self.table)
-        alone = seekers[tracks.table["object_id"][seekers] < 0]
-        self._bear(tracks.table, alone)
-        self._remember(tracks.table, seekers)
-        sightings.find_objects(self.by_id)
+        self._join(sightings)
         self._merge(sightings)
         self._split(sightings)
-        self._fuse(sightings, sightings.of_changed_objects())
+        self._fuse(sightings, sightings.of_changed_objects(self.by_id))
         self._count(sightings, tick.rows)
         self._place(roads)
 
@@ -107,13 +101,24 @@ class ObjectBook(msgspec.Struct, dict=True):
             self.ended.append(len(last["key"]), **last)
             self.members.keep(~gone)
 
-    def _bear(self, tracks: Table, at: Ints) -> None:
-        count = len(at)
+    def _join(self, sightings: Sightings) -> None:
+        """Finds an object for each track that has none, one that is known or a new one."""
+        tracks, seeking = sightings.tracks, (sightings.of < 0).nonzero()[0]
+        seekers = sightings.at[seeking]
+        sightings.of[seeking] = attach(sightings, seekers, self.table)
+        joined = sightings.of[seeking] >= 0
+        tracks["object_id"][seekers[joined]] = self.table["id"][sightings.of[seeking[joined]]]
+        self._bear(sightings, seeking[~joined])
+        self.members.append(len(seekers), **{name: tracks[name][seekers] for name in _MEMBER_SCHEMA})
+
+    def _bear(self, sightings: Sightings, which: Ints) -> None:
+        """Makes an object of each of the sightings `which`."""
+        tracks, at, count = sightings.tracks, sightings.at[which], len(which)
         if count == 0:
             return
         ids = self.next_id + np.arange(count, dtype=np.int64)
         self.next_id += count
-        tracks["object_id"][at] = ids
+        tracks["object_id"][at], sightings.of[which] = ids, self.table.n + np.arange(count)
         self.table.append(
             count, id=ids, birth_key=tracks["key"][at], votes=0.0, conf_sum=0.0, n_rows=0,
             first_ms=tracks["first_ms"][at],
@@ -122,9 +127,6 @@ class ObjectBook(msgspec.Struct, dict=True):
             standing_since_ms=-1, stand_n=0, stand_x=0.0, stand_y=0.0, brake=0.0,
             **{name: tracks[name][at] for name in _BORN_WITH},
         )  # fmt: skip
-
-    def _remember(self, tracks: Table, at: Ints) -> None:
-        self.members.append(len(at), **{name: tracks[name][at] for name in _MEMBER_SCHEMA})
 
     def _fuse(self, sightings: Sightings, chosen: Bools) -> None:
         """Moves objects to the mean of the tracks that saw them in this tick, of those `chosen`, weighted by 1/σ²."""
@@ -166,22 +168,21 @@ class ObjectBook(msgspec.Struct, dict=True):
             at = renamed.find(object_id)
             moves = (at >= 0).nonzero()[0]
             object_id[moves] = older[at[moves]]
-        keep = np.ones(table.n, dtype=np.bool_)
-        keep[gone] = False
+        keep, moved = np.ones(table.n, dtype=np.bool_), np.arange(table.n)
+        keep[gone], moved[gone] = False, into
+        sightings.of = (keep.cumsum() - 1)[moved][sightings.of]
         table.keep(keep)
-        sightings.find_objects(self.by_id)
 
     def _split(self, sightings: Sightings) -> None:
         """Gives tracks that no longer fit their object an object of their own."""
         apart = strained(sightings, self.table.n)
         if len(apart) == 0:
             return
-        tracks = sightings.tracks
-        self._bear(tracks, apart)
-        at = KeyIndex(tracks["key"][apart]).find(self.members["key"])
-        moves = (at >= 0).nonzero()[0]
-        self.members["object_id"][moves] = tracks["object_id"][apart[at[moves]]]
-        sightings.find_objects(self.by_id)
+        self._bear(sightings, apart)
+        tracks, at = sightings.tracks, sightings.at[apart]
+        found = KeyIndex(tracks["key"][at]).find(self.members["key"])
+        moves = (found >= 0).nonzero()[0]
+        self.members["object_id"][moves] = tracks["object_id"][at[found[moves]]]
 
     def _count(self, sightings: Sightings, rows: Rows) -> None:
         """Adds this tick's rows to their objects, each once."""
