@@ -65,7 +65,7 @@ def first_of_run(sorted_keys: Ints) -> Bools:
     return first
 
 
-def stable_order(keys: Ints | Floats, order: Ints | None = None) -> Ints:
+def stable_order(keys: Ints | Indices | Floats, order: Ints | None = None) -> Ints:
     """Row numbers (n,) that sort `keys` (n,), no NaN; equal keys keep the `order` given, else their own.
 
     So `stable_order(a, stable_order(b))` is in order of a, then b. Long columns are sorted by digits of 16 bits, the
@@ -81,7 +81,7 @@ def stable_order(keys: Ints | Floats, order: Ints | None = None) -> Ints:
     return np.arange(len(keys)) if order is None else order
 
 
-def _ascending_bits(numbers: Ints | Floats) -> Ints:
+def _ascending_bits(numbers: Ints | Indices | Floats) -> Ints:
     """Integers (n,) in the order of numbers (n,), one for 0 and -0: bits of negative floats are turned but the sign."""
     if numbers.dtype.kind != "f":
         return numbers.astype(np.int64)
