@@ -10,7 +10,7 @@ from city_brain.city.grid.cells import BLOCK, ragged
 from city_brain.city.grid.polygons import PolygonGrid
 from city_brain.city.grid.segments import SegmentGrid, Segments
 from city_brain.city.roads import Roads
-from city_brain.numerics import find_sorted, first_of_run, hash63, segment_sum
+from city_brain.numerics import KeyIndex, first_of_run, hash63, segment_sum, stable_order
 from city_brain.types import Floats, Indices, Ints
 
 MOST_CAMERAS = 8
@@ -33,8 +33,7 @@ class Views:
         self._camera_x: Floats = np.array([camera.x for camera in city.cameras], dtype=np.float64)
         self._camera_y: Floats = np.array([camera.y for camera in city.cameras], dtype=np.float64)
         keys = np.array([hash63(camera.id) for camera in city.cameras], dtype=np.int64)
-        self._camera_order = np.argsort(keys, kind="stable")
-        self._camera_keys = keys[self._camera_order]
+        self._by_key = KeyIndex(keys)
         self._view_grid = PolygonGrid([camera.view for camera in city.cameras])
         self._intersection_grid = PolygonGrid([intersection.outline for intersection in city.intersections])
         lines = [crosswalk.line for crosswalk in city.crosswalks]
@@ -45,10 +44,7 @@ class Views:
 
     def camera_index(self, source_key: Ints) -> Indices:
         """Camera (n,) of each source key (n,); -1 where the key is no camera's."""
-        at = find_sorted(self._camera_keys, source_key)
-        if len(self._camera_keys) == 0:
-            return at.astype(np.int32)
-        return np.where(at >= 0, self._camera_order[at], -1).astype(np.int32)
+        return self._by_key.find(source_key).astype(np.int32)
 
     def cameras_seeing(self, x: Floats, y: Floats) -> Indices:
         """The cameras (n, 8) whose view holds each point (n,), nearest first, -1 padded."""
@@ -121,7 +117,7 @@ class Views:
 def _nearest_first(row: Ints, camera: Ints, away: Floats, rows: int) -> Indices:
     """A table (rows, 8) of the cameras of each row, nearest first, ties by number, -1 padded."""
     table = np.full((rows, MOST_CAMERAS), -1, dtype=np.int32)
-    order = np.lexsort((camera, away, row))
+    order = stable_order(row, stable_order(away, stable_order(camera)))
     row, camera = row[order], camera[order]
     first = np.flatnonzero(first_of_run(row))
     rank = np.arange(len(row)) - np.repeat(first, np.diff(np.append(first, len(row))))

@@ -12,11 +12,11 @@ import numpy as np
 
 from city_brain.city.junctions import NO_MOVEMENT
 from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
-from city_brain.numerics import find_sorted
+from city_brain.numerics import stable_order
 from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
-from city_brain.types import Bools, Column, Floats, Ints
+from city_brain.types import Bools, Column, Indices, Ints
 
 if TYPE_CHECKING:
     from city_brain.fusion.scene import Ground
@@ -64,45 +64,38 @@ class CrossingBook(msgspec.Struct):
         table = tracks.table
         if table.n == 0 or ground.roads.empty:
             return
-        at = (table["fresh"] & IS_VEHICLE[table["cls"]]).nonzero()[0]
-        if len(at) == 0:
-            return
-        road = np.where(table["lane"][at] >= 0, ground.roads.road[table["lane"][at]], -1)
-        along = table["ux"][at] * table["hx"][at] + table["uy"][at] * table["hy"][at] > ALONG_COS
-        junction = ground.views.in_intersection(table["x"][at], table["y"][at])
-        self._leave(tick, ground, table, at, road, along & (junction < 0) & (road >= 0))
-        self._enter(tick, ground, table, at)
-        self._begin(tick, ground, table, at, road, junction)
-        self._approach(ground, table, at, road, junction, along)
+        vehicle: Bools = table["fresh"] & IS_VEHICLE[table["cls"]]
+        self._leave(tick, ground, tracks, vehicle)
+        self._enter(tick, ground, tracks, vehicle)
+        self._begin(tick, ground, tracks, vehicle)
+        self._approach(ground, tracks, vehicle)
 
-    def _approach(self, ground: "Ground", table: Table, at: Ints, road: Column, junction: Column, along: Bools) -> None:
+    def _approach(self, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
         """Remembers the last place of every vehicle that comes up to a stop line."""
-        before = (
-            along
-            & (road >= 0)
-            & (junction < 0)
-            & (table["to_stop_m"][at] < APPROACH_M)
-            & (table["to_stop_m"][at] > 0.5)
-        )
-        before[before] &= ground.junctions.approach_of(road[before])[0] >= 0
-        at, road = at[before], road[before]
-        known = self.approaching
-        known.keep(~np.isin(known["key"], table["key"][at]))
+        table, known = tracks.table, self.approaching
+        at = (vehicle & (table["to_stop_m"] < APPROACH_M) & (table["to_stop_m"] > 0.5)).nonzero()[0]
+        at = at[_along(table, at)]
+        at = at[ground.junctions.approach_of(_road(ground, table, at))[0] >= 0]
+        at = at[_junction(ground, table, at) < 0]
+        here = np.zeros(table.n, dtype=np.bool_)
+        here[at] = True
+        again, _ = _seen(tracks, here, known["key"])
+        known.keep(_all_but(again, known.n))
         known.append(
-            len(at), key=table["key"][at], road=road, to_stop_m=table["to_stop_m"][at], time_ms=table["last_ms"][at],
-            speed=table["speed"][at],
+            len(at), key=table["key"][at], road=_road(ground, table, at), to_stop_m=table["to_stop_m"][at],
+            time_ms=table["last_ms"][at], speed=table["speed"][at],
         )  # fmt: skip
 
-    def _begin(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Column, junction: Column) -> None:
+    def _begin(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
         """Opens a crossing for vehicles that were before a stop line and are now in the junction or beyond."""
-        known = self.approaching
-        if known.n == 0:
-            return
-        before, was_before = _find(known["key"], table["key"][at])
-        intersection, side = ground.junctions.approach_of(known["road"][before].astype(np.int32))
-        inside = junction == intersection
-        leaving = (road >= 0) & (road != known["road"][before]) & (ground.junctions.exit_of(road)[0] == intersection)
-        passed = was_before & (inside | leaving)
+        table, known = tracks.table, self.approaching
+        before, at = _seen(tracks, vehicle, known["key"])
+        order = stable_order(at)
+        before, at = before[order], at[order]
+        came, road = known["road"][before].astype(np.int32), _road(ground, table, at)
+        intersection, side = ground.junctions.approach_of(came)
+        leaving = (road >= 0) & (road != came) & (ground.junctions.exit_of(road)[0] == intersection)
+        passed = leaving | (_junction(ground, table, at) == intersection)
         if not passed.any():
             return
         at, before = at[passed], before[passed]
@@ -112,52 +105,49 @@ class CrossingBook(msgspec.Struct):
         place = _places(tick, table, at)
         self.open.append(
             len(at), key=table["key"][at], object_id=table["object_id"][at], source=table["source"][at],
-            intersection=intersection[passed], side=side[passed], in_road=known["road"][before], out_road=-1,
-            movement=-1,
+            intersection=intersection[passed], side=side[passed], in_road=came[passed], out_road=-1, movement=-1,
             cross_ms=known["time_ms"][before] + np.minimum(to_line_ms, elapsed_ms), line_speed=mean,
             least_speed=np.minimum(table["speed"][at], known["speed"][before]),
             confidence=table["conf_sum"][at] / np.maximum(table["n_rows"][at], 1), first_row=place, last_row=place,
             has_entered=False,
         )  # fmt: skip
-        known.keep(~np.isin(known["key"], table["key"][at]))
+        known.keep(_all_but(before, known.n))
 
-    def _leave(self, tick: Tick, ground: "Ground", table: Table, at: Ints, road: Column, driving: Bools) -> None:
+    def _leave(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
         """Completes the crossings of vehicles that are now driving on a road out of their junction."""
-        crossings = self.open
-        if crossings.n == 0:
-            return
-        here, seen = _find(table["key"][at], crossings["key"])
-        speed: Floats = table["speed"][at][here]
-        crossings["least_speed"] = np.where(seen, np.minimum(crossings["least_speed"], speed), crossings["least_speed"])
-        out = seen & driving[here] & (road[here] != crossings["in_road"])
-        out &= ground.junctions.exit_of(road[here])[0] == crossings["intersection"]
+        table, crossings = tracks.table, self.open
+        which, at = _seen(tracks, vehicle, crossings["key"])
+        crossings["least_speed"][which] = np.minimum(crossings["least_speed"][which], table["speed"][at])
+        road = _road(ground, table, at)
+        out = _along(table, at) & (road >= 0) & (road != crossings["in_road"][which])
+        out &= ground.junctions.exit_of(road)[0] == crossings["intersection"][which]
+        out[out] &= _junction(ground, table, at[out]) < 0
         if not out.any():
             return
-        at, road = at[here[out]], road[here[out]]
-        done: dict[str, Column] = {name: column[out].copy() for name, column in crossings.columns().items()}
+        which, at, road = which[out], at[out], road[out]
+        done: dict[str, Column] = {name: column[which] for name, column in crossings.columns().items()}
         done |= {"out_road": road, "last_row": _places(tick, table, at), "object_id": table["object_id"][at]}
         done["movement"] = ground.junctions.movement(done["in_road"].astype(np.int32), road)
         self.completed.append(len(at), **done)
         self.completed.keep(self.completed["movement"] != NO_MOVEMENT)
-        crossings.keep(~out)
+        crossings.keep(_all_but(which, crossings.n))
 
-    def _enter(self, tick: Tick, ground: "Ground", table: Table, at: Ints) -> None:
+    def _enter(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
         """Tells, once, of crossings whose vehicle is seen again, now well beyond the line, wherever it may go."""
-        crossings = self.open
-        if crossings.n == 0:
-            return
-        here, seen = _find(table["key"][at], crossings["key"])
-        here, road = at[here], crossings["in_road"]
+        table, crossings = tracks.table, self.open
+        which, at = _seen(tracks, vehicle, crossings["key"])
+        road = crossings["in_road"][which]
         way, stop = ground.roads.road_end_u[road], ground.junctions.stop_xy[road]
-        beyond_m = (table["x"][here] - stop[:, 0]) * way[:, 0] + (table["y"][here] - stop[:, 1]) * way[:, 1]
-        straight = table["hx"][here] * way[:, 0] + table["hy"][here] * way[:, 1] > ALONG_COS
-        now = seen & straight & ~crossings["has_entered"] & (beyond_m >= ENTERED_M)
+        beyond_m = (table["x"][at] - stop[:, 0]) * way[:, 0] + (table["y"][at] - stop[:, 1]) * way[:, 1]
+        straight = table["hx"][at] * way[:, 0] + table["hy"][at] * way[:, 1] > ALONG_COS
+        now = straight & ~crossings["has_entered"][which] & (beyond_m >= ENTERED_M)
         if not now.any():
             return
-        crossings["has_entered"] |= now
-        said = {name: column[now].copy() for name, column in crossings.columns().items()}
-        said |= {"last_row": _places(tick, table, here[now]), "object_id": table["object_id"][here[now]]}
-        self.entered.append(int(np.count_nonzero(now)), **said)
+        which, at = which[now], at[now]
+        crossings["has_entered"][which] = True
+        said: dict[str, Column] = {name: column[which] for name, column in crossings.columns().items()}
+        said |= {"last_row": _places(tick, table, at), "object_id": table["object_id"][at]}
+        self.entered.append(len(at), **said)
 
     def slot(self) -> Ints:
         """The lamp (n,) that governs each completed crossing: 3 × side + movement."""
@@ -167,11 +157,35 @@ class CrossingBook(msgspec.Struct):
         return slot
 
 
-def _find(keys: Ints, wanted: Ints) -> tuple[Ints, Bools]:
-    """Where each of `wanted` (n,) stands in `keys` (k,), k > 0 and without repetition, and whether it does."""
-    order = np.argsort(keys, kind="stable")
-    found = find_sorted(keys[order], wanted)
-    return order[np.maximum(found, 0)], found >= 0
+def _seen(tracks: TrackBook, which: Bools, keys: Ints) -> tuple[Ints, Ints]:
+    """The places in `keys` of those tracks that are among `which` (tracks,), and their rows in the table."""
+    at = tracks.by_key.find(keys)
+    known = ((at >= 0) & which[at]).nonzero()[0]
+    return known, at[known]
+
+
+def _all_but(which: Ints, n: int) -> Bools:
+    """A mask (n,) without the rows `which`."""
+    mask = np.ones(n, dtype=np.bool_)
+    mask[which] = False
+    return mask
+
+
+def _along(table: Table, at: Ints) -> Bools:
+    """Whether tracks head along their lane; false beside the road."""
+    along: Bools = table["ux"][at] * table["hx"][at] + table["uy"][at] * table["hy"][at] > ALONG_COS
+    return along
+
+
+def _road(ground: "Ground", table: Table, at: Ints) -> Indices:
+    """The roads that tracks are on, -1 for none."""
+    lane = table["lane"][at]
+    return np.where(lane >= 0, ground.roads.road[lane], -1)
+
+
+def _junction(ground: "Ground", table: Table, at: Ints) -> Indices:
+    """The intersections that tracks are in, -1 for none."""
+    return ground.views.in_intersection(table["x"][at], table["y"][at])
 
 
 def _places(tick: Tick, table: Table, at: Ints) -> Ints:

@@ -105,11 +105,11 @@ class SignalBook(msgspec.Struct):
         return newest
 
     def message_before(self, signal: Ints, moment_ms: Ints) -> Ints:
-        """Number in 0..DEPTH-1 of the last message (n,) of `signal` (n,) at or before `moment_ms` (n,), -1 for none."""
-        times = self.time_ms[signal]
-        count = np.sum(times <= moment_ms[:, None], axis=1)
-        known = np.sum(times == NO_TIME, axis=1)
-        return np.where(count > known, count - 1, -1)
+        """Number in 0..DEPTH-1 of the last message of `signal` (n,) at or before `moment_ms` (n,) or (k, n), -1 for
+        none.
+        """
+        last = np.sum(self.time_ms[signal] <= moment_ms[..., None], axis=-1) - 1
+        return np.where(self.time_ms[signal, last] > NO_TIME, last, -1)
 
     def positions(self, signal: int, since_ms: int, until_ms: int, most: int = 8) -> tuple[tuple[int, int, int], ...]:
         """Log positions of what a signal said from `since_ms` to `until_ms`, the message that held at `since_ms` among
@@ -122,11 +122,12 @@ class SignalBook(msgspec.Struct):
         return tuple((int(p), int(o), int(s)) for p, o, s in self.row[signal, said])
 
     def colour(self, signal: Ints, slot: Ints, moment_ms: Ints) -> Ints:
-        """`Colour` (n,) of lamp `slot` (n,; 3 × side + movement) of `signal` (n,) at `moment_ms` (n,); UNKNOWN where
-        not known.
+        """`Colour` of lamp `slot` (3 × side + movement) of `signal` (n,) at `moment_ms`; UNKNOWN where not known.
+
+        Of several lamps `slot` is (k, n), else (n,); of several moments `moment_ms` is; and so is the answer.
         """
         if len(self.key) == 0:
-            return np.full(len(signal), UNKNOWN, dtype=np.int64)
+            return np.full(np.broadcast_shapes(slot.shape, moment_ms.shape), UNKNOWN, dtype=np.int64)
         at = self.message_before(signal, moment_ms)
         before = np.maximum(at, 0)
         after = np.minimum(before + 1, DEPTH - 1)

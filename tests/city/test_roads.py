@@ -124,6 +124,21 @@ def test_the_size_of_the_cells_changes_nothing(cell_m: float) -> None:
     assert np.array_equal(wanted.distance2[a_row], found.distance2[b_row])
 
 
+def test_lanes_at_the_far_ends_of_a_wide_map_are_found_and_nothing_else_is() -> None:
+    """The land between them is empty, and points may lie anywhere or nowhere."""
+    far_m = 199_000.0
+    corners = np.array([(-far_m, -far_m), (far_m, -far_m), (-far_m, far_m), (far_m, far_m)])
+    lines = np.stack([corners, corners + np.array([30.0, 0.0])], axis=1).reshape(-1, 2)
+    grid = SegmentGrid(Segments.from_lines(lines, np.full(4, 2)), REACH_M)
+    x, y = (np.append(corners[:, side] + 5.0, [0.0, np.nan, np.inf, -np.inf, 1e300]) for side in (0, 1))
+    feet = grid.feet(x, y)
+    point, row = feet.nearest()
+    assert point.tolist() == feet.piece[row].tolist() == [0, 1, 2, 3]
+    assert np.allclose(feet.distance2[row], 25.0)
+    beside = grid.feet(corners[:, 0] - 13.0, corners[:, 1])
+    assert len(beside.nearest()[0]) == 0
+
+
 def test_points_do_not_touch_one_another() -> None:
     """One by one or all at once, over the borders of blocks: the same bits."""
     city = built(*winding_roads(10))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from city_brain.city.grid.cells import CellLists, cell_key, cell_size_m, ragged
+from city_brain.numerics import stable_order
 from city_brain.types import Bools, Floats, Ints
 
 _BUILD_EDGES = 200_000
@@ -74,7 +75,7 @@ class PolygonGrid:
             keys.append(key[kept])
             entries.append(entry[kept].astype(np.int32))
         key, entry32 = np.concatenate(keys), np.concatenate(entries)
-        order = np.lexsort((entry32, key))
+        order = stable_order(entry32)
         return CellLists.from_entries(size_m, key[order], entry32[order])
 
     def _border(self, edge: Ints, owner: Ints, size_m: float) -> tuple[Ints, Ints]:

@@ -117,9 +117,7 @@ def _cell_lists(segments: Segments, reach_m: float, size_m: float) -> CellLists:
         kept = _unbeaten(segments, key, piece, distance, size_m)
         keys.append(key[kept])
         pieces.append(piece[kept])
-    key = np.concatenate(keys)
-    order = np.argsort(key, kind="stable")
-    return CellLists.from_entries(size_m, key[order], np.concatenate(pieces)[order])
+    return CellLists.from_entries(size_m, np.concatenate(keys), np.concatenate(pieces))
 
 
 def _block_edges(segments: Segments, reach_m: float, size_m: float) -> list[int]:

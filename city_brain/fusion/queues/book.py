@@ -12,7 +12,6 @@ from city_brain.fusion.queues.stands import Stands
 from city_brain.fusion.signals import SignalBook
 from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
-from city_brain.numerics import find_sorted
 from city_brain.ticks.tick import Tick
 from city_brain.types import Bools, Floats, Ints
 
@@ -141,22 +140,20 @@ class QueueBook(msgspec.Struct):
         """Counts for each stand the vehicles that drove past it in this tick."""
         seen, stands = objects.table, self.stands.table
         at = np.flatnonzero(seen["fresh"] & (seen["lane"] >= 0) & IS_VEHICLE[seen["cls"]])
-        object_id, road = seen["id"][at], ground.roads.road[seen["lane"][at]].astype(np.int64)
-        to_m = seen["to_stop_m"][at]
-        before = find_sorted(self.known_id, object_id)
-        if len(self.known_id):
-            from_m = self.known_m[before]
-            drove = (before >= 0) & (self.known_road[before] == road) & (seen["speed"][at] > PASSING_MPS)
-            drove &= (from_m > to_m) & (from_m - to_m < PASS_LIMIT_M)
-            went = np.flatnonzero(drove)
-            past = passed(road[went], from_m[went], to_m[went], stands["road"], stands["to_stop_m"])
-            stands["overtaken"] += np.where(now_ms - stands["last_ms"] <= SEEN_LATELY_MS, past, 0)
-        kept = np.flatnonzero((objects.index_of(self.known_id) >= 0) & (find_sorted(object_id, self.known_id) < 0))
-        merged = np.concatenate([self.known_id[kept], object_id])
-        by_id = np.argsort(merged, kind="stable")
-        self.known_id = merged[by_id]
-        self.known_road = np.concatenate([self.known_road[kept], road])[by_id]
-        self.known_m = np.concatenate([self.known_m[kept], to_m])[by_id]
+        road, to_m = ground.roads.road[seen["lane"][at]].astype(np.int64), seen["to_stop_m"][at]
+        last_road, last_m = np.full(seen.n, -1), np.full(seen.n, np.nan)
+        known = objects.index_of(self.known_id)
+        here = (known >= 0).nonzero()[0]
+        last_road[known[here]], last_m[known[here]] = self.known_road[here], self.known_m[here]
+        from_m = last_m[at]
+        drove = (last_road[at] == road) & (seen["speed"][at] > PASSING_MPS)
+        drove &= (from_m > to_m) & (from_m - to_m < PASS_LIMIT_M)
+        went = drove.nonzero()[0]
+        past = passed(road[went], from_m[went], to_m[went], stands["road"], stands["to_stop_m"])
+        stands["overtaken"] += np.where(now_ms - stands["last_ms"] <= SEEN_LATELY_MS, past, 0)
+        last_road[at], last_m[at] = road, to_m
+        now = (last_road >= 0).nonzero()[0]
+        self.known_id, self.known_road, self.known_m = seen["id"][now], last_road[now], last_m[now]
 
     def _explain(
         self, now_ms: int, order: RoadOrder, ground: "Ground", objects: ObjectBook, signals: SignalBook

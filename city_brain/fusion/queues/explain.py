@@ -123,9 +123,8 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
     known = (intersection >= 0) & (side >= 0)
     signal = np.where(known, signals.of_intersection[intersection], -1)
     first = np.maximum(side, 0).astype(np.int64) * LAMPS_PER_SIDE
-    slots = np.concatenate([first + MOVEMENTS.index(name) for name in ("left", "through", "right")])
-    shown = signals.colour(np.tile(signal, 3), slots, np.full(3 * len(at), moment_ms, dtype=np.int64))
-    left, through, right = shown.reshape(3, len(at))
+    slots = np.stack([first + MOVEMENTS.index(name) for name in ("left", "through", "right")])
+    left, through, right = signals.colour(signal, slots, np.full(len(at), moment_ms))
     across = left if ground.roads.drives_on_right else right
     lane = stands["lane"][at]
     inner = ground.roads.inner_lane[lane] & (across != int(Colour.ABSENT))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from city_brain.numerics import stable_order
 from city_brain.types import Bools, Floats, Ints
 
 LOOK_AHEAD = 10
@@ -49,7 +50,7 @@ class RoadOrder:
     @classmethod
     def sort(cls, road: Ints, to_stop_m: Floats, places: tuple[Floats, ...], speed: Floats, row: Ints) -> "RoadOrder":
         """Sorts vehicles in any order; `places` are x, y, ux, uy; equal places stay in the caller's order."""
-        order = np.lexsort((to_stop_m, road))
+        order = stable_order(road, stable_order(to_stop_m))
         x, y, ux, uy = (column[order] for column in places)
         return cls(road[order], to_stop_m[order], x, y, ux, uy, speed[order], row[order])
 
@@ -85,7 +86,7 @@ class RoadOrder:
 
 def passed(road: Ints, from_m: Floats, to_m: Floats, stand_road: Ints, stand_m: Floats) -> Ints:
     """How many vehicles (m,) passed each stand (k,): it lies on their way from `from_m` to `to_m` before the stop."""
-    order = np.lexsort((stand_m, stand_road))
+    order = stable_order(stand_road, stable_order(stand_m))
     places = stand_road[order] * ROAD_SPAN_M + stand_m[order]
     first = np.searchsorted(places, road * ROAD_SPAN_M + to_m, side="left")
     after = np.searchsorted(places, road * ROAD_SPAN_M + from_m, side="left")

@@ -14,7 +14,7 @@ from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.tracking.associate import assign
 from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
-from city_brain.numerics import find_sorted, segment_sum, sin_cos_deg
+from city_brain.numerics import find_sorted, segment_sum, sin_cos_deg, stable_order
 from city_brain.observations.rows import Rows
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
@@ -113,7 +113,7 @@ class Stands(msgspec.Struct):
         at = np.flatnonzero(mask)
         if len(at) == 0:
             return
-        order = np.argsort(table["object_id"], kind="stable")
+        order = stable_order(table["object_id"])
         known = find_sorted(table["object_id"][order], seen["id"][at])
         stand = np.where(known >= 0, order[known] if table.n else -1, -1)
         unknown = np.flatnonzero(stand < 0)

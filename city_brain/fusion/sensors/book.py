@@ -24,7 +24,7 @@ from city_brain.fusion.sensors.baseline import (
 )
 from city_brain.fusion.sensors.silence import SilentSources
 from city_brain.fusion.sensors.weather import Weather
-from city_brain.numerics import find_sorted, first_of_run, hash63, pair_key
+from city_brain.numerics import find_sorted, first_of_run, hash63, pair_key, stable_order
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import CAMERA_HEALTH, QUANTITY_CODES, Kind, Quantity, Status
 from city_brain.table import Table
@@ -251,7 +251,7 @@ def _cell(quantity: Ints, x: Floats, y: Floats) -> Ints:
 
 def _turns(channel: Ints) -> list[Ints]:
     """Row numbers in turns, each channel at most once in a turn, its rows in order."""
-    order = np.argsort(channel, kind="stable")
+    order = stable_order(channel)
     first = first_of_run(channel[order])
     if first.all():
         return [order]

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from city_brain.city.city_map import Sensor, SourceKind
-from city_brain.numerics import find_sorted, first_of_run
+from city_brain.numerics import KeyIndex, first_of_run
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import CAMERA_BLIND, CAMERA_HEALTH, Kind, Quantity, Status
 from city_brain.ticks.tick import Tick
@@ -63,7 +63,7 @@ class Presence(msgspec.Struct, frozen=True, array_like=True):
         return live
 
 
-class SilentSources(msgspec.Struct):
+class SilentSources(msgspec.Struct, dict=True):
     """Columns (sources,) along the map's `source_keys`.
 
     `last_ms` of the last message, -1 before the first. `n` ticks with a message. `gap_ms`, `gap_deviation_ms`,
@@ -115,9 +115,15 @@ class SilentSources(msgspec.Struct):
         live = (self.last_ms >= 0) & ~self.blind
         return Presence(np.packbits(live).tobytes(), tuple(zip(blind.tolist(), since_ms, strict=True)))
 
+    @property
+    def by_key(self) -> KeyIndex:
+        """Finds sources by key."""
+        index: KeyIndex = self.__dict__.setdefault("by_key", KeyIndex(self.source, ascending=True))
+        return index
+
     def is_blind(self, source: Ints) -> Bools:
         """Whether sources (n,), by key, are blind; sources off the map never are."""
-        at = find_sorted(self.source, source)
+        at = self.by_key.find(source)
         return np.where(at >= 0, self.blind[at] if len(self.blind) else False, False)
 
     def cameras(self, ground: "Ground") -> Bools:
@@ -132,7 +138,7 @@ class SilentSources(msgspec.Struct):
         if len(self.source) == 0:
             return
         rows = tick.rows
-        of = find_sorted(self.source, rows.source)
+        of = self.by_key.find(rows.source)
         sensed = np.flatnonzero(rows.kind == int(Kind.SENSOR))
         of_itself = sensed[_HEALTH[rows.code[sensed]]]
         heard = of

@@ -24,7 +24,7 @@ def assign(left: Ints, right: Ints, cost: Floats, margin: float = AMBIGUITY_MARG
     if len(cost) == 0:
         return np.zeros(0, dtype=np.int64)
     # In one order by cost the first candidate of a side is its cheapest, whichever the side.
-    order = np.lexsort((right, left, cost))
+    order = stable_order(cost, stable_order(left, stable_order(right)))
     left, right, cost = left[order], right[order], cost[order]
     alive = (np.isfinite(cost) & ~_ambiguous(left, cost, margin)).nonzero()[0]
     taken: list[Ints] = []

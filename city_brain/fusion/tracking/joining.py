@@ -49,7 +49,7 @@ class PairMemory(msgspec.Struct):
 
 
 def attach(sightings: Sightings, seekers: Ints, objects: Table) -> Ints:
-    """The object id (n,) that each seeking track (n,) takes over, -1 where none fits or two fit alike."""
+    """The index of the object (n,) that each seeking track (n,) takes over, -1 where none fits or two fit alike."""
     answer = np.full(len(seekers), -1, dtype=np.int64)
     if len(seekers) == 0 or objects.n == 0:
         return answer
@@ -57,7 +57,7 @@ def attach(sightings: Sightings, seekers: Ints, objects: Table) -> Ints:
     sought = Motions.of(tracks, seekers, (now_ms - tracks["last_ms"][seekers]) / 1000.0)
     left, right, gap_s = _near_objects(sought, objects, now_ms)
     known = sightings.of >= 0
-    presence = Presence(sightings.source[known], sightings.of[known])
+    presence = Presence(sightings.source[known], sightings.of[known], objects.n)
     source = tracks["source"][seekers]
     allowed = ~presence.sees(source[left], right)
     left, right, gap_s = left[allowed], right[allowed], gap_s[allowed]
@@ -70,7 +70,7 @@ def attach(sightings: Sightings, seekers: Ints, objects: Table) -> Ints:
     # One camera gives an object at most one of the seekers; several cameras may each give it one.
     _, claim = np.unique(pair_code(source[left], right), return_inverse=True)
     best = assign(left, claim, cost)
-    answer[left[best]] = objects["id"][right[best]]
+    answer[left[best]] = right[best]
     return answer
 
 
@@ -90,7 +90,7 @@ def merge_pairs(sightings: Sightings, objects: Table, memory: PairMemory) -> tup
     seen = objects["fresh"].nonzero()[0]
     i, j = close_pairs(objects["x"][seen], objects["y"][seen], REACH_SAME_TIME_M)
     i, j = seen[i], seen[j]
-    apart = ~Presence(sightings.source, sightings.of).share_a_camera(i, j, objects.n)
+    apart = ~Presence(sightings.source, sightings.of, objects.n).share_a_camera(i, j)
     i, j = i[apart], j[apart]
     cost = cost_chi2(Motions.of(objects, i), Motions.of(objects, j), np.zeros(len(i)))
     good = cost < GATE_CHI2
@@ -104,7 +104,7 @@ def merge_pairs(sightings: Sightings, objects: Table, memory: PairMemory) -> tup
 
 
 def strained(sightings: Sightings, objects: int) -> Ints:
-    """Tracks to split off: far from the rest of their object for several ticks, or a second one of one camera."""
+    """Sightings to split off: far from the rest of their object for several ticks, or a second one of one camera."""
     tracks, at, of, weight = sightings.tracks, sightings.at, sightings.of, sightings.weight
     total = np.bincount(of, weights=weight, minlength=objects)[of]
     rest = np.maximum(total - weight, 1e-9)
@@ -117,8 +117,8 @@ def strained(sightings: Sightings, objects: int) -> Ints:
     far = company & (distance2 > SPLIT_CHI2 * spread2)
     strain = np.where(far, tracks["strain"][at] + 1, np.maximum(tracks["strain"][at] - 1, 0))
     tracks["strain"][at] = strain
-    apart = at[(strain >= SPLIT_AFTER_TICKS) | _second_of_a_camera(sightings, company)]
-    tracks["strain"][apart] = 0
+    apart = ((strain >= SPLIT_AFTER_TICKS) | _second_of_a_camera(sightings, company)).nonzero()[0]
+    tracks["strain"][at[apart]] = 0
     return apart
 
 
@@ -133,6 +133,6 @@ def _second_of_a_camera(sightings: Sightings, company: Bools) -> Bools:
         return second
     # Rare: put those in order of age.
     first_ms = sightings.tracks["first_ms"][sightings.at[some]]
-    order = np.lexsort((first_ms, code))
+    order = stable_order(code, stable_order(first_ms))
     second[some[order[twice]]] = True
     return second

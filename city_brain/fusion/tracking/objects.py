@@ -12,7 +12,7 @@ from city_brain.city.roads import Roads
 from city_brain.fusion.tracking.joining import PairMemory, attach, merge_pairs, strained
 from city_brain.fusion.tracking.sightings import MEANT, Sightings
 from city_brain.fusion.tracking.tracks import MOVING_MPS, STANDING_MPS, TrackBook, count_votes
-from city_brain.numerics import find_sorted
+from city_brain.numerics import KeyIndex
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
@@ -42,7 +42,7 @@ _BORN_WITH = (
 _MEMBER_SCHEMA = {"key": np.int64, "source": np.int64, "track": np.int64, "object_id": np.int64}
 
 
-class ObjectBook(msgspec.Struct):
+class ObjectBook(msgspec.Struct, dict=True):
     """All objects in order of `id`. Columns as of tracks, and: `birth_key` the key of the first track · `time_ms` what
     `x`, `y` refer to · `n_cameras` that saw it in this tick · `fresh` seen in this tick · `arrived` one of its
     tracks saw it come and stand.
@@ -69,24 +69,26 @@ class ObjectBook(msgspec.Struct):
             self.pairs = PairMemory.empty()
             return
         self.table["fresh"], self.table["n_cameras"] = False, 0
-        sightings = Sightings(tracks.table, tick.end_ms)
-        sightings.find_objects(self.table)
+        sightings = Sightings(tracks.table, tick.end_ms, self.by_id)
         self._fuse(sightings, sightings.of >= 0)
-        seekers = sightings.at[sightings.of < 0]
-        tracks.table["object_id"][seekers] = attach(sightings, seekers, self.table)
-        alone = seekers[tracks.table["object_id"][seekers] < 0]
-        self._bear(tracks.table, alone)
-        self._remember(tracks.table, seekers)
-        sightings.find_objects(self.table)
+        self._join(sightings)
         self._merge(sightings)
         self._split(sightings)
-        self._fuse(sightings, sightings.of_changed_objects())
+        self._fuse(sightings, sightings.of_changed_objects(self.by_id))
         self._count(sightings, tick.rows)
         self._place(roads)
 
+    @property
+    def by_id(self) -> KeyIndex:
+        """Finds objects by id; made anew when objects have come or gone."""
+        index: KeyIndex | None = self.__dict__.get("by_id")
+        if index is None or index.keys is not self.table["id"]:
+            index = self.__dict__["by_id"] = KeyIndex(self.table["id"], ascending=True)
+        return index
+
     def index_of(self, object_id: Ints) -> Ints:
         """Table index (n,) of objects by id (n,), -1 where there is none."""
-        return find_sorted(self.table["id"], object_id)
+        return self.by_id.find(object_id)
 
     def _forget(self, now_ms: int) -> None:
         old = self.table["last_ms"] < now_ms - MEMORY_MS
@@ -94,18 +96,29 @@ class ObjectBook(msgspec.Struct):
         ended = self.table["id"][old]
         if len(ended):
             self.table.keep(~old)
-            gone = find_sorted(ended, self.members["object_id"]) >= 0
+            gone = KeyIndex(ended, ascending=True).find(self.members["object_id"]) >= 0
             last = {name: column[gone] for name, column in self.members.columns().items()}
             self.ended.append(len(last["key"]), **last)
             self.members.keep(~gone)
 
-    def _bear(self, tracks: Table, at: Ints) -> None:
-        count = len(at)
+    def _join(self, sightings: Sightings) -> None:
+        """Finds an object for each track that has none, one that is known or a new one."""
+        tracks, seeking = sightings.tracks, (sightings.of < 0).nonzero()[0]
+        seekers = sightings.at[seeking]
+        sightings.of[seeking] = attach(sightings, seekers, self.table)
+        joined = sightings.of[seeking] >= 0
+        tracks["object_id"][seekers[joined]] = self.table["id"][sightings.of[seeking[joined]]]
+        self._bear(sightings, seeking[~joined])
+        self.members.append(len(seekers), **{name: tracks[name][seekers] for name in _MEMBER_SCHEMA})
+
+    def _bear(self, sightings: Sightings, which: Ints) -> None:
+        """Makes an object of each of the sightings `which`."""
+        tracks, at, count = sightings.tracks, sightings.at[which], len(which)
         if count == 0:
             return
         ids = self.next_id + np.arange(count, dtype=np.int64)
         self.next_id += count
-        tracks["object_id"][at] = ids
+        tracks["object_id"][at], sightings.of[which] = ids, self.table.n + np.arange(count)
         self.table.append(
             count, id=ids, birth_key=tracks["key"][at], votes=0.0, conf_sum=0.0, n_rows=0,
             first_ms=tracks["first_ms"][at],
@@ -114,9 +127,6 @@ class ObjectBook(msgspec.Struct):
             standing_since_ms=-1, stand_n=0, stand_x=0.0, stand_y=0.0, brake=0.0,
             **{name: tracks[name][at] for name in _BORN_WITH},
         )  # fmt: skip
-
-    def _remember(self, tracks: Table, at: Ints) -> None:
-        self.members.append(len(at), **{name: tracks[name][at] for name in _MEMBER_SCHEMA})
 
     def _fuse(self, sightings: Sightings, chosen: Bools) -> None:
         """Moves objects to the mean of the tracks that saw them in this tick, of those `chosen`, weighted by 1/σ²."""
@@ -152,29 +162,27 @@ class ObjectBook(msgspec.Struct):
         table["first_ms"][into] = np.minimum(table["first_ms"][into], table["first_ms"][gone])
         table["top_speed"][into] = np.maximum(table["top_speed"][into], table["top_speed"][gone])
         table["arrived"][into] |= table["arrived"][gone]
-        order = younger.argsort(kind="stable")
+        renamed = KeyIndex(younger)
         for owner in (sightings.tracks, self.members):
             object_id = owner["object_id"]
-            at = find_sorted(younger[order], object_id)
+            at = renamed.find(object_id)
             moves = (at >= 0).nonzero()[0]
-            object_id[moves] = older[order][at[moves]]
-        keep = np.ones(table.n, dtype=np.bool_)
-        keep[gone] = False
+            object_id[moves] = older[at[moves]]
+        keep, moved = np.ones(table.n, dtype=np.bool_), np.arange(table.n)
+        keep[gone], moved[gone] = False, into
+        sightings.of = (keep.cumsum() - 1)[moved][sightings.of]
         table.keep(keep)
-        sightings.find_objects(table)
 
     def _split(self, sightings: Sightings) -> None:
         """Gives tracks that no longer fit their object an object of their own."""
         apart = strained(sightings, self.table.n)
         if len(apart) == 0:
             return
-        tracks = sightings.tracks
-        self._bear(tracks, apart)
-        order = tracks["key"][apart].argsort(kind="stable")
-        at = find_sorted(tracks["key"][apart][order], self.members["key"])
-        moves = (at >= 0).nonzero()[0]
-        self.members["object_id"][moves] = tracks["object_id"][apart][order][at[moves]]
-        sightings.find_objects(self.table)
+        self._bear(sightings, apart)
+        tracks, at = sightings.tracks, sightings.at[apart]
+        found = KeyIndex(tracks["key"][at]).find(self.members["key"])
+        moves = (found >= 0).nonzero()[0]
+        self.members["object_id"][moves] = tracks["object_id"][at[found[moves]]]
 
     def _count(self, sightings: Sightings, rows: Rows) -> None:
         """Adds this tick's rows to their objects, each once."""

@@ -1,13 +1,13 @@
 """Sightings: the tracks that have a row in this tick, their columns gathered once for everything that joins them.
 
 Of each track its place is moved on to the end of the tick. Which object each is, `of`, changes while tracks find their
-objects; so does who sees what, which `Presence` tells.
+objects, and whoever changes it keeps it; so does who sees what, which `Presence` tells.
 """
 
 import numpy as np
 
 from city_brain.city.grid.cells import ragged
-from city_brain.numerics import KeyIndex, find_sorted, stable_order
+from city_brain.numerics import KeyIndex, stable_order
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
 
@@ -18,9 +18,11 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Sightings:
-    """Columns (n,) of the tracks `at` seen in a tick: `weight` 1/σ² of their place, `mean_of` (8, n) x, y and MEANT."""
+    """Columns (n,) of the tracks `at` seen in a tick: `weight` 1/σ² of their place, `mean_of` (8, n) x, y and MEANT;
+    `of` the index of their object, -1 for none yet.
+    """
 
-    def __init__(self, tracks: Table, now_ms: int) -> None:
+    def __init__(self, tracks: Table, now_ms: int, objects: KeyIndex) -> None:
         self.tracks, self.now_ms = tracks, now_ms
         self.at: Ints = tracks["fresh"].nonzero()[0]
         self.source: Ints = tracks["source"][self.at]
@@ -32,48 +34,47 @@ class Sightings:
             tracks[name].take(self.at, out=self.mean_of[row])
         self.mean_of[0] += self.mean_of[2] * self.ahead_s
         self.mean_of[1] += self.mean_of[3] * self.ahead_s
-        self.of: Ints = np.zeros(0, dtype=np.int64)
         self._before: Ints = tracks["object_id"][self.at]
-        self._objects: Ints = self.of
+        self.of: Ints = objects.find(self._before)
 
-    def find_objects(self, objects: Table) -> None:
-        """Looks up the object of each track, an index into `objects`, -1 for none yet."""
-        self._objects = objects["id"]
-        self.of = KeyIndex(self._objects, ascending=True).find(self.tracks["object_id"][self.at])
-
-    def of_changed_objects(self) -> Bools:
+    def of_changed_objects(self, objects: KeyIndex) -> Bools:
         """Marks (n,) the tracks of objects that gained or lost a track in this tick."""
         before, now = self._before, self.tracks["object_id"][self.at]
         changed = (before != now).nonzero()[0]
-        mark = np.zeros(len(self._objects), dtype=np.bool_)
+        mark = np.zeros(len(objects), dtype=np.bool_)
         mark[self.of[changed]] = True
-        left = find_sorted(self._objects, before[changed])
+        left = objects.find(before[changed])
         mark[left[left >= 0]] = True
         marked: Bools = mark[self.of]
         return marked
 
 
 class Presence:
-    """Which source sees which object in this tick."""
+    """Which sources see which object in this tick."""
 
-    def __init__(self, source: Ints, of: Ints) -> None:
-        """Of sightings (n,) the source and the object, an index into their table."""
-        self._seen = KeyIndex(pair_code(source, of))
-        self._source, self._of = source, of
+    def __init__(self, source: Ints, of: Ints, objects: int) -> None:
+        """Of sightings (n,) the source and the object, an index into a table of so many `objects`."""
+        self._source = source[stable_order(of)]
+        self._number = np.bincount(of, minlength=objects)
+        self._first = self._number.cumsum() - self._number
 
     def sees(self, source: Ints, owner: Ints) -> Bools:
         """Whether source (k,) sees object (k,)."""
-        found: Bools = self._seen.find(pair_code(source, owner)) >= 0
-        return found
+        pair, seen_by = self._sources_of(owner)
+        return np.bincount(pair[seen_by == source[pair]], minlength=len(owner)) > 0
 
-    def share_a_camera(self, a: Ints, b: Ints, objects: int) -> Bools:
-        """Whether some source sees both object a (k,) and object b (k,) of so many `objects`."""
-        by_object = self._source[stable_order(self._of)]
-        number = np.bincount(self._of, minlength=objects)
-        first = number.cumsum() - number
-        pair, place = ragged(number[a])
-        both = self.sees(by_object[first[a][pair] + place], b[pair])
-        return np.bincount(pair[both], minlength=len(a)) > 0
+    def share_a_camera(self, a: Ints, b: Ints) -> Bools:
+        """Whether some source sees both object a (k,) and object b (k,), each of which some source sees."""
+        share: Bools = self._source[self._first[a]] == self._source[self._first[b]]
+        rest = (~share).nonzero()[0]
+        pair, seen_by = self._sources_of(a[rest])
+        share[rest[pair[self.sees(seen_by, b[rest[pair]])]]] = True
+        return share
+
+    def _sources_of(self, owner: Ints) -> tuple[Ints, Ints]:
+        """The sources that see objects (k,), and for each of them which of the objects."""
+        pair, place = ragged(self._number[owner])
+        return pair, self._source[self._first[owner][pair] + place]
 
 
 def pair_code(source: Ints, owner: Ints) -> Ints:

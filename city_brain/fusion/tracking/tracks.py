@@ -67,7 +67,7 @@ def range_sigma_m(distance_m: Floats) -> Floats:
     return NEAR_SIGMA_M + SIGMA_PER_M * np.clip(distance_m - 30.0, 0.0, FARTHEST_M)
 
 
-class TrackBook(msgspec.Struct):
+class TrackBook(msgspec.Struct, dict=True):
     """All live tracks in order of birth. Columns (units in the name; angles as unit vectors):
 
     `key` content hash of (source, track) · `camera` index, -1 unmapped · `cls` · `conf_sum` over `n_rows` · `x`, `y`
@@ -108,10 +108,18 @@ class TrackBook(msgspec.Struct):
         self._on_lane(seen, roads)
         self._stand(seen)
 
+    @property
+    def by_key(self) -> KeyIndex:
+        """Finds tracks by key; made anew when tracks have come or gone."""
+        index: KeyIndex | None = self.__dict__.get("by_key")
+        if index is None or index.keys is not self.table["key"]:
+            index = self.__dict__["by_key"] = KeyIndex(self.table["key"])
+        return index
+
     def _index(self, rows: Rows, at: Ints, time_ms: Ints, views: Views) -> Ints:
         """Table index (n,) of the tracks of rows `at` (n,); unseen ones are born, in the rows' order."""
         key, n = pair_key(rows.source[at], rows.track[at]), self.table.n
-        index = KeyIndex(self.table["key"]).find(key)
+        index = self.by_key.find(key)
         unseen = (index < 0).nonzero()[0]
         if len(unseen):
             keys, first, of = np.unique(key[unseen], return_index=True, return_inverse=True)

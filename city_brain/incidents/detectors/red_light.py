@@ -152,9 +152,7 @@ class RedLightRunning:
 
     def _red(self, scene: Scene, signal: Ints, slot: Ints, moments_ms: Ints) -> Bools:
         """Whether lamps (n,) were red at all of their moments (k, n)."""
-        k = len(moments_ms)
-        shown = scene.signals.colour(np.tile(signal, k), np.tile(slot, k), moments_ms.reshape(-1))
-        red: Bools = (shown == int(Colour.RED)).reshape(k, -1).all(axis=0)
+        red: Bools = (scene.signals.colour(signal, slot, moments_ms) == int(Colour.RED)).all(axis=0)
         return red
 
     def _finding(self, scene: Scene, intersection: int) -> Finding:

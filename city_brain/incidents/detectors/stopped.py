@@ -15,6 +15,7 @@ from city_brain.fusion.scene import Scene
 from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import lamp_evidence, log_rows, object_sources
+from city_brain.numerics import KeyIndex
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
@@ -86,10 +87,16 @@ class StoppedVehicle:
         suspect = np.flatnonzero(total > 0.0)
         findings = [self._finding(scene, int(at[k]), float(weight[k]), float(overtaken[k])) for k in suspect]
         told = {f.key: Told(f.x, f.y, f.first_seen_ms) for f in findings}
-        present = {f"{key:016x}" for key in stands["key"].tolist()} if self.state.told else set()
-        ended = [self._end(key, last, scene) for key, last in self.state.told.items() if key not in present]
+        ended = [self._end(key, self.state.told[key], scene) for key in self._gone(stands)]
         self.state.told = told
         return findings + ended
+
+    def _gone(self, stands: Table) -> list[str]:
+        """The stands handed over before that are there no more."""
+        told = self.state.told
+        there = np.zeros(len(told) + 1, dtype=np.bool_)
+        there[KeyIndex(np.array([int(key, 16) for key in told], dtype=np.int64)).find(stands["key"])] = True
+        return [key for key, stays in zip(told, there[:-1].tolist(), strict=True) if not stays]
 
     def looked_at(self, scene: Scene, ring: Ring) -> list[Looked]:
         """The vehicles that stand in a ring, how long and why, and what each lacks."""
