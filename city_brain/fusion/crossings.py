@@ -1,4 +1,5 @@
-"""Crossings: vehicles that pass a stop line, each witnessed by one track on both sides of it.
+"""Crossings: vehicles that pass a stop line, each witnessed on both sides of it by one track, or by two of one object:
+a camera may lose it before the line, and another find it beyond.
 
 Input: the tracks after a tick. State: tracks on an approach, and crossings whose exit is not known yet. Output: the
 crossings completed in this tick, with movement and time, and those that have only got well beyond the line. Which
@@ -12,7 +13,7 @@ import numpy as np
 
 from city_brain.city.junctions import NO_MOVEMENT
 from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
-from city_brain.numerics import stable_order
+from city_brain.numerics import find_sorted
 from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 APPROACH_M = 35.0
 FORGET_MS = 4_000
 EXIT_WITHIN_MS = 10_000
+HANDED_OVER_WITHIN_MS = 2_000
+"""So soon after a camera has lost a vehicle before the line, what another finds beyond it is the same vehicle."""
 ALONG_COS = 0.7
 ENTERED_M = 8.0
 """So far straight beyond its stop line a vehicle has entered the junction, and does not merely stand too far ahead."""
 
-_APPROACH = {"key": np.int64, "road": np.int64, "to_stop_m": np.float64, "time_ms": np.int64, "speed": np.float64}
+_APPROACH = {
+    "key": np.int64, "object_id": np.int64, "road": np.int64, "to_stop_m": np.float64, "time_ms": np.int64,
+    "speed": np.float64,
+}  # fmt: skip
 _CROSSING = {
     "key": np.int64, "object_id": np.int64, "source": np.int64, "intersection": np.int64, "side": np.int64,
     "in_road": np.int64,
@@ -79,19 +85,17 @@ class CrossingBook(msgspec.Struct):
         at = at[_junction(ground, table, at) < 0]
         here = np.zeros(table.n, dtype=np.bool_)
         here[at] = True
-        again, _ = _seen(tracks, here, known["key"])
+        again, _ = _seen(tracks, here, known)
         known.keep(_all_but(again, known.n))
         known.append(
-            len(at), key=table["key"][at], road=_road(ground, table, at), to_stop_m=table["to_stop_m"][at],
-            time_ms=table["last_ms"][at], speed=table["speed"][at],
+            len(at), key=table["key"][at], object_id=table["object_id"][at], road=_road(ground, table, at),
+            to_stop_m=table["to_stop_m"][at], time_ms=table["last_ms"][at], speed=table["speed"][at],
         )  # fmt: skip
 
     def _begin(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
         """Opens a crossing for vehicles that were before a stop line and are now in the junction or beyond."""
         table, known = tracks.table, self.approaching
-        before, at = _seen(tracks, vehicle, known["key"])
-        order = stable_order(at)
-        before, at = before[order], at[order]
+        before, at = self._arrived(tracks, vehicle)
         came, road = known["road"][before].astype(np.int32), _road(ground, table, at)
         intersection, side = ground.junctions.approach_of(came)
         leaving = (road >= 0) & (road != came) & (ground.junctions.exit_of(road)[0] == intersection)
@@ -113,10 +117,23 @@ class CrossingBook(msgspec.Struct):
         )  # fmt: skip
         known.keep(_all_but(before, known.n))
 
+    def _arrived(self, tracks: TrackBook, vehicle: Bools) -> tuple[Ints, Ints]:
+        """Of vehicles before a stop line that are seen in this tick: where they were, and the row of their track; each
+        track once, its own last place before that of another one.
+        """
+        known, table = self.approaching, tracks.table
+        before, at = _seen(tracks, vehicle, known, ~np.isin(known["object_id"], self.open["object_id"]))
+        other = known["key"][before] != table["key"][at]
+        soon = ~other | (table["last_ms"][at] - known["time_ms"][before] <= HANDED_OVER_WITHIN_MS)
+        before, at, other = before[soon], at[soon], other[soon]
+        order = np.lexsort((-known["time_ms"][before], other))
+        at, first = np.unique(at[order], return_index=True)
+        return before[order[first]], at
+
     def _leave(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
         """Completes the crossings of vehicles that are now driving on a road out of their junction."""
         table, crossings = tracks.table, self.open
-        which, at = _seen(tracks, vehicle, crossings["key"])
+        which, at = _seen(tracks, vehicle, crossings, np.ones(crossings.n, dtype=np.bool_))
         crossings["least_speed"][which] = np.minimum(crossings["least_speed"][which], table["speed"][at])
         road = _road(ground, table, at)
         out = _along(table, at) & (road >= 0) & (road != crossings["in_road"][which])
@@ -135,7 +152,7 @@ class CrossingBook(msgspec.Struct):
     def _enter(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
         """Tells, once, of crossings whose vehicle is seen again, now well beyond the line, wherever it may go."""
         table, crossings = tracks.table, self.open
-        which, at = _seen(tracks, vehicle, crossings["key"])
+        which, at = _seen(tracks, vehicle, crossings, np.ones(crossings.n, dtype=np.bool_))
         road = crossings["in_road"][which]
         way, stop = ground.roads.road_end_u[road], ground.junctions.stop_xy[road]
         beyond_m = (table["x"][at] - stop[:, 0]) * way[:, 0] + (table["y"][at] - stop[:, 1]) * way[:, 1]
@@ -157,11 +174,21 @@ class CrossingBook(msgspec.Struct):
         return slot
 
 
-def _seen(tracks: TrackBook, which: Bools, keys: Ints) -> tuple[Ints, Ints]:
-    """The places in `keys` of those tracks that are among `which` (tracks,), and their rows in the table."""
-    at = tracks.by_key.find(keys)
-    known = ((at >= 0) & which[at]).nonzero()[0]
-    return known, at[known]
+def _seen(tracks: TrackBook, which: Bools, known: Table, handed_over: Bools | None = None) -> tuple[Ints, Ints]:
+    """Places in `known` of the tracks that are among `which` (tracks,), and their rows in the table; where a track is
+    not and may be `handed_over`, the row of another one of its object.
+    """
+    at = tracks.by_key.find(known["key"])
+    seen: Bools = (at >= 0) & which[at]
+    if handed_over is not None and (lost := (handed_over & ~seen).nonzero()[0]).size:
+        objects, of = np.unique(known["object_id"][lost], return_inverse=True)
+        others = which.nonzero()[0]
+        owner = find_sorted(objects, tracks.table["object_id"][others])
+        row = np.full(len(objects), -1, dtype=np.int64)
+        row[owner[owner >= 0]] = others[owner >= 0]
+        at[lost], seen[lost] = row[of], row[of] >= 0
+    found = seen.nonzero()[0]
+    return found, at[found]
 
 
 def _all_but(which: Ints, n: int) -> Bools:

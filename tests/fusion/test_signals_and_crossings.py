@@ -113,6 +113,19 @@ def test_a_crossing_is_told_once_when_it_is_well_beyond_the_line() -> None:
     assert [(side, movement) for _, side, movement in told] == [(2, -1)]
 
 
+@pytest.mark.parametrize(("found_again_s", "crossed"), [(9, True), (10, True), (12, False)])
+def test_a_camera_may_hand_a_vehicle_over_to_another_at_the_line(found_again_s: int, crossed: bool) -> None:
+    """One loses it before the line, another finds it beyond; later than in two seconds it counts for another one."""
+    came = straight((100.0, 4.8), (-10.0, 0.0), last=8)
+    went = straight((100.0 - 10.0 * found_again_s, 4.8), (-10.0, 0.0), first=found_again_s)
+    done = []
+    for engine, _ in play(28, [Actor(came, seen_by=("east",)), Actor(went, seen_by=("west",))]):
+        completed = engine.books.crossings.completed
+        done += zip(completed["side"].tolist(), completed["movement"].tolist(), completed["cross_ms"], strict=True)
+    assert [(side, movement) for side, movement, _ in done] == [(2, 1)] * crossed
+    assert all(int(cross_ms) - START_MS == pytest.approx(8_800 + 500, abs=700) for *_, cross_ms in done)
+
+
 def test_where_the_map_has_junctions_and_no_signals_no_lamp_is_known() -> None:
     """Every lamp is asked of signal -1; none is known, and none was ever green."""
     book = SignalBook.empty(without_signals(ground()))
