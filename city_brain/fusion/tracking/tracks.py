@@ -53,18 +53,13 @@ _SCHEMA: dict[str, object] = {
 FARTHEST_M = 500.0
 """No camera places anything much farther away than this; it bounds what is assumed of one."""
 
-NEAR_SIGMA_M = 0.5
-"""1 σ of a camera's ground position up to 30 m, per axis."""
-SIGMA_PER_M = 0.005
-"""What each metre beyond adds to it."""
-
 
 def range_sigma_m(distance_m: Floats) -> Floats:
     """Usual 1 σ (n,) of a camera's ground position at a distance (n,), per axis: .5 m near, 1.1 m at 150 m.
 
     Where the distance is infinite, since the camera is not on the map, it is that of a camera which looks very far.
     """
-    return NEAR_SIGMA_M + SIGMA_PER_M * np.clip(distance_m - 30.0, 0.0, FARTHEST_M)
+    return 0.5 + 0.005 * np.clip(distance_m - 30.0, 0.0, FARTHEST_M)
 
 
 class TrackBook(msgspec.Struct, dict=True):

@@ -11,12 +11,12 @@ import numpy as np
 
 from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.tracking.tracks import NEAR_SIGMA_M, SIGMA_PER_M
+from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.following import follow
 from city_brain.incidents.hypothesis import Evidence, Finding
 from city_brain.incidents.members import log_rows, object_sources
-from city_brain.numerics import find_sorted, segment_sum
+from city_brain.numerics import find_sorted
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.types import Floats, Ints
@@ -25,9 +25,6 @@ _SCHEMA = {
     "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "weight": np.float64, "n": np.int64,
     "depth_m": np.float64,
 }  # fmt: skip
-
-_LEAST_INFORMATION = 1e-6
-"""1 / m² of whom no camera sees: their look says nothing."""
 
 
 class PedestrianParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,7 +150,8 @@ class PedestrianOnCarriageway:
     def _look(self, scene: Scene, at: Ints, depth: Floats) -> Floats:
         """The weight (n,) of a whole look at people inside the lane by `depth` (n,) metres."""
         limits = self.parameters
-        strength = 0.5 * (depth / self._sigma_m(scene, at)) ** 2
+        sigma = limits.sigma_near_m + limits.sigma_per_m * self._range_m(scene, at)
+        strength = 0.5 * (depth / sigma) ** 2
         weight = np.where(depth > 0, np.minimum(strength, 6.0), -np.minimum(strength, 6.0)) - limits.outside_weight
         inside = (weight > 0).nonzero()[0]
         if len(inside):
@@ -168,17 +166,11 @@ class PedestrianOnCarriageway:
         factor = factor * self._factor_of_absent(scene, at)
         return np.where(self._company(scene, at) >= limits.company, limits.company_factor, factor)
 
-    def _sigma_m(self, scene: Scene, at: Ints) -> Floats:
-        """How well the cameras that see each person together tell the place (n,), one σ; a camera's own grows with its
-        distance, read back from the usual spread of its track.
-        """
-        limits, tracks = self.parameters, scene.tracks.table
-        seen = np.flatnonzero(tracks["fresh"])
-        of = find_sorted(scene.objects.table["id"][at], tracks["object_id"][seen])
-        seen, of = seen[of >= 0], of[of >= 0]
-        range_m = 30.0 + np.maximum(tracks["sigma_m"][seen] - NEAR_SIGMA_M, 0.0) / SIGMA_PER_M
-        sigma = limits.sigma_near_m + limits.sigma_per_m * range_m
-        return 1.0 / np.sqrt(np.maximum(segment_sum(1.0 / sigma**2, of, len(at)), _LEAST_INFORMATION))
+    def _range_m(self, scene: Scene, at: Ints) -> Floats:
+        """Distance (n,) at which the nearest camera sees each, read back from its usual spread."""
+        sigma = scene.objects.table["sigma_m"][at] * np.sqrt(np.maximum(scene.objects.table["n_cameras"][at], 1))
+        distance: Floats = 30.0 + np.maximum(sigma - range_sigma_m(np.zeros(1))[0], 0.0) / 0.005
+        return distance
 
     def _factor_of_absent(self, scene: Scene, at: Ints) -> Floats:
         """What a look counts (n,) at people whom further cameras (two at most) have in view and do not report.

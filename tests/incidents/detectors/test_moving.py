@@ -158,15 +158,6 @@ def test_a_nearer_camera_that_misses_a_person_says_more_than_a_farther_one() -> 
     assert far < opens("pedestrian_on_carriageway") < near
 
 
-def test_two_cameras_that_see_a_person_say_more_than_the_nearer_one_alone() -> None:
-    """Each is off by an error of its own."""
-    alone, both = (
-        strongest("pedestrian_on_carriageway", 8, [Actor(stands_in_lane, ObjectClass.PERSON, seen_by=cameras)])
-        for cameras in (("east",), ("east", "west"))
-    )
-    assert both > alone > 0.0
-
-
 def test_a_person_seen_now_and_then_is_found_in_as_much_time() -> None:
     """Looks three seconds apart share less of their error than looks one second apart, and count for more."""
 
