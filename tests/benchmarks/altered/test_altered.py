@@ -63,6 +63,9 @@ def test_noise_is_doubled_and_slow(world: World) -> None:
     steps = [np.diff(north_m[seen][tracks == track]) for track in np.unique(tracks)]
     assert np.concatenate(steps).std() < 0.5 * north_m[seen].std()
     assert (after.sensors.value != before.sensors.value).mean() > 0.5
+    said = ROBUSTNESS["twice the noise, and cameras say so"](world).recording.observations.common
+    assert (said.lat == after.common.lat).all()
+    assert np.isnan(after.common.position_error_m[seen]).all() and said.position_error_m[seen].min() > 0.9
 
 
 def test_a_twentieth_of_the_rows_is_lost(world: World) -> None:

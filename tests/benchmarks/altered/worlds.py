@@ -17,7 +17,7 @@ from city_brain.city.loading import load_city
 from city_brain.fusion.scene import Ground
 from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.numerics import hash63, mix64, pair_key
-from city_brain.observations.columns import Observations
+from city_brain.observations.columns import Common, Observations
 from city_brain.observations.vocabulary import Kind
 from city_brain.replay.replay import Recording
 from city_brain.sources.recording import read_blocks
@@ -110,25 +110,26 @@ def rows_lost(world: World) -> World:
     return world.keep(_uniform(_keys("loss", world.recording.line)) >= LOST)
 
 
-def noisy(world: World) -> World:
+def noisy(stated: bool) -> Alteration:
     """Places of cameras are off by twice as much as usual, and as slowly; readings of sensors spread twice as much.
 
-    What cameras are off always, speeds, headings and confidences stay.
+    What cameras are off always, speeds, headings and confidences stay. `stated`: cameras say how far they are off.
     """
-    observations = world.recording.observations
-    observations = replace(observations, common=_moved(world, observations))
-    sensors = observations.sensors
-    value = sensors.value + _MORE * _spread(observations) * _normal(
-        _keys("reading", world.recording.line[observations.rows_of(Kind.SENSOR)])
-    )
-    return world.of(replace(observations, sensors=replace(sensors, value=value)))
+
+    def altered(world: World) -> World:
+        observations = world.recording.observations
+        sensors, line = observations.sensors, world.recording.line[observations.rows_of(Kind.SENSOR)]
+        value = sensors.value + _MORE * _spread(observations) * _normal(_keys("reading", line))
+        common = _moved(world.ground, observations, stated)
+        return world.of(replace(observations, common=common, sensors=replace(sensors, value=value)))
+
+    return altered
 
 
-def _moved(world: World, observations: Observations) -> Any:
+def _moved(ground: Ground, observations: Observations, stated: bool) -> Common:
     """The common columns with camera rows off by further errors that change over `KNOT_MS`, one for each track."""
-    ground = world.ground
     common, at = observations.common, observations.rows_of(Kind.DETECTION)
-    lon, lat = common.lon.copy(), common.lat.copy()
+    lon, lat, stated_m = common.lon.copy(), common.lat.copy(), common.position_error_m.copy()
     x, y = ground.city.frame.to_metres(lon[at], lat[at])
     source = np.array([hash63(text) for text in observations.strings], dtype=np.int64)[common.source[at]]
     camera = ground.views.camera_index(source)
@@ -137,7 +138,9 @@ def _moved(world: World, observations: Observations) -> Any:
     for name, place in (("east", x), ("north", y)):
         place += _MORE * sigma_m * _slow(name, track, common.event_ms[at])
     lon[at], lat[at] = ground.city.frame.to_degrees(x, y)
-    return replace(common, lon=lon, lat=lat)
+    if stated:
+        stated_m[at] = np.where(camera >= 0, 2.0 * sigma_m, stated_m[at])
+    return replace(common, lon=lon, lat=lat, position_error_m=stated_m)
 
 
 def _slow(name: str, track: Ints, event_ms: Ints) -> Floats:
@@ -190,7 +193,8 @@ ROBUSTNESS: Final[dict[str, Alteration]] = {
     "half the cameras": half_the_cameras,
     "no lanes on the map": without_lanes,
     "clocks off by up to 10 s": skewed,
-    "twice the noise": noisy,
+    "twice the noise": noisy(stated=False),
+    "twice the noise, and cameras say so": noisy(stated=True),
     "5 % of the rows lost": rows_lost,
     "no cameras": without(Kind.DETECTION, "camera"),
     "no signals": without(Kind.SIGNAL, "signal"),
