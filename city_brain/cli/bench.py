@@ -25,7 +25,7 @@ from city_brain.errors import SettingsError
 if TYPE_CHECKING:
     from city_brain.measuring.measured import Measured
     from city_brain.measuring.reading import Reading
-    from city_brain.replay.stream import Batch, StreamReader
+    from city_brain.replay.stream import Batch
     from city_brain.runner import Runner
 
 _BLOCK_ROWS: Final = 1024
@@ -49,42 +49,36 @@ def bench(
 ) -> None:
     """Measure what fusing a recording takes of one core, part by part, and how often as fast it would go as it came.
 
-    A recording of topics or of a run knows its map and types; lines want --map or --site. All times but those marked as
-    of the clock are processor time, so other programs disturb little. Nothing is served, stored or written.
+    A recording of topics or of a run knows its map and types; lines want --map or --site. Times are of the processor,
+    so other programs disturb little; `by the clock` says which is not. Nothing is served, stored or written.
     """
     import msgspec
 
+    from city_brain.replay.stream import StreamReader
+    from city_brain.sources.recording import read_blocks
+
     if minutes is not None and not minutes > 0.0:
         raise SettingsError(f"--minutes: wanted more than 0, got {minutes}")
-    own = recording if _is_recording(recording) else None
-    if own is None:
-        runner, batches, reader = _of_lines(recording, map_path, site, types, envelope)
+    reader, is_recording = None, _is_recording(recording)
+    if is_recording:
+        runner, batches = _of_recording(recording, map_path, site, types)
     else:
-        (runner, batches), reader = _of_recording(own, map_path, site, types), None
+        reader = StreamReader(read_site(map_path, site, types).runner())
+        runner, batches = reader.runner, reader.batches(read_blocks(recording, envelope))
     reading, whole = _read(runner, batches, minutes)
     if runner.counters.used:
         measured = reading.measured()
         typer.echo(msgspec.json.encode(measured) if as_json else _text(recording, measured))
     broken = None if reader is None else reader.broken
     check_input(broken, runner.counters.used, recording, map_path or site or Path(recording))
-    if own is not None and whole:
-        end_if_lacking(Path(own))
+    if is_recording and whole:
+        end_if_lacking(Path(recording))
 
 
 def _is_recording(name: str) -> bool:
     from city_brain.playback.comparing.answers import is_recording
 
     return name != "-" and Path(name).is_file() and is_recording(Path(name))
-
-
-def _of_lines(
-    lines: str, map_path: Path | None, site: Path | None, types: Path | None, rows: int
-) -> "tuple[Runner, Iterator[Batch], StreamReader]":
-    from city_brain.replay.stream import StreamReader
-    from city_brain.sources.recording import read_blocks
-
-    reader = StreamReader(read_site(map_path, site, types).runner())
-    return reader.runner, reader.batches(read_blocks(lines, rows)), reader
 
 
 def _of_recording(
@@ -131,9 +125,9 @@ def _text(name: str, measured: "Measured") -> str:
         f"{name}: {measured.observations:,} observations in {measured.seconds:,.0f} s, "
         f"{_figure(measured.came_per_second)} a second; {plural(measured.sources, 'source')} on the map",
         f"one core takes {measured.per_second:,} a second ({measured.per_wall_second:,} by the clock): "
-        f"head-room {_figure(measured.headroom)} x",
+        f"head-room {_figure(measured.headroom)} ×",
         "",
-        f"{'part':10} {'us an observation':>18} {'share':>6}   {'ms a tick: median':>17} {'95 %':>8} {'most':>8}",
+        f"{'part':10} {'µs an observation':>18} {'share':>6}   {'ms a tick: median':>17} {'95 %':>8} {'most':>8}",
     ]
     for part, of in measured.parts.items():
         ticks = "" if of.tick_ms is None else f"   {of.tick_ms[0]:>17.2f} {of.tick_ms[1]:>8.2f} {of.tick_ms[2]:>8.2f}"
