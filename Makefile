@@ -145,7 +145,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "city-brain: wanted Python 3.11 or newer, got $$($(PYTHON) --version 2>&1);" \
 	            "name another one, such as: make demo PYTHON=python3.12" >&2; exit 1; }
-	@echo "installing into $(VENV) (once; about 125 MB)" >&2
+	@echo "installing into $(VENV) (once: 300 MB to fetch, 1 GB on disk)" >&2
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "city-brain: $(PYTHON) cannot make a virtual environment;" \
 	            "on Debian and Ubuntu its package is called python3-venv" >&2; exit 1; }

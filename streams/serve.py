@@ -26,7 +26,7 @@ from city_brain.servers.feed.keeping import Keeper
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer
 from city_brain.servers.http.server import HttpServer
-from city_brain.site import Site, settings_of
+from city_brain.site import Site, settings_of, time_zone
 from city_brain.store.store import Store
 from city_brain.store.values import TickChanges
 from streams.command import (
@@ -75,6 +75,7 @@ class Server:
             end = (await consumer.end_offsets([place]))[place]
             while self.feed is None or await consumer.position(place) < end:
                 await self._read(consumer)
+            self.feed.zone = time_zone(settings.time_zone)
             city = LiveCity(self.site.name, settings.time_zone, lambda: self._shown)
             async with (
                 HttpServer(self.feed, settings.http, settings.feed, settings.limits, city=city) as http,

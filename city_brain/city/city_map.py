@@ -92,13 +92,17 @@ class Signal(Names):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sensor(Names):
-    """A sensor: what it measures, in which unit, every how many seconds."""
+    """A sensor: what it measures, in which unit, every how many seconds; and the range of its instrument in that unit,
+    None where the map does not say.
+    """
 
     x: float
     y: float
     quantity: str
     unit: str
     period_s: float
+    lowest: float | None = None
+    highest: float | None = None
     datum: Datum | None = None
 
 

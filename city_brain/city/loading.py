@@ -9,6 +9,10 @@ A camera, a Polygon of the ground it sees, has `position`, `heading_deg`, `range
 `homography` (3 x 3, pixels to metres east and north of it), `homography_error_m` (1 σ), `picture_px` ([width, height]
 of the picture whose pixels these are), `datum`, and `lens` (k1, k2, focal_px, centre_x, centre_y): then the pixels of
 the homography are those of a straight picture.
+
+A sensor, a Point, has `quantity`, `unit` and `period_s`. It may have `datum`, and `lowest` and `highest`, the range of
+its instrument in its unit: what it cannot have read is not believed. Without them holds what its quantity may be, which
+is wide, since a fire at a sensor that is made for it is no error.
 """
 
 import hashlib
@@ -198,10 +202,15 @@ def _read_signal(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any
 
 
 def _read_sensor(fields: Fields, geometry: Any, shapes: Shapes) -> dict[str, Any]:
+    lowest, highest = (fields.maybe_number(name, -1e9, 1e9, "") for name in ("lowest", "highest"))
+    if lowest is not None and highest is not None and lowest >= highest:
+        fields.wrong("highest", f"more than lowest, {lowest:g}", highest)
     return {
         "quantity": fields.text("quantity"),
         "unit": fields.text("unit"),
         "period_s": fields.number("period_s", 0.001, 31_536_000.0, "s"),
+        "lowest": lowest,
+        "highest": highest,
         "datum": fields.maybe_datum("datum"),
         "at": shapes.add(fields.place, geometry, "Point"),
     }

@@ -5,7 +5,7 @@ Importing it is cheap, as importing any command is: what computes is imported wh
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -16,6 +16,7 @@ from city_brain.errors import RecordingError, SettingsError
 
 if TYPE_CHECKING:
     from city_brain.observations.counters import Counters
+    from city_brain.observations.json_twin import Parsed
     from city_brain.site import Site
 
 FAILED: Final = 1
@@ -78,13 +79,33 @@ def read_site(map_path: Path | None, site: Path | None, types: Path | None = Non
     return Site.open(site)
 
 
-def want_lines(observations: str, command: str) -> None:
-    """Raises SettingsError for a recording of topics where a command reads lines, and says how to make lines of it."""
-    from city_brain.playback.comparing.answers import is_recording
+def blocks_of(observations: str) -> "Iterator[Parsed]":
+    """Blocks of JSON lines, or of the lines that a recording of topics holds, of which it says what no line can be.
 
-    if observations != "-" and Path(observations).is_file() and is_recording(Path(observations)):
-        way = f"`bag convert {observations} - | city-brain {command} - ...` makes them"
-        raise SettingsError(f"{observations}: wanted observations as lines, got a recording of topics; {way}")
+    Raises RecordingError behind the last block where it could not be read on.
+    """
+    from itertools import islice
+
+    from city_brain.observations.json_twin import from_lines
+    from city_brain.playback.comparing.answers import is_recording
+    from city_brain.playback.converting import Unrolled, unroll
+    from city_brain.sources.recording import BLOCK_ROWS, read_blocks
+
+    path = Path(observations)
+    if observations == "-" or not path.is_file() or not is_recording(path):
+        yield from read_blocks(observations)
+        return
+    unrolled, number = Unrolled(), 1
+    lines = unroll(path, unrolled)
+    while block := list(islice(lines, BLOCK_ROWS)):
+        yield from_lines(block, number)
+        number += len(block)
+    if unrolled.unread:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(unrolled.unread.items()))
+        typer.echo(f"{plural(sum(unrolled.unread.values()), 'piece')} left out: {reasons}", err=True)
+    if unrolled.cut or unrolled.missing:
+        lost = unrolled.cut or f"none of {plural(unrolled.missing, 'record')}"
+        raise RecordingError(f"{path}: wanted a whole recording, got: {lost}")
 
 
 def types_folder(types: Path | None) -> Path | None:

@@ -74,8 +74,8 @@ def run(
 ) -> None:
     """Run a city: fuse its observations and serve the incidents.
 
-    Prints when an incident is announced, ends, returns or is withdrawn, and what others warn of. Ctrl-C and
-    SIGTERM tell watchers that it stops, and print the counters; exit code 130 and 0.
+    Prints when an incident is announced, changes its level, ends, returns or is withdrawn, and what others warn of.
+    Ctrl-C and SIGTERM tell watchers that it stops, and print the counters; exit code 130 and 0.
     """
     import asyncio
 
@@ -146,7 +146,7 @@ class _Teller:
     def __init__(self, site: "Site", languages: tuple[Literal["zh", "en"], ...], zone: str) -> None:
         self._types, self._languages = site.types, languages
         self._instant = instants(zone or site.settings.time_zone)
-        self._said: dict[str, str] = {}
+        self._said: dict[str, tuple[str, str | None]] = {}
         self._ready: tuple[AreaReadiness, ...] = ()
         self.progress, self.serving = Progress("run"), False
 
@@ -169,8 +169,8 @@ class _Teller:
             typer.echo(counters, err=True)
 
     def told(self, closed: "ClosedTick", heartbeat: "Heartbeat") -> None:
-        """Prints the incidents that this tick announces, ends, lets return or withdraws, and what begins to be warned
-        of or ceases.
+        """Prints the incidents that this tick announces, raises, ends, lets return or withdraws, and what begins to be
+        warned of or ceases.
         """
         from city_brain.servers.client.printing import incident_text, readiness_text
 
@@ -180,15 +180,18 @@ class _Teller:
                 typer.echo(f"{head} {readiness_text(item, self._instant)}", err=True)
         self._ready = heartbeat.readiness
         for incident in closed.record.incidents:
-            if self._is_news(incident):
+            if (news := self._news(incident)) is not None:
                 self.progress.done()
-                typer.echo(incident_text(incident, self._types, self._languages, self._instant))
+                typer.echo(incident_text(incident, self._types, self._languages, self._instant) + news)
         live, silent = heartbeat.sources_live, heartbeat.sources_silent
         self.progress.show(f"log time {self._instant(heartbeat.log_time_ms)}, {live} sources live, {silent} silent")
 
-    def _is_news(self, incident: "Incident") -> bool:
-        if incident.state == "active" or incident.incident_id in self._said:
-            before = self._said.get(incident.incident_id)
-            self._said[incident.incident_id] = incident.state
-            return before != incident.state
-        return False
+    def _news(self, incident: "Incident") -> str | None:
+        """What stands behind the text of a revision that is printed; None of one that is not."""
+        before = self._said.get(incident.incident_id)
+        if before is None and incident.state != "active":
+            return None
+        state, level = self._said[incident.incident_id] = incident.state, incident.level
+        if before is None or before[0] != state:
+            return ""
+        return f"  level {before[1] or '-'} -> {level or '-'}" if before[1] != level else None

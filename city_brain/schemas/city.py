@@ -98,6 +98,8 @@ _KINDS: Final[dict[str, tuple[Schema, dict[str, Schema], tuple[str, ...]]]] = {
             "quantity": {**_TEXT, "description": "What it measures."},
             "unit": {**_TEXT, "description": "Of readings that say none."},
             "period_s": _number(0.001, 31_536_000, "Between its readings."),
+            "lowest": _number(-1e9, 1e9, "What its instrument reads at least, in that unit."),
+            "highest": _number(-1e9, 1e9, "What its instrument reads at most."),
             "datum": _DATUM,
         },
         ("quantity", "unit", "period_s"),

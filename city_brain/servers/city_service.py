@@ -6,11 +6,13 @@ it is not serving, and the error ends the program; if the store fails, it says s
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from threading import Thread
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from city_brain.canonical import content_id
 from city_brain.feeds.change_log import ChangeLog
@@ -19,7 +21,7 @@ from city_brain.feeds.heartbeat import Heartbeat, heartbeat_of
 from city_brain.incidents.incident import Incident
 from city_brain.page.live import LiveCity
 from city_brain.runner import ClosedTick, Runner
-from city_brain.servers.feed.keeping import Keeper
+from city_brain.servers.feed.keeping import Keeper, pause_text
 from city_brain.servers.feed.live_feed import LiveFeed
 from city_brain.servers.grpc_server import GrpcServer, check_listening
 from city_brain.servers.http.server import HttpServer
@@ -28,6 +30,8 @@ from city_brain.servers.publishing.over_grpc import offered
 from city_brain.servers.repeats import Complaints
 from city_brain.servers.settings import HttpSettings, Limits, ListenSettings
 from city_brain.store.values import TickChanges
+
+logger = logging.getLogger(__name__)
 
 Started = Callable[[str], None]
 Told = Callable[[ClosedTick, Heartbeat], None]
@@ -60,7 +64,7 @@ class CityService:
         self.intake: Intake | None = None
         """Takes observations over both doors, if any."""
         self.zone = "UTC"
-        """Time zone of what the page prints, as the IANA names it."""
+        """Time zone of what the page and explanations print, as the IANA names it."""
         self._keeper: Keeper | None = None
         self._begun = False
         self._stopping = False
@@ -70,6 +74,7 @@ class CityService:
         """Feeds the ticks to the readers; when they end it goes on serving if `stay`, else stops."""
         self._check_settings()
         feed, complaints, intake = self._feed(), Complaints(), self.intake
+        feed.zone = ZoneInfo(self.zone)
         if intake is not None:
             intake.open()
         beside = () if intake is None else (offered(intake),)
@@ -182,13 +187,16 @@ class CityService:
         if self._keeper is not None:
             self._keeper.flush(feed.log.feed_id)
 
-    def _begin(self, keeper: Keeper, feed: LiveFeed, tick: int) -> None:
+    def _begin(self, keeper: Keeper, feed: LiveFeed, tick: int, log_time_ms: int) -> None:
         """Goes on with the stored feed, or in an empty store with the one that readers know; else with another."""
         if keeper.feed is None:
             keeper.begin(tick, feed.log.feed_id)
             return
         anew = content_id(self.runner.city, self.runner.types.fingerprint, tick)
         if not keeper.begin(tick, anew):
+            before = feed.log.heartbeat
+            since, until = (feed.instant(ms) for ms in (before.log_time_ms if before else log_time_ms, log_time_ms))
+            logger.warning("%s", pause_text(feed.log, anew, since, until))
             feed.begin_anew_from_thread(keeper.log(anew))
 
     def _take(self, feed: LiveFeed, tick: int, incidents: list[Incident], heartbeat: Heartbeat) -> None:
@@ -196,7 +204,7 @@ class CityService:
         if keeper is not None:
             if not self._begun:
                 self._begun = True
-                self._begin(keeper, feed, tick)
+                self._begin(keeper, feed, tick, heartbeat.log_time_ms)
             whole = TickChanges(tick=tick, log_time_ms=heartbeat.log_time_ms, incidents=incidents, heartbeat=heartbeat)
             keeper.keep(feed.log.feed_id, [whole])
             feed.log.oldest_number = keeper.first_number

@@ -95,6 +95,7 @@ def twice(kind: str) -> Change:
 
 
 FAR = [117.2, 10.0]
+_RAIN = {"kind": "sensor", "quantity": "rain", "unit": "mm/h", "period_s": 60}
 TRIANGLE = [degrees(0, 0), degrees(9, 0), degrees(0, 9)]
 
 SPOILT: dict[str, tuple[Change, str]] = {
@@ -133,6 +134,10 @@ SPOILT: dict[str, tuple[Change, str]] = {
         r"lane 'lane': wanted a known property, got 'nmae_en'; did you mean 'name_en'",
     ),
     "number as a text": (property_of("lane", "width_m", "3.2"), r"width_m: wanted a number .* got '3\.2'"),
+    "range upside down": (
+        put("sensor", "properties", value={**_RAIN, "lowest": 5, "highest": 5}),
+        r"highest: wanted more than lowest, 5, got 5",
+    ),
     "number a truth value": (property_of("sensor", "period_s", True), r"period_s: wanted a number .* got true"),
     "number negative": (property_of("camera", "range_m", -1), r"camera 'cam': range_m: wanted .* got -1"),
     "number zero": (property_of("crosswalk", "width_m", 0), r"crosswalk 'walk': width_m: wanted .* got 0"),

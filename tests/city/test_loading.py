@@ -78,6 +78,8 @@ def features(draw: st.DrawFn) -> list[Feature]:
             made = signal(identity, "X", x, y)
         elif kind == "sensor":
             made = sensor(identity, x, y)
+            bounds = {"lowest": st.floats(-100.0, 0.0), "highest": st.floats(1.0, 1000.0)}
+            made["properties"] |= draw(st.fixed_dictionaries({}, optional=bounds))
         elif kind == "area":
             made = area(identity, square(x, y, 50.0)[::winding], f"c{len(listed)}")
         else:

@@ -83,6 +83,14 @@ MISTAKES = (
         "geometry of the wrong type", MAP, '"geometry":{"type":"Point"', '"geometry":{"type":"Polygon"',
         "sensor 'wind-1': geometry", "a geometry of type Point", "type 'Polygon'",
     ),
+    Mistake(
+        "quantity of a sensor misspelt", MAP, '"quantity":"wind_speed"', '"quantity":"windspeed"',
+        "sensor 'wind-1': quantity", "one of pm2_5", "'windspeed'", "wind_speed",
+    ),
+    Mistake(
+        "unit of a sensor misspelt", MAP, '"unit":"m/s"', '"unit":"kmh"', "sensor 'wind-1': unit",
+        "a unit of wind_speed: m/s, km/h", "'kmh'", "km/h",
+    ),
     Mistake("cut off", MAP, "\n]}", "\n", "", "a GeoJSON FeatureCollection", "a file that ends too early"),
     # rows
     Mistake(

@@ -60,6 +60,21 @@ def test_a_new_site_is_in_order(site: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "elsewhere", ["gale.yaml", "rules/gale.yaml", "incident-types/new/gale.yaml", f"{RULE[:-4]}yml"]
+)
+def test_a_rule_that_lies_where_none_is_read_is_told(site: Path, elsewhere: str) -> None:
+    """A rule that nobody reads raises no alarm, and nothing else would say so."""
+    (site / elsewhere).parent.mkdir(exist_ok=True)
+    (site / RULE).rename(site / elsewhere)
+    (site / "compose.yaml").write_text("services:\n  detector:\n    image: x\n", encoding="utf-8")
+    done = city_brain("check", site, "--json")
+    (fault,) = [fault for one in msgspec.json.decode(done.out)["files"] for fault in one["faults"]]
+    assert (done.code, fault["place"]) == (1, str(site / elsewhere))
+    assert fault["wanted"] == "a file incident-types/*.yaml of the site, for only those are read"
+    assert Path(elsewhere).name in fault["got"]
+
+
 def test_the_policy_of_a_site_is_read_with_it(site: Path) -> None:
     """Who may know what names types and areas, which only the whole site has."""
     settings = (site / SETTINGS).read_text(encoding="utf-8").replace("[feed]", '[feed]\npolicy = "policy.toml"')

@@ -22,6 +22,11 @@ OVER_HTTP = r"over HTTP on (\S+),"
 QUIET = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "memory")
 GOOD = {"kind": "sensor", "source_id": "wind-1", "payload": {"quantity": "wind_speed", "value": 4.2, "unit": "m/s"}}
 
+WAY_OUT = (
+    "event_time_ms: wanted epoch milliseconds, or RFC 3339 with its offset, got nothing; "
+    "over HTTP ?undated=now, and with `send --as-now`, a line without one is of now"
+)
+
 
 @pytest.fixture(scope="module")
 def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -78,7 +83,7 @@ def test_one_observation_by_hand(corner: Path, over: str) -> None:
         done = city_brain("send", to, "-", "--json", given=b"\n".join(wrong))
         assert done.code == DATA_LOST
         assert set(done.err.splitlines()[:-1]) == {
-            "line 1: event_time_ms: wanted epoch milliseconds, or RFC 3339 with its offset, got nothing",
+            f"line 1: {WAY_OUT}",
             "line 2: source_id: wanted a source of the map, or one that says its datum, lon and lat itself, got "
             "\"wind-7\"; did you mean 'wind-1'?",
             'line 3: payload.value: wanted a number, got "4"',
@@ -87,6 +92,12 @@ def test_one_observation_by_hand(corner: Path, over: str) -> None:
         assert (said["rows"], said["rejected"]) == (1, {"payload": 1, "refused": 1, "time": 1})
         published, rows = _ended(run)
         assert (published["accepted"], published["refused"], rows["read"]) == (2, 1, 2)
+
+
+def test_a_line_of_standard_input_that_cannot_be_read_is_told_with_a_way_out(corner: Path) -> None:
+    """The sums at the end would name the reason alone, `time`, and nobody would know what to do about it."""
+    done = city_brain("run", corner, *QUIET, "--exit-at-end", given=msgspec.json.encode(GOOD))
+    assert f"line 1: {WAY_OUT}" in done.err.splitlines()
 
 
 def test_a_gale_that_is_published_is_announced_and_recorded(corner: Path, tmp_path: Path) -> None:
@@ -154,9 +165,10 @@ def test_a_city_that_is_killed_leaves_a_recording_and_is_published_to_again(corn
         address = run.wait_for(SERVING)
         with running("send", address, "-", "--wait", 60) as send:
             assert send.process.stdin is not None
+            began_ms = round(1000 * time.time())
             for seq in range(30):
                 if seq == 20:
-                    time.sleep(2.5)
+                    _wait_until_read(run.wait_for(OVER_HTTP), began_ms)
                     run.process.kill()
                     run.ended()
                 send.process.stdin.write(_row(seq).decode() + "\n")

@@ -21,13 +21,13 @@ SERVING = r"serving the incident feed on (\S+);"
 
 
 def _changes(world: Fused) -> list[tuple[str, str]]:
-    """Number and state whenever an alarm begins, ends, returns or is withdrawn."""
-    told: dict[str, str] = {}
+    """Number and state whenever an alarm begins, ends, returns or is withdrawn, or its level changes."""
+    told: dict[str, tuple[str, str]] = {}
     changes = []
     for line in world.revisions():
-        number, state = str(line["number"]), str(line["state"])
-        if (state == "active" or number in told) and told.get(number) != state:
-            told[number] = state
+        number, state, level = str(line["number"]), str(line["state"]), str(line["level"])
+        if (state == "active" or number in told) and told.get(number) != (state, level):
+            told[number] = state, level
             changes.append((number, state))
     return changes
 
@@ -73,6 +73,9 @@ def test_a_run_serves_http_where_it_is_asked_to(world: Fused) -> None:
         while (listed := _listed(f"{url}?state=active&state=ended")) != wanted and time.monotonic() < until_s:
             time.sleep(0.2)
         assert listed == wanted
+        with urllib.request.urlopen(f"{url}/{sorted(map(str, wanted))[0]}:explain", timeout=10.0) as answer:  # noqa: S310
+            times = re.findall(r"T\d\d:\d\d:\d\d(\S\d\d:\d\d)", msgspec.json.decode(answer.read())["text"])
+        assert set(times) == {"+08:00"}, "explained in the hours of the city, as `run` prints them"
         with urllib.request.urlopen(f"{url}:watch", timeout=10.0) as stream:  # noqa: S310
             assert stream.readline() == b"retry: 1000\n"
             assert run.interrupted() == 130
@@ -91,6 +94,49 @@ def test_a_run_that_stays_serves_what_has_ended(world: Fused) -> None:
             assert {line["type"] for line in _incidents(watch)} == {kind}
             assert watch.interrupted() == 130
         assert run.interrupted() == 130
+
+
+def _gale(folder: Path, speeds: list[float], begins_ms: int = 1_790_208_000_000) -> tuple[Path, Path]:
+    """A new site with a rule of its own for gales, and a wind there, a reading each two seconds."""
+    site, rows = folder / "corner", folder / f"{begins_ms}.jsonl"
+    assert site.is_dir() or city_brain("init", site).code == 0
+    lines = [
+        {"kind": "sensor", "source_id": "wind-1", "seq": seq, "event_time_ms": begins_ms + 2000 * seq,
+         "arrival_time_ms": begins_ms + 100 + 2000 * seq,
+         "payload": {"quantity": "wind_speed", "value": speed, "unit": "m/s"}}
+        for seq, speed in enumerate(speeds)
+    ]  # fmt: skip
+    rows.write_bytes(b"\n".join(map(msgspec.json.encode, lines)))
+    return site, rows
+
+
+def test_a_run_tells_that_a_level_rises(tmp_path: Path) -> None:
+    site, rows = _gale(tmp_path, [18.0] * 30 + [35.0] * 30)
+    quiet = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "memory")
+    done = city_brain("run", site, "--from", rows, *quiet, "--exit-at-end")
+    assert done.code == 0, done.err
+    levels = [(line.split()[2], line.split()[4]) for line in done.out.splitlines()]
+    assert levels[0] == ("active", "IV"), done.out + done.err
+    assert ("active", "I") in levels
+    assert len(levels) == len(set(levels))
+    raised = [line for line in done.out.splitlines() if line.endswith("-> I")]
+    assert len(raised) == 1
+    assert "  level I" in raised[0]
+
+
+def test_a_city_that_was_away_says_which_incidents_it_no_longer_follows(tmp_path: Path) -> None:
+    """In both languages, and what to do: whoever reads of missing ticks thinks that something is broken."""
+    for begins_ms in (1_790_208_000_000, 1_790_211_600_000):
+        site, rows = _gale(tmp_path, [30.0] * 30, begins_ms)
+        quiet = ("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "sqlite:///kept.sqlite")
+        done = city_brain("run", site, "--from", rows, *quiet, "--exit-at-end")
+        assert done.code == 0, done.err
+        assert done.out.split()[1] == "0924-001"
+        assert ("Nothing is damaged" in done.err) == (begins_ms != 1_790_208_000_000)
+    assert "the city did not run from 2026-09-24T08:0" in done.err
+    assert " to 2026-09-24T09:00:" in done.err
+    assert "not followed any more: 0924-001 gale. Look after those by other means" in done.err
+    assert "不再跟踪的事件：0924-001 gale。请人工核实" in done.err
 
 
 def test_the_network_is_refused_without_tls(world: Fused) -> None:

@@ -26,10 +26,12 @@ UNSEEN = (
     "tab for indentation", "indentation", "thresholds the wrong way round", "placeholder misspelt",
     "syntax", "unknown zone", "port out of range", "no port", "path that does not exist",
     "camera that is not on the map", "negative tick", "unknown type of a department",
+    "quantity of a sensor misspelt", "unit of a sensor misspelt",
 )  # fmt: skip
 """Mistakes in maps, rules and settings that a schema cannot see, or that leave no JSON to hold against one.
 
-Both numbers of a swapped position may be degrees of either, elsewhere on the globe.
+Both numbers of a swapped position may be degrees of either, elsewhere on the globe. A map may hold sensors of
+whatever others measure.
 """
 
 

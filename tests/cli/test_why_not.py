@@ -140,20 +140,20 @@ def test_a_time_outside_the_recording_is_an_error_that_says_its_range(world: Fus
         assert re.search(r"wanted a time in the recording, got 2026-\S+; it holds 2026-\S+ to 2026-\S+\n$", done.err)
 
 
-def test_a_recording_of_topics_is_asked_through_its_lines(world: Fused, tmp_path: Path) -> None:
-    """It is refused with the way that works, and that way gives the same answer as the lines it was made of."""
+def test_a_recording_of_topics_is_asked_as_its_lines_are(world: Fused, tmp_path: Path) -> None:
+    """The same answer as the lines it was made of; where it is cut, what was read counts and the exit code says so."""
     recording, true = tmp_path / "world.mcap", _truth(world.folder).incidents[0]
     assert city_brain("bag", "convert", world.observations, recording, "--map", world.city_map).code in (0, 3)
     time = datetime.fromtimestamp(true.start / 1000, UTC).isoformat()
     words = ("--map", world.city_map, "--at", f"{true.lon},{true.lat}", "--time", time)
-    refused = city_brain("why-not", recording, *words)
-    assert (refused.code, refused.out) == (2, "")
-    assert "`bag convert" in refused.err
-    lines = city_brain("bag", "convert", recording, "-")
-    asked = city_brain("why-not", "-", *words, given=lines.out.encode())
+    asked = city_brain("why-not", recording, *words)
     assert asked.code == 0, asked.err
     straight = _ask(world, true.lon, true.lat, true.start)
     assert _answered(asked.out) == _answered(straight.out)
+    recording.write_bytes(recording.read_bytes()[:-2000])
+    cut = city_brain("sources", recording, "--map", world.city_map)
+    assert cut.code == 3
+    assert "wanted a whole recording, got: " in cut.err
 
 
 def _answered(told: str) -> str:

@@ -49,6 +49,14 @@ def _said(line: bytes) -> str:
             _with(_READING, source_id=None, source="air-1"),
             'line 7: source_id: wanted a text of 1 to 256 characters, got nothing, but "source"',
         ),
+        (
+            _with(_READING, source_id="", payload={"quantity": "pm2_5", "value": "12"}),
+            'characters, got ""; and payload.value: wanted a number, got "12"',
+        ),
+        (
+            _with(_SIGNAL, seq="1", payload={"mode": "auto", "approaches": {"North": {}}}),
+            'got "North"; and seq: wanted a whole number from 0 on that fits into 63 bits, got "1"',
+        ),
         (_with(_READING, seq=-1), "line 7: seq: wanted a whole number from 0 on that fits into 63 bits, got -1"),
         (_with(_READING, event_time_ms="now"), f'line 7: event_time_ms: wanted {_BAD_TIME}, got "now"'),
         (

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, Route, sync_playwright
 
 FLAGS = (
@@ -51,6 +52,15 @@ class Seen:
     def rows(self) -> list[str]:
         """The numbers of the incidents in the list, in its order."""
         return list(self.run("page.rows.map((row) => row.said.number)"))
+
+    def grave(self) -> list[tuple[str, Any, str]]:
+        """What axe finds that keeps people out: the rule, where, and what is wrong."""
+        return [
+            (one["id"], node["target"], node["failureSummary"])
+            for one in Axe().run(self.page).response["violations"]
+            if one["impact"] in ("serious", "critical")
+            for node in one["nodes"]
+        ]
 
     def text(self, selector: str) -> str:
         """The words that an element shows."""

@@ -94,6 +94,25 @@ def test_changes_come_by_themselves(started: tuple[Running, Seen], reported: Rep
     assert seen.wrong == []
 
 
+@pytest.mark.parametrize("view", ["lang=en&theme=light", "lang=zh&theme=dark"])
+def test_axe_finds_nothing_grave_live(reported: Reported, port: int, browser: Browser, view: str) -> None:
+    """While the city speaks, with an incident explained and all that opens open; looking back; and once it is lost."""
+    with city(reported, port, "memory", 20) as run:
+        run.wait_for("over HTTP on")
+        seen = browser.open(f"http://127.0.0.1:{port}/", view, network=True)
+        until(seen, lambda: len(shown(seen)) > 2 and seen.run("page.world.lastMs - page.world.firstMs") > 20_000)
+        seen.page.keyboard.press("j")
+        until(seen, lambda: seen.page.locator("#full-text").count() == 1)
+        seen.run("for (const one of document.querySelectorAll('details')) one.open = true")
+        assert seen.grave() == []
+        seen.run("page.time.set(page.world.firstMs + 5000)")
+        seen.settle()
+        assert seen.grave() == []
+    until(seen, lambda: bool(seen.run("document.body.classList.contains('stale')")))
+    assert seen.grave() == []
+    seen.page.close()
+
+
 def test_looking_back_is_not_now(started: tuple[Running, Seen]) -> None:
     """While one looks back the page says so, new ones do not disturb it, and one button leads to now."""
     _, seen = started

@@ -19,6 +19,7 @@ from city_brain.feeds.heartbeat import BlindArea
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.explain import Language
 from city_brain.incidents.incident import Place, read_incident
+from city_brain.incidents.incident_type import load_incident_types
 from city_brain.servers.client.feed_reader import Endpoint, FeedReader, Interrupted, SignOfLife, Snapshot
 from city_brain.servers.client.printing import (
     Watch,
@@ -235,6 +236,29 @@ def test_a_place_where_the_feed_cannot_go_on_is_told_before_it_begins_anew(numbe
         marked = [line for line in err.getvalue().splitlines() if line.startswith("!")]
         assert marked == [f"! cannot go on behind change {number}: {why}; beginning anew"]
         assert out.getvalue().startswith("= ")
+
+    run(test)
+
+
+def test_a_type_that_only_the_city_knows_has_the_headline_that_the_city_says() -> None:
+    """In the snapshot and after it; one that the city does not explain is named."""
+
+    async def test() -> None:
+        out, only_fires = io.StringIO(), load_incident_types(only=("fire",))
+        async with serving(a_log([an_incident("a"), an_incident("b", type="landslide")])) as served:
+            reader = FeedReader(Endpoint(served.server.address))
+            watch = Watch(reader, out, io.StringIO(), types=only_fires, languages=("zh", "en"))
+            printing = asyncio.create_task(watch.print_all())
+            while out.getvalue().count("\n") < 2:
+                await asyncio.sleep(0.01)
+            served.append(an_incident("c"))
+            while out.getvalue().count("\n") < 3:
+                await asyncio.sleep(0.01)
+            printing.cancel()
+            with suppress(asyncio.CancelledError):
+                await printing
+        told = sorted(line[2:].split("  III  ")[1].split(" (")[0] for line in out.getvalue().splitlines())
+        assert told == ["landslide", *["事故：int-5 | crash at int-5"] * 2]
 
     run(test)
 

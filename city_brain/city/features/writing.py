@@ -107,6 +107,8 @@ def _sensor(sensor: Sensor) -> dict[str, Any]:
         "quantity": sensor.quantity,
         "unit": sensor.unit,
         "period_s": sensor.period_s,
+        "lowest": sensor.lowest,
+        "highest": sensor.highest,
         "datum": _label(sensor.datum),
     }
 

@@ -13,11 +13,11 @@ from city_brain.cli.common import (
     SiteOption,
     TypesOption,
     ZoneOrNoneOption,
+    blocks_of,
     check_input,
     counters_text,
     instants,
     read_site,
-    want_lines,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def register(app: typer.Typer) -> None:
 
 
 def sources(
-    observations: Annotated[str, typer.Argument(help="JSON lines, plain or Zstandard; - reads standard input.")],
+    observations: Annotated[
+        str, typer.Argument(help="JSON lines, plain or Zstandard (-: standard input), or a recording (*.mcap).")
+    ],
     map_path: MapOrNoneOption = None,
     site: SiteOption = None,
     worst: Annotated[bool, typer.Option("--worst", help="Those in most trouble first.")] = False,
@@ -53,7 +55,6 @@ def sources(
     from city_brain.inquiry.health.tallies import Tallies
     from city_brain.inquiry.spells import Spells
 
-    want_lines(observations, "sources")
     city = read_site(map_path, site, types)
     tallies, spells = Tallies(city.runner()), Spells()
     broken = _run(tallies, spells, observations)
@@ -74,11 +75,10 @@ def sources(
 def _run(tallies: "Tallies", spells: "Spells", observations: str) -> "RecordingError | None":
     """Fuses to the end; answers why it could not be read to there."""
     from city_brain.replay.stream import StreamReader
-    from city_brain.sources.recording import read_blocks
 
     progress, reader = Progress("sources"), StreamReader(tallies.runner)
     try:
-        for closed in reader.read(tallies.heard(read_blocks(observations))):
+        for closed in reader.read(tallies.heard(blocks_of(observations))):
             spells.take(tallies.runner, closed.record.due_ms)
             progress.show(f"{tallies.runner.counters.read} rows")
     finally:

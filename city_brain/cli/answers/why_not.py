@@ -13,12 +13,12 @@ from city_brain.cli.common import (
     SiteOption,
     TypesOption,
     ZoneOrNoneOption,
+    blocks_of,
     check_input,
     epoch_ms,
     instants,
     plural,
     read_site,
-    want_lines,
 )
 from city_brain.errors import RecordingError, SettingsError
 
@@ -43,7 +43,9 @@ def register(app: typer.Typer) -> None:
 
 
 def why_not(
-    observations: Annotated[str, typer.Argument(help="JSON lines, plain or Zstandard; - reads standard input.")],
+    observations: Annotated[
+        str, typer.Argument(help="JSON lines, plain or Zstandard (-: standard input), or a recording (*.mcap).")
+    ],
     at: Annotated[str, typer.Option("--at", metavar="LON,LAT", help="The place, in degrees (WGS-84).")],
     time: Annotated[str, typer.Option("--time", help="When: RFC 3339 with its offset.")],
     map_path: MapOrNoneOption = None,
@@ -70,7 +72,6 @@ def why_not(
     from city_brain.inquiry.listening import Listener, Question
     from city_brain.wording.nearest import nearest
 
-    want_lines(observations, "why-not")
     city = read_site(map_path, site, types)
     lon, lat = _place(at)
     if type_name and type_name not in city.types.by_name:
@@ -107,12 +108,11 @@ def _place(text: str) -> tuple[float, float]:
 def _listen(listener: "Listener", observations: str) -> "RecordingError | None":
     """Fuses as far as the answer needs it; answers why it could not be read to there."""
     from city_brain.replay.stream import StreamReader
-    from city_brain.sources.recording import read_blocks
 
     enough_ms = listener.question.until_ms + round(1000 * HEARD_AFTER_S)
     progress, reader = Progress("why-not"), StreamReader(listener.runner)
     try:
-        for closed in reader.read(read_blocks(observations)):
+        for closed in reader.read(blocks_of(observations)):
             listener.take(closed)
             progress.show(f"{listener.runner.counters.read} rows")
             before = listener.first_ms is not None and listener.first_ms > listener.question.until_ms

@@ -1,5 +1,6 @@
 """Maps, incident types, settings and whole sites before anything runs."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,11 +20,13 @@ from city_brain.servers.doors.policy import policy_of
 from city_brain.servers.paths import files_in
 from city_brain.servers.settings import split
 from city_brain.site import SiteSettings, own_types, read_settings, time_zone
-from city_brain.wording.nearest import nearest
+from city_brain.wording.nearest import nearest, shown
 
 MAP: Final = "city.geojson"
 SETTINGS: Final = "site.toml"
 TYPES: Final = "incident-types"
+_DETECTOR: Final = re.compile(rb"^detector[ \t]*:", re.MULTILINE)
+"""Only an incident type has this key at its top."""
 
 
 def check_map(name: str, most: int) -> tuple[Verdict, CityMap | None]:
@@ -35,15 +38,7 @@ def check_map(name: str, most: int) -> tuple[Verdict, CityMap | None]:
     if data is None or not verdict.in_order:
         return verdict, None
     city = load_city(data, name=name)
-    for sensor in city.sensors:
-        quantity, unit = sensor.quantity, sensor.unit
-        place = f"{name}: sensor {sensor.id!r}"
-        units = [known for code, known in CONVERSIONS if code == QUANTITY_CODES.get(quantity)]
-        if not units:
-            verdict.note(f"{place}: quantity: {quantity!r} is none that is read{nearest(quantity, QUANTITY_CODES)}")
-        elif unit not in units:
-            lost = "readings without a unit of their own would be refused"
-            verdict.note(f"{place}: unit: {unit!r} is none of {quantity} ({', '.join(units)}); {lost}")
+    verdict.refuse(f"{name}: {said}" for said in _unread(city))
     verdict.counts = {
         "cameras": len(city.cameras), "signals": len(city.signals), "sensors": len(city.sensors),
         "intersections": len(city.intersections), "lanes": len(city.lanes), "crosswalks": len(city.crosswalks),
@@ -51,6 +46,19 @@ def check_map(name: str, most: int) -> tuple[Verdict, CityMap | None]:
     }  # fmt: skip
     verdict.summary = ", ".join(f"{n} {kind}" for kind, n in verdict.counts.items() if n) or "an empty map"
     return verdict, city
+
+
+def _unread(city: CityMap) -> Iterator[str]:
+    """Sensors of which nothing is ever read, or nothing without a unit of its own."""
+    for sensor in city.sensors:
+        quantity, unit = sensor.quantity, sensor.unit
+        units = [known for code, known in CONVERSIONS if code == QUANTITY_CODES.get(quantity)]
+        if not units:
+            got = f"{shown(quantity)}{nearest(quantity, QUANTITY_CODES)}"
+            yield f"sensor {sensor.id!r}: quantity: wanted one of {', '.join(QUANTITY_CODES)}, got {got}"
+        elif unit not in units:
+            got = f"{shown(unit)}{nearest(unit, units)}"
+            yield f"sensor {sensor.id!r}: unit: wanted a unit of {quantity}: {', '.join(units)}, got {got}"
 
 
 def check_type(name: str, most: int) -> Verdict:
@@ -161,12 +169,20 @@ def check_site(name: str, most: int) -> tuple[list[Verdict], CityMap | None]:
                 on_settings.refuse([said] if said else [])
         verdicts.append(on_settings)
     verdicts += [check_type(str(path), most) for path in sorted((folder / TYPES).glob("*.yaml"))]
-    stray = sorted((folder / TYPES).glob("*.yml"))
-    for path in stray:
-        on_settings = Verdict(str(path), "incident type", most)
-        on_settings.note(f"{path}: a name that ends in .yaml is read, one in .yml is not")
-        verdicts.append(on_settings)
-    return verdicts, city
+    return verdicts + list(_strays(folder, most)), city
+
+
+def _strays(folder: Path, most: int) -> Iterator[Verdict]:
+    """Incident types that lie, or are called, as none that is read."""
+    read = set((folder / TYPES).glob("*.yaml"))
+    for path in sorted({*folder.glob("*.y*ml"), *folder.glob("*/*.y*ml"), *(folder / TYPES).glob("*/*.y*ml")} - read):
+        verdict = Verdict(str(path), "incident type", most)
+        where, data = path.parent.relative_to(folder), _read(str(path), verdict)
+        if where != Path(TYPES) and not _DETECTOR.search(data or b""):
+            continue  # a file of somebody else's
+        got = f"{path.name!r}" if where == Path(TYPES) else f"{path.name!r} in {str(where)!r}"
+        verdict.refuse([f"{path}: wanted a file {TYPES}/*.yaml of the site, for only those are read, got {got}"])
+        yield verdict
 
 
 def _type_names(folder: Path) -> Collection[str]:

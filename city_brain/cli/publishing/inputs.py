@@ -54,7 +54,7 @@ class Inputs:
             return
         with watched(self._site, self._folder, self.over) as cameras:
             try:
-                yield merged([blocks, *cameras, self.intake.blocks()], self.over, self._ended)
+                yield merged([_told(blocks), *cameras, self.intake.blocks()], self.over, self._ended)
             finally:
                 self.over.set()
 
@@ -73,6 +73,16 @@ class Inputs:
             return ()
         settings = self.reader.runner.settings
         return (_mark(settings.due_ms(settings.index_at(latest_ms))),)
+
+
+def _told(blocks: "Iterable[Parsed]") -> "Iterator[Parsed]":
+    """The same blocks; says what is wrong with the first lines that are no observations."""
+    from city_brain.cli.publishing.telling import Teller
+
+    teller = Teller()
+    for parsed in blocks:
+        teller.tell(parsed.rejected)
+        yield parsed
 
 
 def _mark(mark_ms: int) -> "Parsed":

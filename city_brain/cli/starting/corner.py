@@ -37,7 +37,14 @@ def corner(lon: float, lat: float) -> CityMap:
         signals=(Signal(id=SIGNAL, x=8.0, y=8.0, intersection=JUNCTION),),
         sensors=(
             Sensor(
-                id=SENSOR, x=SENSOR_AT[0], y=SENSOR_AT[1], quantity="wind_speed", unit="m/s", period_s=SENSOR_PERIOD_S
+                id=SENSOR,
+                x=SENSOR_AT[0],
+                y=SENSOR_AT[1],
+                quantity="wind_speed",
+                unit="m/s",
+                period_s=SENSOR_PERIOD_S,
+                lowest=0.0,
+                highest=60.0,
             ),
         ),
         lanes=tuple(_lane(side, way) for side in ARMS for way in ("in", "out")),

@@ -251,13 +251,18 @@ def _sensors(batch: _Batch) -> None:
         return
     rows = batch.sent.rows_of(Kind.SENSOR)
     mapped, quantity = batch.mapped[rows], batch.codes(said.quantity, QUANTITY_OF)
-    by_map = (said.unit < 0) & (batch.table.quantity[mapped] == quantity)
+    own = batch.table.quantity[mapped] == quantity
+    by_map = (said.unit < 0) & own
     unit = np.where(by_map, batch.table.unit[mapped], batch.codes(said.unit, UNIT_OF))
     scale = SCALE[quantity, unit]
     value = np.where(np.isinf(said.value), np.nan, said.value) * scale + SHIFT[quantity, unit]
     batch.refuse(quantity < 0, Quarantine.QUANTITY, rows)
     batch.refuse(np.isnan(scale), Quarantine.UNIT, rows)
-    batch.refuse(~((value >= LOW[quantity]) & (value <= HIGH[quantity])), Quarantine.VALUE, rows)
+    low, high = (
+        np.where(own, batch.table.low[mapped], LOW[quantity]),
+        np.where(own, batch.table.high[mapped], HIGH[quantity]),
+    )
+    batch.refuse(~((value >= low) & (value <= high)), Quarantine.VALUE, rows)
     batch.put("code", rows, quantity)
     batch.put("value", rows, np.where((quantity == int(Quantity.WIND_DIRECTION)) & (value == 360.0), 0.0, value))
 

@@ -133,10 +133,13 @@ def _unit(row: dict[str, Any], _: AdmissionTable) -> Described:
     return "payload.unit", f"a unit of {quantity}: " + ", ".join(units), got
 
 
-def _value(row: dict[str, Any], _: AdmissionTable) -> Described:
-    measure = MEASURES[Quantity(QUANTITY_CODES[row["payload"]["quantity"]])]
+def _value(row: dict[str, Any], table: AdmissionTable) -> Described:
+    code = QUANTITY_CODES[row["payload"]["quantity"]]
+    measure, at = MEASURES[Quantity(code)], table.index.get(row["source_id"], -1)
+    own = table.quantity[at] == code
+    low, high = (table.low[at], table.high[at]) if own else (measure.low, measure.high)
     got = f"{shown(row['payload'].get('value'))} {row['payload'].get('unit') or ''}".strip()
-    return "payload.value", f"what is {measure.low:g} to {measure.high:g} {measure.unit}", got
+    return "payload.value", f"what is {low:g} to {high:g} {measure.unit}", got
 
 
 _DESCRIBED: Final = {

@@ -9,7 +9,7 @@ import numpy as np
 from city_brain.city.city_map import CityMap, Sensor, SourceKind
 from city_brain.city.datum import Datum
 from city_brain.geo import LocalFrame
-from city_brain.observations.admission.words import UNIT_CODES
+from city_brain.observations.admission.words import HIGH, LOW, SCALE, SHIFT, UNIT_CODES
 from city_brain.observations.vocabulary import QUANTITY_CODES
 from city_brain.types import Column, Floats, Indices, Ints
 
@@ -30,7 +30,8 @@ class AdmissionTable:
 
     Arrays are (sources + 1,); the last place, so index -1, stands for a source that is not on the map. `index`: place
     of a source id. `key`: its hash63. `reach_m`: how far from (`x`, `y`) its rows lie. `quantity`, `unit`: what a
-    sensor measures, -1 where not known. `box`: west, south, east, north of the map with its margin, in metres.
+    sensor measures, -1 where not known; `low`, `high`: what it can read, in the
+    canonical unit. `box`: west, south, east, north of the map with its margin, in metres.
     """
 
     frame: LocalFrame
@@ -42,6 +43,8 @@ class AdmissionTable:
     datum: Indices
     quantity: Indices
     unit: Indices
+    low: Floats
+    high: Floats
     box: tuple[float, float, float, float]
 
     @classmethod
@@ -52,6 +55,11 @@ class AdmissionTable:
         reach_m = np.where(city.source_kind == int(SourceKind.CAMERA), near, MAPPED_MARGIN_M)
         quantity = [QUANTITY_CODES.get(source.quantity, -1) if isinstance(source, Sensor) else -1 for source in sources]
         unit = [UNIT_CODES.get(source.unit, -1) if isinstance(source, Sensor) else -1 for source in sources]
+        scale, shift = SCALE[quantity, unit], SHIFT[quantity, unit]
+        lowest, highest = (
+            np.array([getattr(source, name, None) for source in sources], np.float64) * scale + shift
+            for name in ("lowest", "highest")
+        )
         west, south, east, north = city.box
         return cls(
             frame=city.frame,
@@ -63,6 +71,8 @@ class AdmissionTable:
             datum=_with_last(city.source_datum, NO_DATUM, np.int32),
             quantity=_with_last(quantity, -1, np.int32),
             unit=_with_last(unit, -1, np.int32),
+            low=_with_last(np.where(np.isnan(lowest), LOW[quantity], lowest), np.nan, np.float64),
+            high=_with_last(np.where(np.isnan(highest), HIGH[quantity], highest), np.nan, np.float64),
             box=(west - MAP_MARGIN_M, south - MAP_MARGIN_M, east + MAP_MARGIN_M, north + MAP_MARGIN_M),
         )
 

@@ -61,6 +61,14 @@ WANTED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What each field of a line should hold; below `payload`, of every kind."""
 
+_UNDATED: Final = "; over HTTP ?undated=now, and with `send --as-now`, a line without one is of now"
+_STAND_INS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        **dict.fromkeys(("source_id", "cap", "payload.class", "payload.mode", "payload.quantity"), "-"),
+        **dict.fromkeys(("event_time_ms", "payload.track_id", "payload.confidence", "payload.value"), 0),
+    }
+)
+"""What fits in the place of a field that cannot be left out."""
 _PLACE: Final = re.compile(r"(?:- at|in) `\$\.?([\w.]*)")
 _MISSING: Final = re.compile(r"missing required field `(\w+)`")
 _ENUMERATED: Final = re.compile(r"Invalid enum value ('.*?')(?: - at|$)", re.DOTALL)
@@ -118,7 +126,24 @@ def _described(reason: DeadLetter, line: bytes) -> tuple[str, str, str]:
     if not isinstance(kind, str) or kind not in LINES:
         near = nearest(kind, LINES) if isinstance(kind, str) else ""
         return "kind", WANTED["kind"], (shown(kind) if "kind" in plain else "nothing") + near
-    return _unfit(plain, kind)
+    field, wanted, got = _unfit(plain, kind)
+    if field in ("", "payload"):
+        return field, wanted, got
+    second, *said = _unfit(_mended(plain, field), kind)
+    return (
+        field,
+        wanted,
+        got + ("; and {}: wanted {}, got {}".format(second, *said) if second not in ("", field) else ""),
+    )
+
+
+def _mended(plain: dict[str, Any], field: str) -> dict[str, Any]:
+    """The line without what is wrong with a field, so that the next fault shows."""
+    *above, key = field.split(".")[:2]
+    stands = {key: _STAND_INS[name]} if (name := ".".join((*above, key))) in _STAND_INS else {}
+    within = plain["payload"] if above else plain
+    mended = {other: value for other, value in within.items() if other != key} | stands
+    return {**plain, "payload": mended} if above else mended
 
 
 def _unfit(plain: dict[str, Any], kind: str) -> tuple[str, str, str]:
@@ -140,7 +165,8 @@ def _unfit(plain: dict[str, Any], kind: str) -> tuple[str, str, str]:
         strange = [key for key in keys if key not in (PAYLOAD_KEYS[kind] if place else KEYS[kind])]
         alike = difflib.get_close_matches(name, strange, n=1, cutoff=0.5)
         field = f"{place}.{name}" if place else name
-        return field, WANTED.get(field, "a value"), "nothing" + (f", but {shown(alike[0])}" if alike else "")
+        way = f", but {shown(alike[0])}" if alike else _UNDATED if field == "event_time_ms" else ""
+        return field, WANTED.get(field, "a value"), f"nothing{way}"
     if enumerated := _ENUMERATED.search(said):
         word = enumerated[1].strip("'")
         words = (*SIDES, *MOVEMENTS, *LAMPS_AS_SENT)

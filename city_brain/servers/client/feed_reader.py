@@ -14,7 +14,7 @@ import asyncio
 import random
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,13 +32,15 @@ from city_brain.feeds.refusals import Reason
 from city_brain.feeds.subscription import Delivery
 from city_brain.incidents.incident import Incident
 from city_brain.servers.codec.feeds import heartbeat_from_proto, wanted_to_proto
-from city_brain.servers.codec.incidents import incident_from_proto
+from city_brain.servers.codec.incidents import incident_from_proto, incident_name
 from city_brain.wire.feed.v1 import feed_pb2, feed_pb2_grpc
 
 SILENCE_S = 15.0
 """Without any message for so long, three heartbeats of a quiet city, the link is taken for dead."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
+HEADLINE_S = 2.0
+"""So long a reader waits for a headline."""
 CREDIT = 500
 """Changes that the server may send before the reader asks for more, which it does at half of them."""
 RECEIVE_BYTES = 16 << 20
@@ -236,6 +238,15 @@ class FeedReader:
             anew = self.number is None and not self.token
             yield Interrupted(why=why, pause_s=pause_s, anew=anew, given_up=given_up)
             await asyncio.sleep(pause_s)
+
+    async def headlines(self, incident: Incident) -> Mapping[str, str]:
+        """What the city calls an incident, by language; nothing where it does not say."""
+        request = feed_pb2.ExplainIncidentRequest(name=incident_name(incident.incident_id))
+        with suppress(grpc.aio.AioRpcError):
+            async with self._endpoint.channel() as channel:
+                stub = feed_pb2_grpc.FeedServiceStub(channel)  # type: ignore[no-untyped-call]
+                return dict((await stub.ExplainIncident(request, timeout=HEADLINE_S)).headlines)
+        return {}
 
     async def _watch_once(self) -> AsyncIterator[Event]:
         async with self._endpoint.channel() as channel:

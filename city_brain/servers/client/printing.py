@@ -86,6 +86,10 @@ class Watch:
         self._instant = instants_in(zone)
         self._types = types or load_incident_types()
         self._languages = languages
+        self._titles: dict[str, str] = {}
+        """What the city calls the incidents to be printed now whose type only it knows."""
+        self._unsaid: set[str] = set()
+        """Types of which it did not say that."""
         self._terminal = err.isatty()
         self._status_shown = False
         self._life_at = -_LIFE_S
@@ -116,9 +120,19 @@ class Watch:
                         if event.given_up is not None:
                             self._tell(anew_line(event.given_up, event.why))
                         continue
+                    await self._ask(event)
                     self._print(event)
         except TimeoutError:
             raise ServiceError(nobody_there(self._reader.address, why, self._reader.speaks_tls)) from None
+
+    async def _ask(self, event: Event) -> None:
+        """Lets the city say how it calls incidents of types of its own, which whoever only watches need not have."""
+        self._titles = {}
+        for incident in () if self._as_json or not isinstance(event, Snapshot | Delivery) else _incidents(event):
+            if incident.type not in self._types.by_name and incident.type not in self._unsaid:
+                said = await self._reader.headlines(incident)
+                self._titles[incident.incident_id] = " | ".join(said[one] for one in self._languages if one in said)
+                self._unsaid |= set() if said else {incident.type}
 
     def _print(self, event: Event) -> None:
         if isinstance(event, Interrupted):
@@ -139,10 +153,14 @@ class Watch:
 
     def lines(self, event: Snapshot | Delivery) -> list[str]:
         """Lines for people, each with its mark; times are RFC 3339, to the second."""
-        told, mark = event.incidents if isinstance(event, Snapshot) else (event.incident,), "= "
+        mark = "= "
         if isinstance(event, Delivery):
             mark = "- " if event.no_longer_matches else "  "
-        return [mark + incident_text(incident, self._types, self._languages, self._instant) for incident in told]
+        return [
+            mark
+            + incident_text(one, self._types, self._languages, self._instant, self._titles.get(one.incident_id, ""))
+            for one in _incidents(event)
+        ]
 
     def _now(self) -> str:
         return self._instant(round(time.time() * 1000))
@@ -173,9 +191,16 @@ class Watch:
 
 
 def incident_text(
-    incident: Incident, types: IncidentTypes, languages: Sequence[Language], instant: Callable[[int], str]
+    incident: Incident,
+    types: IncidentTypes,
+    languages: Sequence[Language],
+    instant: Callable[[int], str],
+    title: str = "",
 ) -> str:
-    """When it was decided, number, state, probability, level, headline with position, sources, reason."""
+    """When it was decided, number, state, probability, level, headline with position, sources, reason.
+
+    `title`: the headline where others know it.
+    """
     state = incident.state if incident.status == "actual" else f"{incident.state} ({incident.status.upper()})"
     parts = [
         instant(incident.updated_ms),
@@ -183,7 +208,7 @@ def incident_text(
         f"{state:9}",
         f"{sureness(incident.confidence):>4}",
         f"{incident.level or '-':3}",
-        f"{_headline(incident, types, languages)} ({incident.lat:.5f}, {incident.lon:.5f})",
+        f"{title or _headline(incident, types, languages)} ({incident.lat:.5f}, {incident.lon:.5f})",
         f"seen by {some([source_name(source) for source in incident.sources])}" if incident.sources else "",
         incident.reason or "",
     ]
@@ -289,9 +314,12 @@ def instants_in(zone: tzinfo) -> Callable[[int], str]:
     return lambda epoch_ms: datetime.fromtimestamp(epoch_ms / 1000, zone).isoformat(timespec="seconds")
 
 
+def _incidents(event: Snapshot | Delivery) -> Sequence[Incident]:
+    return event.incidents if isinstance(event, Snapshot) else (event.incident,)
+
+
 def _headline(incident: Incident, types: IncidentTypes, languages: Sequence[Language]) -> str:
     if incident.type not in types.by_name:
-        # A city has types of its own, which whoever only watches need not have.
         return incident.type
     said = headline(incident, types[incident.type])
     return " | ".join(getattr(said, language) for language in languages)

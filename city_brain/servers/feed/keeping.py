@@ -26,6 +26,8 @@ LONGEST_PAUSE_S = 5.0
 """Between attempts to store, at most."""
 COMPACT_MS = 3_600_000
 """Log time between compactions."""
+_SHOWN = 10
+"""Incidents that a text names before it counts them."""
 _chance = random.SystemRandom().random
 
 
@@ -77,11 +79,6 @@ class Keeper(Kept):
         last_tick = self.feed.head().last_tick if self.feed else None
         if self.feed is not None and (last_tick is None or first_tick <= last_tick + 1):
             return True
-        if self.feed is not None:
-            logger.warning(
-                "%s: ticks %s to %s are missing; the feed begins anew as %s",
-                self.store.where, (last_tick or 0) + 1, first_tick - 1, feed_id,
-            )  # fmt: skip
         self.feed = self.store.feed(f"{self.city}/{feed_id}")
         self.first_number = 1
         return False
@@ -144,6 +141,25 @@ class Keeper(Kept):
         if failures:
             logger.warning("%s: stored again after %d attempts", self.store.where, failures)
             self.serving(True)
+
+
+def pause_text(log: ChangeLog, anew: str, since: str, until: str) -> str:
+    """What an operator is told where a city was begun again too late to go on with the feed in `log`; `anew`: the feed
+    that follows it, `since`, `until`: times in words.
+    """
+    left = [
+        f"{held.incident.number} {held.incident.type}" for held in log.held.values() if held.incident.state == "active"
+    ]
+    shown = ", ".join(left[:_SHOWN]) + (f" … ({len(left)})" if len(left) > _SHOWN else "")
+    return (
+        f"the city did not run from {since} to {until}, and nothing is known of that time. A new feed begins ({anew}), "
+        "and incidents are numbered from 001 again. Active when it stopped, and not followed any more: "
+        f"{shown or 'none'}. Look after those by other means; what still goes on is announced again, under a new "
+        f"number. Nothing is damaged: the earlier feed ({log.feed_id}) stays in the store.\n"
+        f"{since} 至 {until} 系统未运行，期间情况不明。现开始新的事件流（{anew}），事件编号重新从 001 起。"
+        f"停止时尚未结束、现已不再跟踪的事件：{shown or '无'}。请人工核实这些事件；仍在持续的，会以新编号重新发布。"
+        f"数据没有损坏，此前的事件流（{log.feed_id}）仍在库中。"
+    )
 
 
 def _newest(store: Store, city: str) -> Feed | None:

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
 from typing import TypeVar
 
 from city_brain.errors import ServiceError
@@ -60,6 +61,8 @@ class LiveFeed:
         self.kept = kept
         self.adopt(types, area_codes)
         self.stopping = False
+        self.zone: tzinfo = UTC
+        """Of times in texts for people."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._readers: set[Reader] = set()
 
@@ -69,6 +72,10 @@ class LiveFeed:
         """
         self.types = types
         self.names = Names(types=tuple(types.by_name), area_codes=tuple(area_codes))
+
+    def instant(self, moment_ms: int) -> str:
+        """Epoch milliseconds as RFC 3339 in the zone of the feed, to the second."""
+        return datetime.fromtimestamp(moment_ms / 1000, self.zone).isoformat(timespec="seconds")
 
     def open(self) -> None:
         """Takes the running event loop as its own, and readers from now on."""

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import get_args
 
 import grpc
@@ -98,7 +97,7 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
             account = explanation.account_of(self._feed.log, _asked(request.name), self._feed.types, caller.scope)
         except RuleError as wrong:  # a type of a city that its province does not have
             raise RefusedError(Reason.UNKNOWN_TYPE, str(wrong), "name") from wrong
-        text = explanation_text(account.incident, self._feed.types, language, _instant)
+        text = explanation_text(account.incident, self._feed.types, language, self._feed.instant)
         return account_to_proto(account, self._messages.incident(account.incident), text)
 
     @refusing
@@ -187,11 +186,6 @@ class FeedService(feed_pb2_grpc.FeedServiceServicer):
 
     def _filter(self, wanted: feed_pb2.IncidentFilter, caller: Caller) -> IncidentFilter:
         return ScopedFilter(wanted_from_proto(wanted), self._feed.names, caller.scope)
-
-
-def _instant(moment_ms: int) -> str:
-    """RFC 3339 in UTC, to the second."""
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="seconds")
 
 
 def _asked(name: str) -> str:

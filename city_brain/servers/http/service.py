@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import get_args
 
 from aiohttp import web
@@ -132,7 +131,7 @@ class HttpService:
             account = explanation.account_of(self._feed.log, request.match_info["id"], self._feed.types, caller.scope)
         except RuleError as wrong:
             raise RefusedError(Reason.UNKNOWN_TYPE, str(wrong), "name") from wrong
-        text = explanation_text(account.incident, self._feed.types, language, _instant)
+        text = explanation_text(account.incident, self._feed.types, language, self._feed.instant)
         return _json(self._answers.account(account, text))
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
@@ -209,8 +208,3 @@ def _language(code: str) -> Language:
     known: dict[str, Language] = {language: language for language in get_args(Language)}
     check_names(Reason.UNKNOWN_LANGUAGE, "language_code", "language", [code] if code else [], known)
     return known[code or "en"]
-
-
-def _instant(moment_ms: int) -> str:
-    """RFC 3339 in UTC, to the second."""
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).isoformat(timespec="seconds")
