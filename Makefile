@@ -18,7 +18,8 @@ WORLD ?= ../shared/scenarios/tune/101
 PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 .PHONY: help install demo demo-province test campaign check format lock protos lint-protos promise-protos bench \
-  schemas promise-schemas bench-bag bench-feed bench-kafka bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full \
+  schemas promise-schemas bench-bag bench-feed bench-kafka bench-robustness bench-ablation \
+  bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full \
   recordings clean
 
 help: ## Prints this list.
@@ -69,6 +70,12 @@ bench: $(INSTALLED) ## Measures observations a second, stage by stage, on growin
 
 bench-kafka: $(INSTALLED) $(JARS) ## Measures the street and a simple join, beside other systems, on a broker of its own.
 	@$(BIN)/python -m tests.benchmarks.kafka $(ARGS)
+
+bench-robustness: $(INSTALLED) ## Scores worlds with fewer cameras, worse clocks and places, lost rows, or a kind of source less; an hour.
+	@$(BIN)/python -m tests.benchmarks.altered robustness $(ARGS)
+
+bench-ablation: $(INSTALLED) ## Scores fusion without one of its parts at a time; an hour.
+	@$(BIN)/python -m tests.benchmarks.altered ablation $(ARGS)
 
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "province": ("provincial.command", "Run a province that joins the incidents of its cities; or look at its cities."),
     "instruct": ("provincial.instructing", "Tell a city of a province something, and wait for its answer."),
     "fuse": ("fuse", "Fuse a recording into incidents."),
+    "bench": ("bench", "Measure what fusing a recording takes, part by part, and how much more a core could take."),
     "convert": ("converting", "Convert a recording of the field into observations."),
     "explain": ("answers.explain", "Explain an incident: what speaks for and against it, from whom, by which rule."),
     "why-not": ("answers.why_not", "Tell why nothing was told of a place at a time, and who could have seen it."),

@@ -169,7 +169,8 @@ class SignalBook(msgspec.Struct):
     def learn_cycle(self, signal: int) -> "Cycle | None":
         """The fixed-time programme that a signal has been running, from its last messages; None where nothing repeats.
 
-        The lamps are sampled every second; the period is the shift at which most samples equal those before.
+        The lamps are sampled every second; the period is the shift at which most samples equal those before. What the
+        last two rounds do not agree on is not known.
         """
         known = self.time_ms[signal] != NO_TIME
         if np.count_nonzero(known) < DEPTH // 2:
@@ -192,9 +193,11 @@ class SignalBook(msgspec.Struct):
             return None
         template = shown[-period:].copy()
         before = shown[-2 * period : -period]
-        template[-len(before) :] = (
-            np.where(template[-len(before) :] < 0, before, template[-len(before) :]) if len(before) else template
-        )
+        if len(before):
+            last = template[-len(before) :]
+            # Where two rounds differ a message of one was lost, and its lamps seem to have changed too late.
+            differs = (last >= 0) & (before >= 0) & (last != before)
+            template[-len(before) :] = np.where(differs, -1, np.where(last < 0, before, last))
         return Cycle(int(moments[-period]), template)
 
 

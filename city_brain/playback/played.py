@@ -16,7 +16,8 @@ from city_brain.incidents.incident_type import IncidentTypes
 from city_brain.pipeline.configuration import Configured
 from city_brain.playback.recorded_city import RecordedCity, last_tick_of
 from city_brain.playback.state import ATTACHED, StreetState
-from city_brain.runner import ClosedTick
+from city_brain.replay.stream import Batch
+from city_brain.runner import ClosedTick, Runner
 from city_brain.site import Site
 
 
@@ -60,6 +61,10 @@ class Played(abc.ABC):
     @abc.abstractmethod
     def arrived_ns(self, positions: Set[tuple[int, int]]) -> int | None:
         """When the first of some rows arrived, by raw partition and offset as evidence names them; None: none did."""
+
+    @abc.abstractmethod
+    def in_a_runner(self) -> tuple[Runner, Iterator[Batch]]:
+        """A runner of the recorded city that has read nothing, and what was recorded for it, from the beginning on."""
 
     @abc.abstractmethod
     def _begin(self) -> None:

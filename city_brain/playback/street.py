@@ -11,19 +11,26 @@ types if asked to.
 from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from city_brain.bag.reading import read_series
 from city_brain.bag.records import Record
 from city_brain.distributed import MARK_HEADER, CityDesk, FusePartition, Ingest, RawPartitions, RawRecord
 from city_brain.distributed.city_desk import CityTick
+from city_brain.distributed.reading import Stretch, read_stretch
 from city_brain.errors import RecordingError, StateError
 from city_brain.kafka.topics import CONTROL, raw_partitions
 from city_brain.pipeline.configuration import Change, Configurations, Configured
 from city_brain.playback.played import Played, PlayedTick
 from city_brain.playback.state import StreetState
+from city_brain.replay.stream import Batch
+from city_brain.runner import Runner
 from city_brain.site import Site
+from city_brain.types import Ints
 
 MARKS_APART_MS: Final = 31 * 86_400_000
 """The clock of a city writes marks five times a second; no city stands still for longer than this and goes on."""
@@ -68,6 +75,29 @@ class Street(Played):
     def configuration(self) -> str:
         """The version of what holds now."""
         return self._desk.configuration
+
+    def in_a_runner(self) -> tuple[Runner, Iterator[Batch]]:
+        """A new runner that knows of all configurations, and what stands before each mark of a raw partition for it."""
+        runner = self.site.runner(self._raw.total)
+        for record in self._told:
+            with suppress(StateError):
+                runner.announce(record.value or b"", record.stamp_ms)
+        return runner, self._batches(runner)
+
+    def _batches(self, runner: Runner) -> Iterator[Batch]:
+        waiting, following = dict[int, list[RawRecord]](), dict[int, int]()
+        for raw in filter(None, map(self._raw_record, read_series(self.path))):
+            if raw.offset < following.get(raw.partition, raw.offset):
+                continue
+            following[raw.partition] = raw.offset + 1
+            if raw.mark:
+                if records := waiting.pop(raw.partition, None):
+                    stretch = read_stretch(records)
+                    offset = np.array([record.offset for record in records], dtype=np.int64)[stretch.at]
+                    yield partial(_admit, runner, raw.partition, stretch, offset)
+                yield partial(runner.mark, raw.partition, raw.stamp_ms)
+            elif raw.partition != self._control:
+                waiting.setdefault(raw.partition, []).append(raw)
 
     def _begin(self) -> None:
         total, partitions = self._raw.total, self.recorded.settings.partitions
@@ -192,6 +222,16 @@ class Street(Played):
             for part in self._fusion[partition].read(offset, parcel.to_bytes()):
                 yield from self._desk.read(self._judged, part.to_bytes())
                 self._judged += 1
+
+
+def _admit(runner: Runner, raw_partition: int, stretch: Stretch, offset: Ints) -> None:
+    """Lets a runner take a stretch of a raw partition, whose rows (n,) have these offsets."""
+    for unread in stretch.unread:
+        runner.dead_letter(unread.reason)
+    for record, packed in stretch.alerts:
+        log_time = runner.engines[0].ticker.state.log_time
+        runner.alerts.take(log_time, raw_partition, record.offset, record.stamp_ms, packed)
+    runner.read(raw_partition, stretch.observations, offset)
 
 
 def _changes(records: Iterable[RawRecord]) -> Iterator[bytes]:

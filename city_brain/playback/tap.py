@@ -27,8 +27,8 @@ from city_brain.pipeline.configuration import Change
 from city_brain.playback.played import Played, PlayedTick
 from city_brain.playback.recorded_city import CITY, SETTINGS, decisive
 from city_brain.playback.state import StreetState
-from city_brain.replay.stream import StreamReader
-from city_brain.runner import ClosedTick
+from city_brain.replay.stream import Batch, StreamReader
+from city_brain.runner import ClosedTick, Runner
 from city_brain.site import Site
 
 BLOCKS: Final = "blocks"
@@ -191,16 +191,25 @@ class TappedRun(Played):
         """The version of what holds now."""
         return self._runner.configured.version
 
+    def in_a_runner(self) -> tuple[Runner, Iterator[Batch]]:
+        """A new runner, and the blocks for it."""
+        runner = self.site.runner()
+        return runner, StreamReader(runner).batches(block for _, block in self._blocks())
+
     def _begin(self) -> None:
         self._runner = self.site.runner()
         self._reader = StreamReader(self._runner)
 
-    def _play(self, after_ns: int) -> Iterator[PlayedTick]:
+    def _blocks(self, after_ns: int = -1) -> Iterator[tuple[int, Parsed]]:
+        """The blocks behind a log time, each with its own."""
         for record in read_series(self.path, after_ns):
             if record.topic == BLOCKS:
-                self._log_ns = record.log_ns
-                place = f"{self.path}, {BLOCKS} {record.offset}"
-                yield from self._say(self._reader.take(read_block(record.value or b"", place)))
+                yield record.log_ns, read_block(record.value or b"", f"{self.path}, {BLOCKS} {record.offset}")
+
+    def _play(self, after_ns: int) -> Iterator[PlayedTick]:
+        for log_ns, block in self._blocks(after_ns):
+            self._log_ns = log_ns
+            yield from self._say(self._reader.take(block))
         # The end of a capsule is not the end of the input, unless its last ticks are those that closed there.
         if self.last_tick is None or self.head.size < self.last_tick:
             yield from self._say(self._reader.end())

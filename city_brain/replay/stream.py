@@ -5,7 +5,9 @@ A recording that carries marks is read by them. One that does not is taken to be
 changes. Stamps and marks far from all others are not believed: one alone would end the log years ahead.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -19,6 +21,9 @@ from city_brain.runner import ClosedTick, Runner
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.table import Table
 from city_brain.types import Ints
+
+Batch: TypeAlias = Callable[[], None]
+"""What was read of a recording at once; admits it when it is called."""
 
 
 class StreamState(msgspec.Struct):
@@ -40,14 +45,20 @@ class StreamReader:
 
     def read(self, blocks: Iterable[Parsed]) -> Iterator[ClosedTick]:
         """The ticks that close while the blocks are read, then those up to the last row."""
+        for batch in self.batches(blocks):
+            batch()
+            yield from self.runner.closed()
+
+    def batches(self, blocks: Iterable[Parsed]) -> Iterator[Batch]:
+        """The blocks, each read when it is asked for, then the end behind the last row."""
         try:
             for block in blocks:
-                yield from self.take(block)
+                yield partial(self._take, block)
         except RecordingError as wrong:
             if self.time.latest_ms is None:
                 raise
             self.broken = wrong
-        yield from self.end()
+        yield self._end
 
     def take(self, block: Parsed) -> Iterator[ClosedTick]:
         """The ticks that a block closes."""
@@ -56,10 +67,8 @@ class StreamReader:
 
     def end(self) -> Iterator[ClosedTick]:
         """The ticks up to the last row."""
-        if self.time.latest_ms is not None:
-            settings = self.runner.settings
-            self.runner.mark(0, settings.due_ms(settings.index_at(self.time.latest_ms)))
-            yield from self.runner.closed()
+        self._end()
+        yield from self.runner.closed()
 
     def to_bytes(self) -> bytes:
         """What it remembers between two blocks, without its runner."""
@@ -87,6 +96,11 @@ class StreamReader:
         self._rows(block, start, block.observations.n)
         if self.time.sound_ms is not None:
             self.runner.mark(0, self.time.sound_ms)
+
+    def _end(self) -> None:
+        if self.time.latest_ms is not None:
+            settings = self.runner.settings
+            self.runner.mark(0, settings.due_ms(settings.index_at(self.time.latest_ms)))
 
     def _rows(self, block: Parsed, start: int, end: int) -> None:
         if start == end:

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import msgspec
 
+from city_brain.measuring.measured import describe
 from tests.benchmarks import report
 from tests.benchmarks.inputs import City
-from tests.benchmarks.measuring import Measured
+from tests.benchmarks.measuring import MeasuredCity
 
 
 def main() -> int:
     """Runs what the arguments ask for, prints a table or JSON lines; 1 where tiles do not agree."""
     arguments = _arguments()
-    results: list[tuple[Measured, report.Agreement | None]] = []
+    results: list[tuple[MeasuredCity, report.Agreement | None]] = []
     for city in _cities(arguments):
         measured = _in_a_process(city)
         agreement = _tiles_agree(measured) if city.world else None
@@ -29,7 +30,7 @@ def main() -> int:
             print(_json(measured, agreement), flush=True)
     if results and not arguments.json:
         print("\n".join([*report.heading(), *report.table(results)]))
-        print(f"\n{report.describe(results[0][0])}")
+        print(f"\n{describe(results[0][0].machine)}")
     if arguments.append:
         report.append(report.table(results, *arguments.append))
     disagree = [agreement for _, agreement in results if agreement is not None and not agreement.same]
@@ -74,20 +75,20 @@ def _cities(arguments: argparse.Namespace) -> list[City]:
     return cities
 
 
-def _in_a_process(city: City) -> Measured:
+def _in_a_process(city: City) -> MeasuredCity:
     print(f"measuring {city.name}, {city.sources or city.tiles} …", file=sys.stderr)
     command = [sys.executable, "-m", "tests.benchmarks.measuring", msgspec.json.encode(city).decode()]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return msgspec.json.decode(done.stdout, type=Measured)
+    return msgspec.json.decode(done.stdout, type=MeasuredCity)
 
 
-def _tiles_agree(tiled: Measured) -> report.Agreement:
+def _tiles_agree(tiled: MeasuredCity) -> report.Agreement:
     """Reads the world alone and holds its incidents against those of every tile."""
     alone = _in_a_process(msgspec.structs.replace(tiled.city, name="the world alone", tiles=1))
     return report.tiles_agree(alone.announced, tiled.announced, Path(tiled.city.world), tiled.city.tiles)
 
 
-def _json(measured: Measured, agreement: report.Agreement | None) -> str:
+def _json(measured: MeasuredCity, agreement: report.Agreement | None) -> str:
     told = msgspec.to_builtins(measured) | {"announced": len(measured.announced)}
     return msgspec.json.encode(told | {"tiles": msgspec.to_builtins(agreement)}).decode()
 

@@ -24,7 +24,7 @@ from mcap.writer import CompressionType, Writer
 from city_brain.bag.reading import Recording
 from city_brain.bag.records import Headers
 from city_brain.bag.writing import RecordingWriter
-from tests.benchmarks.measuring import machine
+from city_brain.measuring.measured import machine
 
 RECORD_FLOOR = 200_000
 READ_FLOOR = 400_000

@@ -6,22 +6,13 @@ from pathlib import Path
 import msgspec
 
 from city_brain.incidents.incident import Incident
+from city_brain.measuring.measured import PARTS
 from city_brain.replay.comparing import SHARE_WANTED, Comparison, compare
-from tests.benchmarks.measuring import Measured
+from tests.benchmarks.measuring import MeasuredCity
 from tests.benchmarks.tiling import centre, read_map, tile_offsets
 
-GROUPS = {
-    "decode": ("decode",),
-    "admission": ("admission",),
-    "ticks": ("ticks",),
-    "tracks": ("tracks",),
-    "objects": ("objects",),
-    "context": ("signals", "sensors", "crossings", "queues"),
-}
-"""Columns of the table and the stages in them; all others but the desk are detectors."""
-
 HEAD = (
-    *("commit", "date", "city", "sources", "observations", "per second", "µs", "growth", *GROUPS, "detectors", "desk"),
+    *("commit", "date", "city", "sources", "observations", "per second", "µs", "growth", *PARTS),
     *("ms per tick, median / 95 %", "MB map / peak", "incidents", "load"),
 )
 PAGE = Path(__file__).with_name("RESULTS.md")
@@ -67,7 +58,7 @@ def _compared(alone: Sequence[Incident], tile: Sequence[Incident], offset: tuple
     return compare(alone, moved)
 
 
-def table(results: Sequence[tuple[Measured, Agreement | None]], commit: str = "", date: str = "") -> list[str]:
+def table(results: Sequence[tuple[MeasuredCity, Agreement | None]], commit: str = "", date: str = "") -> list[str]:
     """Rows of a Markdown table, a row per city. `growth`: cost per observation against the synthetic city of 10^4."""
     base = next((measured.us for measured, _ in results if measured.city.sources == 10_000), None)
     return [
@@ -80,17 +71,16 @@ def heading() -> list[str]:
     return ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
 
 
-def _cells(measured: Measured, agreement: Agreement | None, base: float | None, commit: str, date: str) -> list[str]:
-    stages = measured.stages_us
-    named = [sum(stages.get(stage, 0.0) for stage in group) for group in GROUPS.values()]
-    desk = stages.get("desk", 0.0)
+def _cells(
+    measured: MeasuredCity, agreement: Agreement | None, base: float | None, commit: str, date: str
+) -> list[str]:
     median, high, _ = measured.tick_ms
     told = str(len(measured.announced)) if agreement is None else f"{agreement.found} of {agreement.expected}"
     return [
         *(commit, date, measured.city.name, f"{measured.sources:,}", f"{measured.observations:,}"),
         *(f"{measured.per_second:,}", f"{measured.us:.2f}"),
         "" if base is None or measured.city.world else f"{100.0 * (measured.us / base - 1.0):+.0f} %",
-        *(f"{us:.2f}" for us in (*named, sum(stages.values()) - sum(named) - desk, desk)),
+        *(f"{part.us:.2f}" for part in measured.parts.values()),
         *(f"{median:.1f} / {high:.1f}", f"{measured.ground_mb} / {measured.peak_mb}", told, f"{measured.load:.1f}"),
     ]
 
@@ -102,11 +92,3 @@ def append(rows: Sequence[str], page: Path = PAGE) -> None:
     if not anchor:
         raise ValueError(f"{page}: wanted the line {ANCHOR}, got none")
     page.write_text(before.rstrip("\n") + "\n" + "\n".join(rows) + "\n\n" + anchor + after, encoding="utf-8")
-
-
-def describe(measured: Measured) -> str:
-    """The machine, in a line."""
-    of = dict(measured.machine)
-    processor, cores, system = (of.pop(name) for name in ("processor", "cores", "system"))
-    versions = ", ".join(f"{name} {number}" for name, number in of.items())
-    return f"{processor}, {cores} cores, {system}; {versions}; one core, processor time"

@@ -25,6 +25,7 @@ import cv2
 import msgspec
 import onnx
 
+from city_brain.measuring.measured import machine
 from city_brain.observations.json_twin import to_lines
 from city_brain.vision.cards.card import ModelCard
 from city_brain.vision.decode import Outputs
@@ -34,7 +35,6 @@ from city_brain.vision.eyes import Eyes, Seen, see_together
 from city_brain.vision.frames.limits import TimedFrame
 from city_brain.vision.ground.pose import CameraPose
 from city_brain.vision.letterbox import Frame, Placement, Planes
-from tests.benchmarks.measuring import machine
 from tests.vision.eyes.drives import FRAME, START_MS, camera
 from tests.vision.ground.views import exact
 from tests.vision.samples import yolox_nano

@@ -48,6 +48,8 @@ class Actor:
     track: int = 1
     confidence: float = 0.85
     bias_m: dict[str, tuple[float, float]] = field(default_factory=dict)
+    error_m: float = np.nan
+    """What cameras say of their error (1 sigma); NaN: nothing."""
 
 
 def straight(start: tuple[float, float], speed: tuple[float, float], first: int = 0, last: int = 10_000) -> Path:
@@ -82,6 +84,7 @@ def rows_of(actor: Actor, second: int) -> list[Rows]:
                 value=actor.confidence,
                 speed=float(np.hypot(vx, vy)),
                 heading=heading,
+                sigma=actor.error_m,
             )
         )
     return rows

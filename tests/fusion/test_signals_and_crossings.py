@@ -71,6 +71,16 @@ def test_a_fixed_time_programme_is_learnt_and_predicted() -> None:
     assert cycle.colour(np.array([NORTH, NORTH]), later).tolist() == [Colour.GREEN, Colour.RED]
 
 
+def test_a_lost_message_makes_a_programme_unsure_and_not_late() -> None:
+    """The change at second 180 never arrives: the lamps that seem to go on are not predicted of later rounds."""
+    book = heard(*(lamp_row(s, (0, 4) if s % 40 < 20 else (2, 6)) for s in range(0, 200, 4) if s != 180))
+    cycle = book.learn_cycle(0)
+    assert cycle is not None
+    later = START_MS + 1000 * np.array([421, 421, 430, 430])
+    told = cycle.colour(np.array([NORTH, EAST, NORTH, EAST]), later).tolist()
+    assert told == [UNKNOWN, UNKNOWN, Colour.RED, Colour.GREEN]
+
+
 def test_no_programme_is_learnt_from_a_signal_that_never_changes_or_hardly_spoke() -> None:
     assert heard(*(lamp_row(s, (0, 4)) for s in range(0, 200, 4))).learn_cycle(0) is None
     assert heard(lamp_row(0, (0, 4)), lamp_row(5, (2, 6))).learn_cycle(0) is None

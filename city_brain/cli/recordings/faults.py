@@ -16,7 +16,7 @@ FaultOption = Annotated[
     list[str] | None,
     typer.Option("--fault", help="A fault, as drop:share=0.1,topics=reports; may be given again."),
 ]
-PlanOption = Annotated[Path | None, typer.Option("--plan", help="A plan (TOML: `seed`, tables `faults`).")]
+PlanOption = Annotated[Path | None, typer.Option("--plan", help=r"A plan of faults (TOML: seed, [\[faults]]).")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Of all decisions, in place of the plan's own.")]
 
 

@@ -26,6 +26,12 @@ _SCHEMA = {
 }  # fmt: skip
 
 
+SPREAD_MIN = 1.5
+"""A look's variance is at least so many times what its camera says of its error, or what is usual so far off: for usual
+errors up to 150 m less than `variance_m2`.
+"""
+
+
 class WrongWayParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Thresholds and weights of `WrongWay`."""
 
@@ -83,7 +89,7 @@ class WrongWay:
         if runs.n == 0 or objects.n == 0:
             return []
         index = find_sorted(objects["id"], runs["object_id"])
-        travelled_m, weight = self._travelled_m(index, objects), self._weight()
+        travelled_m, weight = self._travelled_m(index, objects), self._weight(index, objects)
         barred = self._barred(travelled_m)
         found = []
         for k in np.flatnonzero((index >= 0) & ring.holds(objects["x"][index], objects["y"][index])).tolist():
@@ -120,11 +126,15 @@ class WrongWay:
             ("cameras were too unsure that it is a vehicle", ~(runs["confidence"] >= limits.confidence_min)),
         ]
 
-    def _weight(self) -> Floats:
-        """Log-odds (n,) of being in the oncoming lane against being badly located, of the vehicles followed."""
+    def _weight(self, index: Ints, objects: Table) -> Floats:
+        """Log-odds (n,) of being in the oncoming lane against being badly located, of the vehicles followed, `index`
+        (n,) of the objects.
+        """
         limits, runs = self.parameters, self.state.runs
         looks = 1.0 + 0.5 * (runs["cameras"] - 1.0) + (runs["last_ms"] - runs["first_ms"]) / 1000.0 / limits.spell_s
-        weight = looks * (runs["same_m"] ** 2 - runs["nearest_m"] ** 2) / (2.0 * limits.variance_m2)
+        spread_m2 = objects["sigma_m"][index] ** 2 * np.maximum(objects["n_cameras"][index], 1)
+        variance_m2 = np.maximum(limits.variance_m2, SPREAD_MIN * spread_m2)
+        weight = looks * (runs["same_m"] ** 2 - runs["nearest_m"] ** 2) / (2.0 * variance_m2)
         bounded: Floats = np.minimum(weight, limits.weight_max)
         return bounded
 
@@ -166,7 +176,7 @@ class WrongWay:
     def _findings(self, scene: Scene) -> list[Finding]:
         runs, objects = self.state.runs, scene.objects.table
         index = find_sorted(objects["id"], runs["object_id"])
-        weight = self._weight()
+        weight = self._weight(index, objects)
         good = (index >= 0) & (weight > 0)
         for _, barred in self._barred(self._travelled_m(index, objects)):
             good &= ~barred

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from city_brain.errors import ModelError
+from city_brain.measuring.memory import peak_bytes
 from city_brain.vision.cards.checking import Errand, Report, Verdict
 from city_brain.vision.cards.fitting import MOST_FRAMES, Signature, check_outputs, signature
 from city_brain.vision.cards.walking import Walked, parse, walk
-from city_brain.vision.children.bounding import bound, peak_bytes
+from city_brain.vision.children.bounding import bound
 
 if TYPE_CHECKING:
     import numpy as np

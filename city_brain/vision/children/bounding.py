@@ -1,9 +1,6 @@
-"""What a child may take: it bounds itself before it reads a byte of a stranger, and can say what it took."""
+"""What a child may take: it bounds itself before it reads a byte of a stranger."""
 
-import re
 import resource
-import sys
-from pathlib import Path
 from typing import Final
 
 _OPEN_FILES: Final = 64
@@ -23,14 +20,3 @@ def bound(memory_bytes: int, cpu_s: int | None = None) -> None:
         _, hard = resource.getrlimit(what)
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (least, least))
-
-
-def peak_bytes(process: int | None = None) -> int:
-    """Most memory that this process, or another one, held at once.
-
-    What `getrusage` tells on Linux is also that of the parent, from before this program began.
-    """
-    status = Path(f"/proc/{process or 'self'}/status")
-    if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)):
-        return 1024 * int(found[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

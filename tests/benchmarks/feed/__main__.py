@@ -10,11 +10,11 @@ import sys
 
 import msgspec
 
+from city_brain.measuring.measured import machine
 from tests.benchmarks.feed import report
 from tests.benchmarks.feed.case import Case, Measured
 from tests.benchmarks.feed.running import measure
 from tests.benchmarks.feed.storming import storm
-from tests.benchmarks.measuring import machine
 
 PARTS = ("steady", "stalled", "storm")
 FEW = 50

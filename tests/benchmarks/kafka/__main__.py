@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
+from city_brain.measuring.measured import machine
 from tests.benchmarks.kafka import latency, overload, report, street
 from tests.benchmarks.kafka.join import running as join
-from tests.benchmarks.measuring import machine
 from tests.kafka.broker import cluster
 from tests.kafka.jars import missing
 

@@ -60,4 +60,4 @@ def test_help_says_what_is_meant() -> None:
     """Neither numbers that stand for none, nor brackets that markup eats."""
     assert "default: 4611686018427387904" not in city_brain("bag", "ls", "--help").out
     told = city_brain("bag", "fault", "--help").out
-    assert "[])" not in told and "`faults`" in told
+    assert "[])" not in told and "[[faults]]" in told

@@ -34,6 +34,13 @@ def test_a_car_that_drives_against_its_lane_is_found() -> None:
     assert strongest("wrong_way", 16, [Actor(against)]) > opens("wrong_way")
 
 
+def test_cameras_that_say_how_badly_they_see_are_heeded() -> None:
+    """An error that is usual changes nothing; one of a whole lane makes a lane of its own as likely."""
+    against = straight((20.0, 6.4), (8.0, 0.0))
+    usual, bad = (strongest("wrong_way", 16, [Actor(against, error_m=error)]) for error in (1.0, 4.0))
+    assert usual == strongest("wrong_way", 16, [Actor(against)]) > opens("wrong_way") > bad
+
+
 @pytest.mark.parametrize("y", [4.8, 1.6, -4.8])
 def test_a_car_that_keeps_its_direction_is_not(y: float) -> None:
     speed = -8.0 if y > 0 else 8.0

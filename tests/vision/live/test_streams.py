@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from city_brain.vision.children.bounding import peak_bytes
+from city_brain.measuring.memory import peak_bytes
 from city_brain.vision.live.camera import MOST_AGE_MS, LiveCamera
 from city_brain.vision.live.child import MOST_LATE_MS
 from city_brain.vision.live.messages import MEMORY_BYTES
