@@ -24,6 +24,7 @@ from tests.kafka.jars import jars, missing
 START_S = 60.0
 """A broker is up in 2 s on an idle machine; on a crowded one it may take its time."""
 STOP_S = 30.0
+LOOK_S = 0.1
 PORTS = range(20_000, 30_000)
 """Below those that the system hands to outgoing connections: a port is still free when a broker comes back to it."""
 FAST_JVM = ("-Xms64m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:MaxDirectMemorySize=1g")
@@ -257,9 +258,10 @@ def main() -> int:
     try:
         with cluster(port=asked.port, folder=asked.data and asked.data.resolve()) as running:
             print(f"Apache Kafka on {running.bootstrap_servers}; Ctrl-C ends it", flush=True)
-            process = running.brokers[0].process
-            code = process.wait() if process else 1
-            print(f"kafka: wanted it to stay, but it ended with {code}", file=sys.stderr)
+            # Python would not hear of a signal that comes just before it begins to wait for a process.
+            while running.brokers[0].running:
+                time.sleep(LOOK_S)
+            print("kafka: wanted it to stay, but it ended", file=sys.stderr)
             return 1
     except KeyboardInterrupt:
         return 130

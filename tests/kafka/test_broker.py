@@ -46,7 +46,10 @@ def test_a_broker_in_the_foreground_ends_with_ctrl_c() -> None:
         assert foreground.stdout is not None and foreground.stderr is not None
         said = foreground.stdout.readline()
         foreground.send_signal(signal.SIGINT)
-        code = foreground.wait(60)
+        try:
+            code = foreground.wait(60)
+        finally:
+            foreground.kill()
         errors = foreground.stderr.read()
     assert said == f"Apache Kafka on 127.0.0.1:{port}; Ctrl-C ends it\n"
     assert (code, errors) == (130, "")

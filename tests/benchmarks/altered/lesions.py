@@ -52,12 +52,11 @@ class TracksAlone(ObjectBook):
         """Takes the tracks after a tick, and joins none."""
         self._forget(tick.end_ms)
         self.table["fresh"], self.table["n_cameras"] = False, 0
-        sightings = Sightings(tracks.table, tick.end_ms)
-        sightings.find_objects(self.table)
-        seekers = sightings.at[sightings.of < 0]
-        self._bear(tracks.table, seekers)
-        self._remember(tracks.table, seekers)
-        sightings.find_objects(self.table)
+        sightings = Sightings(tracks.table, tick.end_ms, self.by_id)
+        seeking = (sightings.of < 0).nonzero()[0]
+        self._bear(sightings, seeking)
+        seekers = sightings.at[seeking]
+        self.members.append(len(seekers), **{name: tracks.table[name][seekers] for name in self.members})
         self._fuse(sightings, np.ones(len(sightings.at), dtype=np.bool_))
         self._count(sightings, tick.rows)
         self._place(roads)
