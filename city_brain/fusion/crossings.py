@@ -13,7 +13,7 @@ import numpy as np
 
 from city_brain.city.junctions import NO_MOVEMENT
 from city_brain.fusion.tracking.tracks import IS_VEHICLE, TrackBook
-from city_brain.numerics import find_sorted
+from city_brain.numerics import find_sorted, stable_order
 from city_brain.observations.rows import LAMPS_PER_SIDE
 from city_brain.table import Table
 from city_brain.ticks.tick import Tick
@@ -71,31 +71,32 @@ class CrossingBook(msgspec.Struct):
         if table.n == 0 or ground.roads.empty:
             return
         vehicle: Bools = table["fresh"] & IS_VEHICLE[table["cls"]]
-        self._leave(tick, ground, tracks, vehicle)
-        self._enter(tick, ground, tracks, vehicle)
-        self._begin(tick, ground, tracks, vehicle)
-        self._approach(ground, tracks, vehicle)
+        seen = _Seen(tracks, vehicle)
+        self._leave(tick, ground, seen)
+        self._enter(tick, ground, seen)
+        self._begin(tick, ground, seen)
+        self._approach(ground, seen)
 
-    def _approach(self, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
+    def _approach(self, ground: "Ground", seen: "_Seen") -> None:
         """Remembers the last place of every vehicle that comes up to a stop line."""
-        table, known = tracks.table, self.approaching
-        at = (vehicle & (table["to_stop_m"] < APPROACH_M) & (table["to_stop_m"] > 0.5)).nonzero()[0]
+        table, known = seen.table, self.approaching
+        at = (seen.which & (table["to_stop_m"] < APPROACH_M) & (table["to_stop_m"] > 0.5)).nonzero()[0]
         at = at[_along(table, at)]
         at = at[ground.junctions.approach_of(_road(ground, table, at))[0] >= 0]
         at = at[_junction(ground, table, at) < 0]
         here = np.zeros(table.n, dtype=np.bool_)
         here[at] = True
-        again, _ = _seen(tracks, here, known)
-        known.keep(_all_but(again, known.n))
+        again = seen.by_key(known)
+        known.keep((again < 0) | ~here[again])
         known.append(
             len(at), key=table["key"][at], object_id=table["object_id"][at], road=_road(ground, table, at),
             to_stop_m=table["to_stop_m"][at], time_ms=table["last_ms"][at], speed=table["speed"][at],
         )  # fmt: skip
 
-    def _begin(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
+    def _begin(self, tick: Tick, ground: "Ground", seen: "_Seen") -> None:
         """Opens a crossing for vehicles that were before a stop line and are now in the junction or beyond."""
-        table, known = tracks.table, self.approaching
-        before, at = self._arrived(tracks, vehicle)
+        table, known = seen.table, self.approaching
+        before, at = self._arrived(seen)
         came, road = known["road"][before].astype(np.int32), _road(ground, table, at)
         intersection, side = ground.junctions.approach_of(came)
         leaving = (road >= 0) & (road != came) & (ground.junctions.exit_of(road)[0] == intersection)
@@ -117,23 +118,30 @@ class CrossingBook(msgspec.Struct):
         )  # fmt: skip
         known.keep(_all_but(before, known.n))
 
-    def _arrived(self, tracks: TrackBook, vehicle: Bools) -> tuple[Ints, Ints]:
+    def _arrived(self, seen: "_Seen") -> tuple[Ints, Ints]:
         """Of vehicles before a stop line that are seen in this tick: where they were, and the row of their track; each
         track once, its own last place before that of another one.
         """
-        known, table = self.approaching, tracks.table
-        before, at = _seen(tracks, vehicle, known, ~np.isin(known["object_id"], self.open["object_id"]))
+        known, table = self.approaching, seen.table
+        row = seen.rows(known)
+        before = (row >= 0).nonzero()[0]
+        at = row[before]
         other = known["key"][before] != table["key"][at]
-        soon = ~other | (table["last_ms"][at] - known["time_ms"][before] <= HANDED_OVER_WITHIN_MS)
-        before, at, other = before[soon], at[soon], other[soon]
-        order = np.lexsort((-known["time_ms"][before], other))
-        at, first = np.unique(at[order], return_index=True)
-        return before[order[first]], at
+        handed = before[other]
+        handed = handed[table["last_ms"][row[handed]] - known["time_ms"][handed] <= HANDED_OVER_WITHIN_MS]
+        handed = handed[~np.isin(known["object_id"][handed], self.open["object_id"])]
+        handed = handed[stable_order(-known["time_ms"][handed])]
+        handed = handed[np.unique(row[handed], return_index=True)[1]]
+        before = np.concatenate([before[~other], handed[~np.isin(row[handed], at[~other])]])
+        before = before[stable_order(row[before])]
+        return before, row[before]
 
-    def _leave(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
+    def _leave(self, tick: Tick, ground: "Ground", seen: "_Seen") -> None:
         """Completes the crossings of vehicles that are now driving on a road out of their junction."""
-        table, crossings = tracks.table, self.open
-        which, at = _seen(tracks, vehicle, crossings, np.ones(crossings.n, dtype=np.bool_))
+        table, crossings = seen.table, self.open
+        row = seen.rows(crossings)
+        which = (row >= 0).nonzero()[0]
+        at = row[which]
         crossings["least_speed"][which] = np.minimum(crossings["least_speed"][which], table["speed"][at])
         road = _road(ground, table, at)
         out = _along(table, at) & (road >= 0) & (road != crossings["in_road"][which])
@@ -149,10 +157,12 @@ class CrossingBook(msgspec.Struct):
         self.completed.keep(self.completed["movement"] != NO_MOVEMENT)
         crossings.keep(_all_but(which, crossings.n))
 
-    def _enter(self, tick: Tick, ground: "Ground", tracks: TrackBook, vehicle: Bools) -> None:
+    def _enter(self, tick: Tick, ground: "Ground", seen: "_Seen") -> None:
         """Tells, once, of crossings whose vehicle is seen again, now well beyond the line, wherever it may go."""
-        table, crossings = tracks.table, self.open
-        which, at = _seen(tracks, vehicle, crossings, np.ones(crossings.n, dtype=np.bool_))
+        table, crossings = seen.table, self.open
+        row = seen.rows(crossings)
+        which = (row >= 0).nonzero()[0]
+        at = row[which]
         road = crossings["in_road"][which]
         way, stop = ground.roads.road_end_u[road], ground.junctions.stop_xy[road]
         beyond_m = (table["x"][at] - stop[:, 0]) * way[:, 0] + (table["y"][at] - stop[:, 1]) * way[:, 1]
@@ -174,21 +184,29 @@ class CrossingBook(msgspec.Struct):
         return slot
 
 
-def _seen(tracks: TrackBook, which: Bools, known: Table, handed_over: Bools | None = None) -> tuple[Ints, Ints]:
-    """Places in `known` of the tracks that are among `which` (tracks,), and their rows in the table; where a track is
-    not and may be `handed_over`, the row of another one of its object.
-    """
-    at = tracks.by_key.find(known["key"])
-    seen: Bools = (at >= 0) & which[at]
-    if handed_over is not None and (lost := (handed_over & ~seen).nonzero()[0]).size:
-        objects, of = np.unique(known["object_id"][lost], return_inverse=True)
-        others = which.nonzero()[0]
-        owner = find_sorted(objects, tracks.table["object_id"][others])
-        row = np.full(len(objects), -1, dtype=np.int64)
-        row[owner[owner >= 0]] = others[owner >= 0]
-        at[lost], seen[lost] = row[of], row[of] >= 0
-    found = seen.nonzero()[0]
-    return found, at[found]
+class _Seen:
+    """The vehicles seen in a tick: rows of the tracks `which` (tracks,), to be found by key or by object."""
+
+    def __init__(self, tracks: TrackBook, which: Bools) -> None:
+        self.table, self.which, self._index = tracks.table, which, tracks.by_key
+        row = which.nonzero()[0]
+        row = row[stable_order(self.table["object_id"][row])]
+        owner = self.table["object_id"][row]
+        last = np.append(owner[1:] != owner[:-1], True)[: len(row)]
+        self._row, self._owner = row[last], owner[last]
+
+    def by_key(self, known: Table) -> Ints:
+        """The row of each track (n,) of `known`, -1 where it is not seen."""
+        row = self._index.find(known["key"])
+        return np.where((row >= 0) & self.which[row], row, -1)
+
+    def rows(self, known: Table) -> Ints:
+        """The same, but where a track is not seen the last one of its object, if any is."""
+        row = self.by_key(known)
+        lost = (row < 0).nonzero()[0]
+        found = find_sorted(self._owner, known["object_id"][lost])
+        row[lost[found >= 0]] = self._row[found[found >= 0]]
+        return row
 
 
 def _all_but(which: Ints, n: int) -> Bools:
