@@ -151,6 +151,27 @@ def test_a_silent_controller_is_dark_only_if_drivers_pass_on_its_red(obeys: bool
     assert (strongest("signal_fault", 430, [*actors, *southbound], lamps) > opens("signal_fault")) is fault
 
 
+def handed_over(path: Path, at_s: int, track: int) -> list[Actor]:
+    """A vehicle that the eastern camera loses at a second, and the western one finds."""
+    return [
+        Actor(lambda s: path(s) if s < at_s else None, track=track, seen_by=("east",)),
+        Actor(lambda s: path(s) if s >= at_s else None, track=track, seen_by=("west",)),
+    ]
+
+
+def test_crossings_that_were_handed_over_do_not_speak_against_a_silent_controller() -> None:
+    """Their time is less sure; on its red as above, they would say that it is dark."""
+
+    def lamps(second: int) -> Rows | None:
+        return alternating(second) if second <= 300 else None
+
+    starts = [s for s in range(320, 400, 3) if 4 <= (s + 9) % 60 <= 24]
+    actors = [one for s in starts for one in handed_over(westbound(s), s + 9, s)]
+    for s in (s for s in range(320, 400, 3) if 34 <= (s + 9) % 60 <= 54):
+        actors += handed_over(straight((-4.8, 100.0), (0.0, -10.0), s, s + 20), s + 9, 500 + s)
+    assert strongest("signal_fault", 430, actors, lamps) < opens("signal_fault")
+
+
 def stands_in_lane(second: int) -> Place:
     """A person in the middle of a lane, 80 m east of the junction."""
     return 80.0 + 0.1 * second, 4.8
