@@ -234,9 +234,10 @@ class Stands(msgspec.Struct):
             table[name][stand] += segment_sum(part, of[known], count)[at]
 
     def _drop_doubles(self, now_ms: int) -> None:
-        """Of two stands at one place, one of them unseen, the seen one stays.
+        """Of two stands at one place, one of them unseen, the seen one stays and takes over what the other knew.
 
-        It takes over what the other knew, unless its vehicle came after the other was last seen.
+        It takes over nothing where its vehicle came after the other was last seen. Where one of the vehicles came while
+        the other stood here they are two: both stay.
         """
         table = self.table
         now, before = np.flatnonzero(table["fresh"]), np.flatnonzero(~table["fresh"])
@@ -247,17 +248,38 @@ class Stands(msgspec.Struct):
         gone = now_ms - table["last_ms"][right] >= LOST_MS
         gone &= self._in_line(left, table["x"][right], table["y"][right])
         left, right = left[gone], right[gone]
-        recent = ~table["arrived"][left] | (table["since_ms"][left] <= table["last_ms"][right])
-        recent &= ~self._in_company()[right] | (now_ms - table["last_ms"][right] <= TAKE_OVER_QUEUED_MS)
-        table["appeared"][left[~table["appeared"][right]]] = False
-        np.logical_or.at(table["arrived"], left[recent], table["arrived"][right[recent]])
-        np.minimum.at(table["since_ms"], left[recent], table["since_ms"][right[recent]])
-        table["key"][left[recent]] = table["key"][right[recent]]
-        for name in COUNTED:
-            np.maximum.at(table[name], left[recent], table[name][right[recent]])
+        since, last, came = table["since_ms"], table["last_ms"], table["arrived"]
+        after = came[left] & (last[right] < since[left])
+        two = came[left] & (since[right] < since[left] - BEGAN_WITHIN_MS) & ~after
+        two |= came[right] & (since[left] < since[right] - BEGAN_WITHIN_MS)
+        recent = ~two & ~after
+        recent &= ~self._in_company()[right] | (now_ms - last[right] <= TAKE_OVER_QUEUED_MS)
         keep: Bools = np.ones(table.n, dtype=np.bool_)
-        keep[right] = False
+        keep[right[~two]] = False
+        table["appeared"][left[~table["appeared"][right]]] = False
+        left, right = left[recent], right[recent]
+        np.logical_or.at(came, left, came[right])
+        np.minimum.at(since, left, since[right])
+        table["key"][left] = table["key"][right]
+        for name in COUNTED:
+            np.maximum.at(table[name], left, table[name][right])
+        self._share_place(left, right)
         table.keep(keep)
+
+    def _share_place(self, stand: Ints, other: Ints) -> None:
+        """Averages the places of stands (n,) with those of others (n,) that were the same vehicle's: what is counted
+        over the whole of a stand was counted there, too.
+        """
+        table = self.table
+        ticks = np.minimum(table["n"], MEAN_OVER)
+        total = ticks.copy()
+        np.add.at(total, stand, ticks[other])
+        for name in ("x", "y"):
+            moment = table[name] * ticks
+            np.add.at(moment, stand, moment[other])
+            table[name][stand] = moment[stand] / total[stand]
+        # A multiple, so that the place is matched to its lane at once.
+        table["n"][stand] = -(-total[stand] // PLACED_EVERY) * PLACED_EVERY
 
     def _in_line(self, stand: Ints, x: Floats, y: Floats) -> Bools:
         """Whether points (n,) lie on the line along the lane through their stand (n,), within what cameras are off."""
