@@ -23,6 +23,9 @@ QUEUE_GAP_M = 19.0
 STOP_ZONE_M = 22.0
 """Who stands within this of the stop line, behind nobody, is first at the signal."""
 
+UNSEEN_QUEUE_M = 60.0
+"""Who stands within this of the stop line, the lane ahead out of view, may stand behind those who wait at red."""
+
 EXIT_M = 25.0
 """A road whose first metres hold a slow vehicle lets nobody in."""
 
@@ -83,18 +86,21 @@ def explain(
     inside = stands["inside"][at]
     signalled = np.asarray(ground.roads.road_end_intersection)[road] >= 0
     first = ~queued & (inside | (signalled & (stands["to_stop_m"][at] <= STOP_ZONE_M)))
-    may_go = first & ~inside & ~blocked[road]
-    if may_go.any():
-        may_go[may_go] = _own_green(at[may_go], stands, ground, signals, now_ms - LAMP_LAG_MS)
     open_road, alone = ~queued & ~first, ~beside[at]
     seen = stands["ahead_seen"][at]
+    hidden = open_road & ~seen & signalled & (stands["to_stop_m"][at] <= UNSEEN_QUEUE_M)
+    may_go, held = first & ~inside & ~blocked[road], hidden
+    asked = may_go | hidden
+    if asked.any():
+        green, red = _own_lamp(at[asked], stands, ground, signals, now_ms - LAMP_LAG_MS)
+        may_go[asked], held[asked] = may_go[asked] & green, hidden[asked] & red
     elapsed_s = np.minimum(now_ms - stands["counted_ms"][at], LONGEST_STEP_MS) / 1000.0
     stands["counted_ms"][at] = now_ms
     for name, holds in (
         ("queued_s", queued),
         ("beside_s", open_road & ~alone),
         ("free_s", open_road & alone & seen),
-        ("dim_s", open_road & alone & ~seen),
+        ("dim_s", open_road & alone & ~seen & ~held),
         ("green_s", may_go & alone),
     ):
         stands[name][at] += np.where(holds, elapsed_s, 0.0)
@@ -112,8 +118,8 @@ def _look_ahead(stands: Table, at: Ints, ground: "Ground") -> None:
     stands["ahead_seen"][due] = seen.reshape(len(LOOK_M), len(due)).all(axis=0)
 
 
-def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, moment_ms: int) -> Bools:
-    """Whether the lamp of the stands' (n,) own movement is green.
+def _own_lamp(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, moment_ms: int) -> tuple[Bools, Bools]:
+    """Whether the lamp of the stands' (n,) own movement is green, and whether it is red.
 
     A pocket on the inner side is for the turn across oncoming traffic. Any other lane goes by the lamp straight on,
     or, where there is none, by all lamps of its side. The innermost lane without a pocket may be one for that turn
@@ -134,4 +140,5 @@ def _own_green(at: Ints, stands: Table, ground: "Ground", signals: SignalBook, m
     straight = np.where(through != int(Colour.ABSENT), through == int(Colour.GREEN), sides)
     turns = across == int(Colour.GREEN)
     green: Bools = (signal >= 0) & np.where(pocket, turns, straight & (turns | ~inner))
-    return green
+    red: Bools = (signal >= 0) & (np.where(pocket, across, through) == int(Colour.RED))
+    return green, red

@@ -3,7 +3,8 @@
 Every benign stop ends: a queue moves on, a red lamp turns green, loading takes less than a minute. So what counts is
 not how long a vehicle stands but for how many seconds nothing explained it: no slow leader, no red lamp, no other
 vehicles standing beside it. In a jam and where the lane ahead is out of view a leader may be hidden, so more seconds
-are needed; vehicles that overtake tell that the road moves.
+are needed; vehicles that overtake tell that the road moves. A jam is over for a vehicle when the wave in which drivers
+move off, one behind the other, can have come to it.
 """
 
 import math
@@ -32,6 +33,8 @@ class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     unexplained_jam_s: float
     jam_fill: float
     """From this filling of the road on it is taken for jammed."""
+    wave_mps: float = 4.0
+    """How fast the wave in which a queue moves off runs against the traffic (Treiber and Kesting 2013, 8.5)."""
     own_green_s: float
     """Seconds of its own green, alone and first at the stop line."""
     own_green_pocket_s: float
@@ -62,12 +65,14 @@ class Told(msgspec.Struct):
     x: float
     y: float
     first_ms: int
+    log_odds: float
 
 
 class StoppedState(msgspec.Struct):
-    """Stands handed over in the last tick, by key."""
+    """Stands handed over in the last tick, by key; when each road (R,) was last jammed, -1 for never."""
 
     told: dict[str, Told]
+    jammed_ms: np.ndarray
 
 
 class StoppedVehicle:
@@ -75,18 +80,20 @@ class StoppedVehicle:
 
     def __init__(self, type_name: str, parameters: StoppedParameters) -> None:
         self.type_name, self.parameters = type_name, parameters
-        self.state = StoppedState({})
+        self.state = StoppedState({}, np.zeros(0, np.int64))
 
     def step(self, scene: Scene) -> list[Finding]:
         """Findings of the stands that are suspect, and the ends of those that drove off."""
-        stands = scene.queues.stands.table
+        stands, fill = scene.queues.stands.table, scene.queues.filling.fill
+        before = self.state.jammed_ms if len(self.state.jammed_ms) else np.full(len(fill), -1)
+        self.state.jammed_ms = np.where(fill >= self.parameters.jam_fill, scene.now_ms, before)
         if stands.n == 0 and not self.state.told:
             return []
         at = np.flatnonzero(self._eligible(stands, scene.now_ms))
         weight, overtaken, total = self._weigh(scene, stands, at)
         suspect = np.flatnonzero(total > 0.0)
         findings = [self._finding(scene, int(at[k]), float(weight[k]), float(overtaken[k])) for k in suspect]
-        told = {f.key: Told(f.x, f.y, f.first_seen_ms) for f in findings}
+        told = {f.key: Told(f.x, f.y, f.first_seen_ms, f.log_odds) for f in findings}
         ended = [self._end(key, self.state.told[key], scene) for key in self._gone(stands)]
         self.state.told = told
         return findings + ended
@@ -188,7 +195,8 @@ class StoppedVehicle:
         bus, arrived, road = stands["cls"][at] == int(ObjectClass.BUS), stands["arrived"][at], stands["road"][at]
         needed: Floats = np.where(bus, limits.unexplained_bus_s, limits.unexplained_s)
         needed = np.where(arrived, needed, np.maximum(needed, limits.unexplained_unwitnessed_s))
-        jammed = scene.queues.filling.fill[road] >= limits.jam_fill
+        since_s = np.where(self.state.jammed_ms[road] < 0, np.inf, (scene.now_ms - self.state.jammed_ms[road]) / 1000.0)
+        jammed = since_s <= np.maximum(stands["to_stop_m"][at], 0.0) / limits.wave_mps
         return np.where(jammed, np.maximum(needed, limits.unexplained_jam_s), needed)
 
     def _finding(self, scene: Scene, stand: int, weight: float, overtaken: float) -> Finding:
