@@ -24,9 +24,11 @@ Path = Callable[[int], Place]
 
 
 @cache
-def ground(pockets: bool = True) -> Ground:
-    """A crossing of four arms with a signal, seen by two cameras; with or without pockets for turning."""
-    view = square(0.0, 0.0, 150.0)
+def ground(pockets: bool = True, view_from_m: float = -150.0) -> Ground:
+    """A crossing of four arms with a signal, with or without pockets for turning. Two cameras see all of it, or what is
+    farther east than so many metres.
+    """
+    view = [(max(x, view_from_m), y) for x, y in square(0.0, 0.0, 150.0)]
     features = crossing([0, 90, 180, 270])
     return Ground.of(
         built(
@@ -107,9 +109,10 @@ def play(
     lamps: Callable[[int], Rows | None] = lambda s: None,
     types: tuple[str, ...] = (),
     pockets: bool = True,
+    view_from_m: float = -150.0,
 ) -> Iterator[tuple[Engine, list[Finding]]]:
     """The engine and its findings after each closed tick of so many seconds."""
-    engine = Engine(ground(pockets), load_incident_types(only=types or ("wrong_way",)), TickSettings())
+    engine = Engine(ground(pockets, view_from_m), load_incident_types(only=types or ("wrong_way",)), TickSettings())
     for second in range(seconds):
         rows = [row for actor in actors for row in rows_of(actor, second)]
         if (lamp := lamps(second)) is not None:

@@ -101,6 +101,7 @@ def explain(
         ("beside_s", open_road & ~alone),
         ("free_s", open_road & alone & seen),
         ("dim_s", open_road & alone & ~seen & ~held),
+        ("line_s", first & ~inside),
         ("green_s", may_go & alone),
     ):
         stands[name][at] += np.where(holds, elapsed_s, 0.0)

@@ -66,7 +66,8 @@ _SCHEMA: dict[str, object] = {
     "ux": np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_,
     "appeared": np.bool_, "fresh": np.bool_, "inside": np.bool_, "confidence": np.float64,
     "confidence_sum": np.float64, "rows": np.int64, "gap_m": np.float64, "queued": np.bool_, "queued_s": np.float64,
-    "free_s": np.float64, "dim_s": np.float64, "green_s": np.float64, "beside_s": np.float64, "overtaken": np.int64,
+    "free_s": np.float64, "dim_s": np.float64, "line_s": np.float64, "green_s": np.float64, "beside_s": np.float64,
+    "overtaken": np.int64,
     "head_x": np.float64, "head_y": np.float64, "head_n": np.int64, "ahead_seen": np.bool_, "counted_ms": np.int64,
 }  # fmt: skip
 
@@ -74,7 +75,7 @@ _BORN_WITH = {
     "object_id": "id", "key": "birth_key", "cls": "cls", "x": "x", "y": "y", "since_ms": "standing_since_ms",
 }  # fmt: skip
 
-COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "green_s", "overtaken")
+COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "line_s", "green_s", "overtaken")
 """What is counted over the whole of a stand."""
 
 
@@ -88,8 +89,8 @@ class Stands(msgspec.Struct):
     of its `rows` · `gap_m` to the
     leader, inf for none; `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on
     the open road with slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view
-    (`dim_s`); `green_s` alone and first at the stop line while its own lamp was green and the exits free · vehicles
-    that have `overtaken` it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a
+    (`dim_s`); `line_s` first at the stop line, `green_s` alone there while its own lamp was green and the exits free ·
+    vehicles that have `overtaken` it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a
     camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
     """
 
@@ -194,7 +195,8 @@ class Stands(msgspec.Struct):
             len(at), **copied, n=0, lane=-1, road=-1, offset_m=0.0, to_stop_m=0.0, along_m=0.0, ux=0.0, uy=0.0,
             last_ms=now_ms, arrived=False, appeared=looked, fresh=True, inside=False, confidence=0.0,
             confidence_sum=0.0, rows=0,
-            gap_m=np.inf, queued=False, queued_s=0.0, free_s=0.0, dim_s=0.0, green_s=0.0, beside_s=0.0, overtaken=0,
+            gap_m=np.inf, queued=False, queued_s=0.0, free_s=0.0, dim_s=0.0, line_s=0.0, green_s=0.0, beside_s=0.0,
+            overtaken=0,
             head_x=0.0, head_y=0.0, head_n=0, ahead_seen=False, counted_ms=now_ms,
         )  # fmt: skip
         return n + np.arange(len(at), dtype=np.int64)

@@ -39,6 +39,9 @@ class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Seconds of its own green, alone and first at the stop line."""
     own_green_pocket_s: float
     """The same in a turn pocket, where one waits for gaps in the oncoming traffic."""
+    line_s: float = 150.0
+    """Seconds first at the stop line, longer than any cycle of the lamps, where `line_overtakers` others got past."""
+    line_overtakers: int = 6
     beside_share: float
     """What a second counts while others stand beside it: it may stand behind a leader that nobody sees."""
     out_of_view_share: float
@@ -168,7 +171,9 @@ class StoppedVehicle:
         on_road = limits.weight_per_s * (self._counted_s(stands, at) - self._needed_s(scene, stands, at))
         green_needed = np.where(roads.turn_lane[stands["lane"][at]], limits.own_green_pocket_s, limits.own_green_s)
         at_line = np.where(flows, limits.weight_per_s * (stands["green_s"][at] - green_needed), -np.inf)
-        weight: Floats = np.minimum(np.maximum(on_road, at_line), limits.weight_max)
+        passed = stands["overtaken"][at] >= limits.line_overtakers
+        cycles = np.where(passed, limits.weight_per_s * (stands["line_s"][at] - limits.line_s), -np.inf)
+        weight: Floats = np.minimum(np.maximum(on_road, np.maximum(at_line, cycles)), limits.weight_max)
         return weight
 
     def _counted_s(self, stands: Table, at: Ints) -> Floats:
@@ -206,7 +211,7 @@ class StoppedVehicle:
         rows = log_rows(scene, object_id)
         figures = {
             name: round(float(stands[name][stand]), 1)
-            for name in ("free_s", "dim_s", "beside_s", "green_s", "queued_s", "offset_m", "to_stop_m")
+            for name in ("free_s", "dim_s", "beside_s", "line_s", "green_s", "queued_s", "offset_m", "to_stop_m")
         }
         witnessed = "seen_arriving" if stands["arrived"][stand] else "appeared_standing"
         evidence = [

@@ -9,6 +9,7 @@ _FIGURES: Final[dict[str, tuple[str, str]]] = {
     "dim_s": ("{} s with nothing in view to explain it", "{} 秒视野内无原因可解释"),
     "beside_s": ("{} s beside standing vehicles", "{} 秒旁有停驶车辆"),
     "queued_s": ("{} s behind a slow vehicle", "{} 秒跟随慢车"),
+    "line_s": ("{} s first at the stop line", "{} 秒在停止线首位"),
     "green_s": ("{} s at its own green lamp", "{} 秒本车道绿灯"),
     "offset_m": ("{} m from the middle of its lane", "偏离车道中心 {} 米"),
     "to_stop_m": ("{} m before the stop line", "距停止线 {} 米"),
@@ -48,7 +49,7 @@ _FIGURES: Final[dict[str, tuple[str, str]]] = {
 }
 """By name: in English and in Chinese, with the figure in braces."""
 
-_SPENT: Final = frozenset({"free_s", "dim_s", "beside_s", "queued_s", "green_s"})
+_SPENT: Final = frozenset({"free_s", "dim_s", "beside_s", "queued_s", "line_s", "green_s"})
 """Parts of one time: those that are nothing go without saying."""
 
 _EITHER: Final[dict[tuple[str, bool], tuple[str, str]]] = {

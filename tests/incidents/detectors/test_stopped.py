@@ -77,6 +77,59 @@ def test_a_parked_car_stays_parked_when_another_drives_off_under_its_name() -> N
     assert strongest("stopped_vehicle", 330, actors) < opens("stopped_vehicle")
 
 
+def test_a_parked_car_that_a_queue_hides_gives_it_none_of_its_time() -> None:
+    """A car stops for a while in the lane beside it, and cameras lose the parked one behind it."""
+    parked = Actor(lambda s: (80.0, OUTER_M + 1.4) if s < 152 or s > 190 else None)
+
+    def queues(second: int) -> Place:
+        if not 146 <= second <= 192:
+            return None
+        return max(120.0 - 10.0 * (second - 146), 80.0) - 10.0 * max(second - 185, 0), OUTER_M + 0.1
+
+    assert strongest("stopped_vehicle", 200, [parked, Actor(queues, track=2)]) < opens("stopped_vehicle")
+
+
+def test_the_tail_of_a_jam_waits_for_the_wave_of_moving_off() -> None:
+    """Two rows of cars before the line move off one after the other; far behind them one stands until its turn."""
+
+    def waits(x: float, north: float, goes_s: float) -> Path:
+        return lambda s: (x, north) if s < goes_s else (x - 8.0 * (s - goes_s), north) if s < goes_s + 12 else None
+
+    queue = [
+        Actor(waits(x, north, 60.0 + (x - 12.0) / 5.0), track=10 + number)
+        for number, (x, north) in enumerate(
+            (20.0 + 6.0 * row, north) for row in range(9) for north in (INNER_M, OUTER_M)
+        )
+    ]
+    last = Actor(lambda s: (max(140.0 - 10.0 * s, 105.0), OUTER_M) if s < 79 else (105.0 - 8.0 * (s - 79), OUTER_M))
+    last_alone = strongest("stopped_vehicle", 79, [last])
+    assert strongest("stopped_vehicle", 79, [*queue, last]) < opens("stopped_vehicle") <= last_alone
+
+
+@pytest.mark.parametrize(("colour", "announced"), [(Colour.RED, False), (Colour.GREEN, True)])
+def test_who_may_stand_behind_an_unseen_queue_at_red_is_no_breakdown(colour: Colour, announced: bool) -> None:
+    """The cameras see the road from 35 m on, and a car that stops at 42 m."""
+    lamps = lamps_of_east(left=colour, through=colour, right=colour)
+    stops = Actor(lambda s: (max(120.0 - 10.0 * s, 42.0), OUTER_M))
+    played = play(115, [stops, *passing(INNER_M)], lamps, ("stopped_vehicle",), view_from_m=35.0)
+    found = max((finding.log_odds for _, findings in played for finding in findings), default=-99.0)
+    assert (found >= opens("stopped_vehicle")) is announced
+
+
+@pytest.mark.parametrize(("others", "announced"), [(4, False), (8, True)])
+def test_who_stands_at_the_line_through_several_cycles_while_others_pass_is_a_breakdown(
+    others: int, announced: bool
+) -> None:
+    """Whatever its own lamp is taken for: in the innermost lane one may turn, but not for three minutes."""
+    lamps = lamps_of_east(left=Colour.RED, through=Colour.GREEN, right=Colour.GREEN)
+    past = [
+        Actor(straight((120.0, OUTER_M), (-10.0, 0.0), s, s + 14), track=s) for s in range(30, 30 + 15 * others, 15)
+    ]
+    played = play(180, [Actor(arrives(INNER_M)), *past], lamps, ("stopped_vehicle",), pockets=False)
+    found = max((finding.log_odds for _, findings in played for finding in findings), default=-99.0)
+    assert (found >= opens("stopped_vehicle")) is announced
+
+
 def test_a_vehicle_that_appears_where_nothing_stood_is_announced() -> None:
     """The same place, where nobody parked before."""
     appears = Actor(lambda s: (80.0, OUTER_M) if s > 206 else None, track=2)
