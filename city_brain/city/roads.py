@@ -143,12 +143,6 @@ class Roads:
         """Roads that one reaches at the end of `road` without turning back, ascending."""
         return self._downstream.of(road)
 
-    @property
-    def leads_on(self) -> Bools:
-        """Whether there is any road onward (R,); roads over the border of the map lead to none."""
-        onward: Bools = np.diff(self._downstream.first) > 0
-        return onward
-
     def upstream(self, road: int) -> Indices:
         """Roads from which one reaches `road` without turning back, ascending."""
         return self._upstream.of(road)

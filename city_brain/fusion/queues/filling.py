@@ -1,8 +1,7 @@
 """How full every road is of queue: the length that slow vehicles stand over, per metre of lane.
 
 A vehicle in a queue stands over the gap to its leader. Where no camera looks the queue is taken to go on between slow
-vehicles on both sides, and up to the stop line where nobody sees its head: length counts, not the vehicles seen. At the
-end of a road that leaves the map nothing holds a queue.
+vehicles on both sides, and up to the stop line where nobody sees its head: length counts, not the vehicles seen.
 """
 
 from typing import TYPE_CHECKING
@@ -33,9 +32,8 @@ class Filling(msgspec.Struct):
     `tail_m` from the stop line to the end of the longest queue, `head_m` to the first slow vehicle, `speed_mps` mean
     of all vehicles (nan without any), `vehicles` seen, `slow` of them.
 
-    From the map: `stops` whether a road ends at a junction or another road, `lane_m` metres of lane without turn
-    pockets, `cover` fraction in view, `seen_m` (cells,) metres in view from the start of the road to the start of each
-    10 m cell, `cell_first` (R + 1,).
+    From the map: `lane_m` metres of lane without turn pockets, `cover` fraction in view, `seen_m` (cells,) metres in
+    view from the start of the road to the start of each 10 m cell, `cell_first` (R + 1,).
     """
 
     queue_m: np.ndarray
@@ -45,7 +43,6 @@ class Filling(msgspec.Struct):
     speed_mps: np.ndarray
     vehicles: np.ndarray
     slow: np.ndarray
-    stops: np.ndarray
     lane_m: np.ndarray
     cover: np.ndarray
     seen_m: np.ndarray
@@ -70,7 +67,6 @@ class Filling(msgspec.Struct):
             speed_mps=np.full(count, np.nan),
             vehicles=np.zeros(count, np.int64),
             slow=np.zeros(count, np.int64),
-            stops=roads.leads_on,
             lane_m=np.maximum(lane_m, 1.0),
             cover=np.asarray(views.road_cover, dtype=np.float64),
             seen_m=before,
@@ -88,7 +84,7 @@ class Filling(msgspec.Struct):
         joined = behind & ((gap <= QUEUE_GAP_M) | hidden)
         unseen_head = self._in_view(order.road, at_m, length_m[order.road]) <= UNSEEN_SLACK_M
         first = slow & ~joined
-        at_line = first & self.stops[order.road] & ((order.to_stop_m <= HEAD_M) | (unseen_head & (leader < 0)))
+        at_line = first & ((order.to_stop_m <= HEAD_M) | (unseen_head & (leader < 0)))
         share = np.where(joined, gap, np.where(at_line, order.to_stop_m + VEHICLE_M / 2, VEHICLE_M))
         self.queue_m = segment_sum(np.where(slow, share, 0.0), order.road, count)
         self.fill = self.queue_m / self.lane_m
