@@ -6,7 +6,6 @@ kept in `.bench` by world, variant and code, so whoever is interrupted goes on w
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import Final
 from city_brain.scoring import Score, read_answers, read_truth, score_worlds
 from tests.benchmarks.altered.answers import Answers, fused
 from tests.benchmarks.altered.lesions import ABLATION, Lesion
-from tests.benchmarks.altered.worlds import ROBUSTNESS, Alteration, World, skewed
-from tests.house import ROOT
+from tests.benchmarks.altered.worlds import ROBUSTNESS, Alteration, World, skewed, tune
 
 _VARIANTS: Final[dict[str, dict[str, tuple[Alteration, Lesion]]]] = {
     "robustness": {name: (alteration, Lesion()) for name, alteration in ROBUSTNESS.items()},
@@ -35,7 +33,7 @@ def main() -> int:
     """Fuses what is not kept yet, and prints a table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.altered", description=__doc__)
     parser.add_argument("table", choices=sorted(_VARIANTS))
-    parser.add_argument("--worlds", type=Path, nargs="+", default=_tune(), help="folders as `synth` writes them")
+    parser.add_argument("--worlds", type=Path, nargs="+", default=tune(), help="folders as `synth` writes them")
     parser.add_argument("--only", nargs="+", metavar="WORDS", help="variants whose name has these words in it")
     chosen = parser.parse_args()
     absent = [world for world in chosen.worlds if not (world / "truth.json").exists()]
@@ -49,11 +47,6 @@ def main() -> int:
     }
     print("\n".join(_table(_scores(chosen.worlds, variants))))
     return 0
-
-
-def _tune() -> list[Path]:
-    shared = Path(os.environ.get("CITY_BRAIN_SHARED", ROOT.parent / "shared"))
-    return [shared / "scenarios" / "tune" / str(seed) for seed in range(101, 105)]
 
 
 def _scores(worlds: Sequence[Path], variants: Mapping[str, tuple[Alteration, Lesion]]) -> dict[str, Score]:

@@ -49,13 +49,13 @@ def fused(world: World, lesion: Lesion) -> list[bytes]:
     runner = Runner(world.ground, lesion.of_types(load_incident_types()))
     for engine in runner.engines:
         lesion.engine(engine)
-    lines = [line for closed in StreamReader(runner).read(_blocks(world)) for line in closed.record.lines]
+    lines = [line for closed in StreamReader(runner).read(blocks(world)) for line in closed.record.lines]
     if runner.failures:
         raise RuntimeError(f"wanted detectors that do not raise, got {runner.failures}")
     return lines
 
 
-def _blocks(world: World) -> Iterator[Parsed]:
+def blocks(world: World) -> Iterator[Parsed]:
     """The rows as they would be read from a file."""
     observations, line = world.recording.observations, world.recording.line
     for first in range(0, observations.n, BLOCK_ROWS):

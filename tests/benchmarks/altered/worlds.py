@@ -5,6 +5,7 @@ the beginning. All chance is a keyed hash of a seed and of what it befalls, so n
 matters.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from city_brain.replay.replay import Recording
 from city_brain.sources.recording import read_blocks
 from city_brain.types import Bools, Floats, Ints
 from tests.benchmarks.tiling import read_map
+from tests.house import ROOT
 
 SEED: Final = 1
 SKEW_MS: Final = 10_000
@@ -67,6 +69,12 @@ class World:
         """The same with only those features on its map."""
         kept = [feature for feature in self.geojson["features"] if wanted(feature)]
         return replace(self, geojson={**self.geojson, "features": kept})
+
+
+def tune() -> list[Path]:
+    """The shared worlds that rules are set on."""
+    shared = Path(os.environ.get("CITY_BRAIN_SHARED", ROOT.parent / "shared"))
+    return [shared / "scenarios" / "tune" / str(seed) for seed in range(101, 105)]
 
 
 Alteration = Callable[[World], World]
