@@ -240,7 +240,7 @@ class SignalFault:
         if done.n == 0:
             return
         at = book.of_intersection[done["intersection"]]
-        good = (at >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6) & ~done["handed_over"]
+        good = (at >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
         good &= done["cross_ms"] > np.where(at >= 0, book.last_ms[at], 0)
         news = {"signal": at, "slot": scene.crossings.slot(), "row": done["last_row"]}
         news |= {name: done[name] for name in ("side", "cross_ms", "source")}
