@@ -254,6 +254,15 @@ def test_two_jams_that_grow_together_become_the_older_one() -> None:
     assert len(play.desk.state.cases) == 1
 
 
+def test_two_queues_before_one_junction_are_two_jams() -> None:
+    play = Play()
+    west = finding("congestion", "W", x=-15.0, path=((-15.0, 0.0), (-200.0, 0.0)))
+    south = finding("congestion", "S", x=0.0, y=-15.0, path=((0.0, -15.0), (0.0, -200.0)))
+    play.step(west, times=12)
+    play.step(west, south, times=12)
+    assert [incident.state for incident in play.latest().values()] == ["active", "active"]
+
+
 def test_ticks_come_without_gaps() -> None:
     desk = new_desk()
     desk.step(7, START_MS, [])
