@@ -136,6 +136,17 @@ def test_lamps_held_by_hand_are_no_fault_even_after_the_hand_lets_go() -> None:
     assert strongest("signal_fault", 930, [], lamps) < opens("signal_fault")
 
 
+def test_a_silence_is_no_phase_and_lamps_that_hang_after_it_are_known() -> None:
+    """Two minutes unheard are not the longest that its lamps ever stayed as they were."""
+
+    def lamps(second: int) -> Rows | None:
+        if second >= 700:
+            return lamp_row(second, (0, 4)) if second % 5 == 0 else None
+        return None if 300 < second < 420 else alternating(second)
+
+    assert strongest("signal_fault", 770, [], lamps) > opens("signal_fault")
+
+
 @pytest.mark.parametrize(("obeys", "fault"), [(False, True), (True, False)])
 def test_a_silent_controller_is_dark_only_if_drivers_pass_on_its_red(obeys: bool, fault: bool) -> None:
     def lamps(second: int) -> Rows | None:
