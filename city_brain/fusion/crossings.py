@@ -41,7 +41,6 @@ _CROSSING = {
     "out_road": np.int64, "movement": np.int64, "cross_ms": np.int64, "line_speed": np.float64,
     "least_speed": np.float64,
     "confidence": np.float64, "first_row": (np.int64, (3,)), "last_row": (np.int64, (3,)), "has_entered": np.bool_,
-    "handed_over": np.bool_,
 }  # fmt: skip
 
 
@@ -50,8 +49,7 @@ class CrossingBook(msgspec.Struct):
     after they were seen nearer, exit and movement unknown (-1). Columns: `key` of the track, `object_id`, `source`,
     `intersection`, `side` of the arm it came from, `in_road`, `out_road`, `movement` (0 left, 1 through, 2 right, 3
     back), `cross_ms` at the stop line, `line_speed` there and `least_speed` since in m/s, `confidence` of the track,
-    `first_row` and `last_row` log positions on both sides of the line, `has_entered` whether that was told,
-    `handed_over` whether two tracks witnessed it, whose line and time are less sure.
+    `first_row` and `last_row` log positions on both sides of the line, `has_entered` whether that was told.
     """
 
     approaching: Table
@@ -116,7 +114,7 @@ class CrossingBook(msgspec.Struct):
             cross_ms=known["time_ms"][before] + np.minimum(to_line_ms, elapsed_ms), line_speed=mean,
             least_speed=np.minimum(table["speed"][at], known["speed"][before]),
             confidence=table["conf_sum"][at] / np.maximum(table["n_rows"][at], 1), first_row=place, last_row=place,
-            has_entered=False, handed_over=known["key"][before] != table["key"][at],
+            has_entered=False,
         )  # fmt: skip
         known.keep(_all_but(before, known.n))
 
@@ -154,7 +152,6 @@ class CrossingBook(msgspec.Struct):
         which, at, road = which[out], at[out], road[out]
         done: dict[str, Column] = {name: column[which] for name, column in crossings.columns().items()}
         done |= {"out_road": road, "last_row": _places(tick, table, at), "object_id": table["object_id"][at]}
-        done["handed_over"] |= done["key"] != table["key"][at]
         done["movement"] = ground.junctions.movement(done["in_road"].astype(np.int32), road)
         self.completed.append(len(at), **done)
         self.completed.keep(self.completed["movement"] != NO_MOVEMENT)

@@ -169,36 +169,46 @@ class SignalBook(msgspec.Struct):
     def learn_cycle(self, signal: int) -> "Cycle | None":
         """The fixed-time programme that a signal has been running, from its last messages; None where nothing repeats.
 
-        The lamps are sampled every second; the period is the shift at which most samples equal those before. What the
-        last two rounds do not agree on is not known.
+        The lamps are sampled every second. Where the rounds do not agree a message was lost, and lamps seem to have
+        changed too late: what they showed there is not known.
         """
         known = self.time_ms[signal] != NO_TIME
         if np.count_nonzero(known) < DEPTH // 2:
             return None
         times, lamps = self.time_ms[signal][known], self.lamps[signal][known]
-        until_ms = int(times[-1])
-        moments = np.arange(int(times[0]), until_ms + 1, 1000)
+        # Messages come at whole seconds of their controller, give or take; between two of them samples are sure.
+        moments = np.arange(int(times[0]) + 500, int(times[-1]) + 1, 1000)
         at = np.searchsorted(times, moments, side="right") - 1
         shown = np.where(moments - times[at] <= RECENT_MS, lamps[at], -1)
-        best = (0.0, 0)
-        for shift in range(CYCLE_S[0], min(CYCLE_S[1], len(shown) * 2 // 3)):
-            both = (shown[shift:] >= 0) & (shown[:-shift] >= 0)
-            if np.count_nonzero(both) >= 30:
-                agreement = float(np.count_nonzero((shown[shift:] == shown[:-shift]) & both)) / float(
-                    np.count_nonzero(both)
-                )
-                best = max(best, (round(agreement, 6), -shift))
-        period = -best[1]
-        if best[0] < CYCLE_AGREEMENT or period == 0 or np.all(shown == shown[0]):
+        period = _period(shown)
+        if period is None:
             return None
-        template = shown[-period:].copy()
-        before = shown[-2 * period : -period]
-        if len(before):
-            last = template[-len(before) :]
-            # Where two rounds differ a message of one was lost, and its lamps seem to have changed too late.
-            differs = (last >= 0) & (before >= 0) & (last != before)
-            template[-len(before) :] = np.where(differs, -1, np.where(last < 0, before, last))
-        return Cycle(int(moments[-period]), template)
+        heard = shown >= 0
+        phase = np.arange(-len(shown), 0) % period
+        template = np.full(period, -1)
+        template[phase[heard]] = shown[heard]
+        template[phase[heard & (shown != template[phase])]] = -1
+        return Cycle(int(moments[-1]) + 500 - 1000 * period, template)
+
+
+def _period(shown: Ints) -> int | None:
+    """The shift at which samples (n,), -1 where not known, equal those before: the shortest of which the best one is a
+    multiple. A lost message spoils one of a few rounds, and would let two of them pass for one.
+    """
+    agreement = np.zeros(min(CYCLE_S[1], len(shown) * 2 // 3))
+    for shift in range(CYCLE_S[0], len(agreement)):
+        both = (shown[shift:] >= 0) & (shown[:-shift] >= 0)
+        if np.count_nonzero(both) >= 30:
+            agreement[shift] = np.mean(shown[shift:][both] == shown[:-shift][both])
+    if np.all(shown == shown[0]):
+        return None
+    best = int(np.argmax(agreement)) if len(agreement) else 0
+    for rounds in range(best // CYCLE_S[0], 0, -1):
+        near = best // rounds - 1
+        period = near + int(np.argmax(agreement[near : near + 3]))
+        if agreement[period] >= CYCLE_AGREEMENT:
+            return period
+    return None
 
 
 class Cycle(msgspec.Struct):

@@ -1,8 +1,11 @@
-"""Order along roads: leaders, neighbours, overtaking."""
+"""Order along roads: leaders, neighbours, overtaking; and how much of a road is taken for queue."""
 
 import numpy as np
 
+from city_brain.fusion.queues.filling import Filling
 from city_brain.fusion.queues.order import RoadOrder, passed
+from city_brain.fusion.scene import Ground
+from tests.city.city_maps import built, camera, crossing, square
 
 
 def eastbound(*vehicles: tuple[int, float, float, float]) -> RoadOrder:
@@ -57,3 +60,13 @@ def test_nobody_on_the_road() -> None:
     assert len(leader) == len(gap) == len(order.beside(none < 1)) == 0
     nothing = np.zeros(0, np.int64)
     assert passed(nothing, none, none, nothing, none).tolist() == []
+
+
+def test_a_queue_whose_head_nobody_sees_reaches_to_a_stop_line_and_not_to_the_end_of_the_map() -> None:
+    """A camera sees the middle of the eastern arm, where two vehicles stand on the way in, and two on the way out."""
+    ground = Ground.of(built(*crossing([0, 90, 180, 270]), camera("middle", 80, 0, square(80.0, 0.0, 15.0))))
+    filling = Filling.empty(ground)
+    out, into = sorted(np.flatnonzero(filling.cover > 0.0).tolist(), key=lambda road: bool(filling.has_line[road]))
+    order = eastbound(*((road, to_stop, 0, 0) for road in (out, into) for to_stop in (58.0, 65.5)))
+    filling.step(order, *order.leaders(), ground.roads.road_length_m)
+    assert filling.queue_m[[out, into]].tolist() == [15.0, 58.0 + 3.75 + 7.5]

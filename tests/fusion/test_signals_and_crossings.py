@@ -81,6 +81,29 @@ def test_a_lost_message_makes_a_programme_unsure_and_not_late() -> None:
     assert told == [UNKNOWN, UNKNOWN, Colour.RED, Colour.GREEN]
 
 
+def test_two_rounds_do_not_pass_for_one_where_a_message_of_the_middle_one_was_lost() -> None:
+    """The first and the third round of 60 s agree better than neighbours do."""
+    book = heard(*(lamp_row(s, (0, 4) if s % 60 < 28 else (2, 6)) for s in range(0, 196, 4) if s != 88))
+    cycle = book.learn_cycle(0)
+    assert cycle is not None
+    assert len(cycle.lamps) == 60
+    later = START_MS + 1000 * np.array([329, 389, 335])
+    assert cycle.colour(np.array([EAST, EAST, EAST]), later).tolist() == [UNKNOWN, UNKNOWN, Colour.GREEN]
+
+
+def test_a_programme_of_many_changes_is_learnt_from_messages_some_hundredths_off() -> None:
+    """They come at whole seconds, give or take; samples at whole seconds would fall now before, now behind them."""
+    phases = ((0,), (4,), (0, 4), (2,), (6,), (2, 6))
+    off = (-90, 70, 20, -40, 90)
+    rows = [lamp_row(s, phases[s // 4 % 6]) for s in range(0, 250, 4)]
+    book = heard(*(replace(row, event_ms=row.event_ms + off[k % 5]) for k, row in enumerate(rows)))
+    cycle = book.learn_cycle(0)
+    assert cycle is not None
+    assert len(cycle.lamps) == 24
+    later = START_MS + 1000 * np.array([480 + 2, 480 + 14])
+    assert cycle.colour(np.array([NORTH, NORTH]), later).tolist() == [Colour.GREEN, Colour.RED]
+
+
 def test_no_programme_is_learnt_from_a_signal_that_never_changes_or_hardly_spoke() -> None:
     assert heard(*(lamp_row(s, (0, 4)) for s in range(0, 200, 4))).learn_cycle(0) is None
     assert heard(lamp_row(0, (0, 4)), lamp_row(5, (2, 6))).learn_cycle(0) is None
@@ -99,7 +122,6 @@ def test_a_crossing_is_complete_at_its_exit_with_side_movement_and_time() -> Non
     for engine, _ in play(28, [Actor(westward, seen_by=("east",))]):
         done = engine.books.crossings.completed
         crossings += [(int(done["side"][k]), int(done["movement"][k]), int(done["cross_ms"][k])) for k in range(done.n)]
-        assert not done["handed_over"].any()
     assert len(crossings) == 1
     side, movement, cross_ms = crossings[0]
     assert (side, movement) == (2, 1)
@@ -133,7 +155,6 @@ def test_a_camera_may_hand_a_vehicle_over_to_another_at_the_line(found_again_s: 
     for engine, _ in play(28, [Actor(came, seen_by=("east",)), Actor(went, seen_by=("west",))]):
         completed = engine.books.crossings.completed
         done += zip(completed["side"].tolist(), completed["movement"].tolist(), completed["cross_ms"], strict=True)
-        assert completed["handed_over"].all()
     assert [(side, movement) for side, movement, _ in done] == [(2, 1)] * crossed
     assert all(int(cross_ms) - START_MS == pytest.approx(8_800 + 500, abs=700) for *_, cross_ms in done)
 

@@ -84,6 +84,17 @@ def test_the_same_key_long_after_its_end_is_another_incident() -> None:
     assert (other.number, other.revision) == ("0611-002", 1)
 
 
+@pytest.mark.parametrize(("kind", "soon_s", "later_s"), [("red_light_running", 110, 130), ("signal_fault", 40, 60)])
+def test_a_junction_whose_incident_was_over_for_a_while_has_another_one(kind: str, soon_s: int, later_s: int) -> None:
+    """A signal that was well for half a minute, or three minutes of lamps obeyed: the next is news to an operator."""
+    for quiet_s, incidents in ((soon_s, 1), (later_s, 2)):
+        play = Play()
+        play.step(finding(kind))
+        play.step(times=quiet_s)
+        play.step(finding(kind, at_s=quiet_s))
+        assert len(play.latest()) == incidents
+
+
 def test_findings_of_one_type_near_each_other_are_one_incident() -> None:
     play = Play()
     play.step(finding("crash", "a", x=100.0), finding("crash", "b", x=120.0))
@@ -241,6 +252,15 @@ def test_two_jams_that_grow_together_become_the_older_one() -> None:
     assert left.geometry is not None
     assert len(left.geometry.coordinates) == 2
     assert len(play.desk.state.cases) == 1
+
+
+def test_two_queues_before_one_junction_are_two_jams() -> None:
+    play = Play()
+    west = finding("congestion", "W", x=-15.0, path=((-15.0, 0.0), (-200.0, 0.0)))
+    south = finding("congestion", "S", x=0.0, y=-15.0, path=((0.0, -15.0), (0.0, -200.0)))
+    play.step(west, times=12)
+    play.step(west, south, times=12)
+    assert [incident.state for incident in play.latest().values()] == ["active", "active"]
 
 
 def test_ticks_come_without_gaps() -> None:

@@ -32,8 +32,9 @@ class Filling(msgspec.Struct):
     `tail_m` from the stop line to the end of the longest queue, `head_m` to the first slow vehicle, `speed_mps` mean
     of all vehicles (nan without any), `vehicles` seen, `slow` of them.
 
-    From the map: `lane_m` metres of lane without turn pockets, `cover` fraction in view, `seen_m` (cells,) metres in
-    view from the start of the road to the start of each 10 m cell, `cell_first` (R + 1,).
+    From the map: `lane_m` metres of lane without turn pockets, `cover` fraction in view, `has_line` whether it ends at
+    a junction's stop line, `seen_m` (cells,) metres in view from the start of the road to the start of each 10 m cell,
+    `cell_first` (R + 1,).
     """
 
     queue_m: np.ndarray
@@ -45,6 +46,7 @@ class Filling(msgspec.Struct):
     slow: np.ndarray
     lane_m: np.ndarray
     cover: np.ndarray
+    has_line: np.ndarray
     seen_m: np.ndarray
     cell_first: np.ndarray
 
@@ -69,6 +71,7 @@ class Filling(msgspec.Struct):
             slow=np.zeros(count, np.int64),
             lane_m=np.maximum(lane_m, 1.0),
             cover=np.asarray(views.road_cover, dtype=np.float64),
+            has_line=ground.junctions.approach_of(np.arange(count, dtype=np.int32))[0] >= 0,
             seen_m=before,
             cell_first=first,
         )
@@ -85,6 +88,7 @@ class Filling(msgspec.Struct):
         unseen_head = self._in_view(order.road, at_m, length_m[order.road]) <= UNSEEN_SLACK_M
         first = slow & ~joined
         at_line = first & ((order.to_stop_m <= HEAD_M) | (unseen_head & (leader < 0)))
+        at_line &= self.has_line[order.road]
         share = np.where(joined, gap, np.where(at_line, order.to_stop_m + VEHICLE_M / 2, VEHICLE_M))
         self.queue_m = segment_sum(np.where(slow, share, 0.0), order.road, count)
         self.fill = self.queue_m / self.lane_m

@@ -14,7 +14,7 @@ from city_brain.city.city_map import CityMap
 from city_brain.errors import StateError
 from city_brain.incidents.desk.case import Absorbed, Case, DeskState, Member, identity, identity_of, open_case
 from city_brain.incidents.desk.explaining import Cause, Explainer
-from city_brain.incidents.desk.joining import CellIndex, Gathered, gap_m, gather, reach_m, shape_of
+from city_brain.incidents.desk.joining import CellIndex, Gathered, gap_m, gather, reach_m, shape_of, tail_gap_m
 from city_brain.incidents.desk.places import Places
 from city_brain.incidents.desk.publishing import DeskSettings, Publisher, believe, weigh_case
 from city_brain.incidents.hypothesis import Finding
@@ -158,7 +158,7 @@ class Desk:
     def _place(self, finding: Finding, strong_ms: int, due_ms: int) -> None:
         """A finding that no case owns joins the nearest one it may, else opens its own."""
         kind = self.types[finding.type]
-        shape = shape_of(finding)
+        shape, apart_m = shape_of(finding), tail_gap_m if kind.merges else gap_m
         hinted = [self.state.owner.get(identity(finding.status, finding.type, key)) for key in finding.causes]
         near = self._index[finding.type].near(shape, 2.0 * kind.join_radius_m)
         found: list[tuple[float, tuple[int, int, str], Case]] = []
@@ -168,7 +168,7 @@ class Desk:
             if (case.type, case.status, case.about) != wanted or not self._may_join(case, due_ms):
                 continue
             reach = reach_m(kind, finding.position_error_m, case.members[case.lead].finding.position_error_m)
-            gap = 0.0 if name in hinted else min(gap_m(shape, shape_of(other), reach) for other in case.findings())
+            gap = 0.0 if name in hinted else min(apart_m(shape, shape_of(other), reach) for other in case.findings())
             if gap <= reach:
                 found.append((gap, case.age, case))
         if found:
@@ -222,7 +222,7 @@ class Desk:
                         continue
                     if (other.status, other.about) != (case.status, case.about):
                         continue
-                    gaps = (gap_m(shape, shape_of(theirs), kind.join_radius_m) for theirs in other.findings())
+                    gaps = (tail_gap_m(shape, shape_of(theirs), kind.join_radius_m) for theirs in other.findings())
                     if name in hinted or min(gaps) <= kind.join_radius_m:
                         links[case.id][name] = None
                         links[name][case.id] = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from city_brain.incidents.desk.case import Case, DeskState, identity
-from city_brain.incidents.desk.joining import CellIndex, Shape, gap_m, shape_of
+from city_brain.incidents.desk.joining import CellIndex, Shape, gap_m, shape_of, tail_gap_m
 from city_brain.incidents.incident_type import Explanation, IncidentType, IncidentTypes
 
 
@@ -77,7 +77,7 @@ class Explainer:
             return False
         explained = [entry.finding for entry in other.absorbed.values() if not entry.gone]
         shapes = [shape_of(finding) for finding in explained if finding.type == kind.type]
-        return any(gap_m(shape, theirs, kind.join_radius_m) <= kind.join_radius_m for theirs in shapes)
+        return any(tail_gap_m(shape, theirs, kind.join_radius_m) <= kind.join_radius_m for theirs in shapes)
 
 
 def lent_log_odds(case: Case) -> float:

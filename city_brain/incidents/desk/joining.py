@@ -82,6 +82,12 @@ def gap_m(first: Shape, second: Shape, reach: float = math.inf) -> float:
     return max(math.sqrt(apart) - first.radius_m - second.radius_m, 0.0)
 
 
+def tail_gap_m(first: Shape, second: Shape, reach: float = math.inf) -> float:
+    """The same between two queues, from the tail of either: heads that meet at a junction are of two queues."""
+    pairs = ((first, second), (second, first))
+    return min(gap_m(Shape(one.points[-1:], one.radius_m), other, reach) for one, other in pairs)
+
+
 class CellIndex:
     """Which names have a shape near a place: names by the cells that their shapes touch.
 

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from city_brain.fusion.scene import Scene
-from city_brain.fusion.signals import DEPTH, NO_TIME, Cycle, SignalBook
+from city_brain.fusion.signals import DEPTH, NO_TIME, RECENT_MS, Cycle, SignalBook
 from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.detectors.regularity import Regularity
 from city_brain.incidents.hypothesis import Evidence, Finding, Note
@@ -61,6 +61,7 @@ class SignalFaultState(msgspec.Struct):
     run_all_red: np.ndarray
     run_lamps: np.ndarray
     run_automatic: np.ndarray
+    run_unbroken: np.ndarray
     regularity: Regularity
     cycles: dict[int, Cycle | None]
     crossings: Table
@@ -89,6 +90,7 @@ def _fresh(signals: int) -> SignalFaultState:
         run_all_red=column(0),
         run_lamps=column(0),
         run_automatic=np.zeros(signals, dtype=np.bool_),
+        run_unbroken=np.zeros(signals, dtype=np.bool_),
         regularity=Regularity.unknown(signals),
         cycles={},
         crossings=Table(_CROSSINGS),
@@ -207,9 +209,10 @@ class SignalFault:
         return reported
 
     def _learn_runs(self, book: SignalBook, since: Ints, all_red: Bools, unbroken: Bools) -> None:
-        """When the lamps change, the run that ended becomes known."""
+        """When the lamps change, the run that ended becomes known, unless a silence was in it or behind it."""
         state, automatic = self.state, book.mode[:, -1] == int(Mode.AUTO)
         ended = (since != state.run_since_ms) & (state.run_since_ms != NO_TIME) & unbroken
+        ended &= state.run_unbroken & (since - state.run_last_ms <= 2 * RECENT_MS)
         length = since - state.run_since_ms
         usual = ended & (length < 240_000) & (length > 0)
         red = state.run_all_red > 0
@@ -223,7 +226,7 @@ class SignalFault:
         state.regularity.learn(programmed, state.run_lamps[programmed], length[programmed])
         state.run_since_ms, state.run_last_ms = since.copy(), book.last_ms.copy()
         state.run_lamps, state.run_all_red = book.lamps[:, -1].copy(), all_red.astype(np.int64)
-        state.run_automatic = automatic
+        state.run_automatic, state.run_unbroken = automatic, unbroken
 
     def _take_crossings(self, scene: Scene) -> None:
         """Learns the programme of a signal when it falls silent, and collects the crossings there until it speaks
@@ -240,7 +243,7 @@ class SignalFault:
         if done.n == 0:
             return
         at = book.of_intersection[done["intersection"]]
-        good = (at >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6) & ~done["handed_over"]
+        good = (at >= 0) & (done["movement"] < LAMPS_PER_SIDE) & (done["confidence"] > 0.6)
         good &= done["cross_ms"] > np.where(at >= 0, book.last_ms[at], 0)
         news = {"signal": at, "slot": scene.crossings.slot(), "row": done["last_row"]}
         news |= {name: done[name] for name in ("side", "cross_ms", "source")}

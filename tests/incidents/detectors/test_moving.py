@@ -136,6 +136,17 @@ def test_lamps_held_by_hand_are_no_fault_even_after_the_hand_lets_go() -> None:
     assert strongest("signal_fault", 930, [], lamps) < opens("signal_fault")
 
 
+def test_a_silence_is_no_phase_and_lamps_that_hang_after_it_are_known() -> None:
+    """Two minutes unheard are not the longest that its lamps ever stayed as they were."""
+
+    def lamps(second: int) -> Rows | None:
+        if second >= 700:
+            return lamp_row(second, (0, 4)) if second % 5 == 0 else None
+        return None if 300 < second < 420 else alternating(second)
+
+    assert strongest("signal_fault", 770, [], lamps) > opens("signal_fault")
+
+
 @pytest.mark.parametrize(("obeys", "fault"), [(False, True), (True, False)])
 def test_a_silent_controller_is_dark_only_if_drivers_pass_on_its_red(obeys: bool, fault: bool) -> None:
     def lamps(second: int) -> Rows | None:
@@ -159,17 +170,19 @@ def handed_over(path: Path, at_s: int, track: int) -> list[Actor]:
     ]
 
 
-def test_crossings_that_were_handed_over_do_not_speak_against_a_silent_controller() -> None:
-    """Their time is less sure; on its red as above, they would say that it is dark."""
+@pytest.mark.parametrize(("obeys", "fault"), [(False, True), (True, False)])
+def test_crossings_that_were_handed_over_speak_against_a_silent_controller(obeys: bool, fault: bool) -> None:
+    """At many junctions no camera sees both sides of the line."""
 
     def lamps(second: int) -> Rows | None:
         return alternating(second) if second <= 300 else None
 
-    starts = [s for s in range(320, 400, 3) if 4 <= (s + 9) % 60 <= 24]
-    actors = [one for s in starts for one in handed_over(westbound(s), s + 9, s)]
-    for s in (s for s in range(320, 400, 3) if 34 <= (s + 9) % 60 <= 54):
+    red_starts = [s for s in range(320, 400, 3) if 4 <= (s + 9) % 60 <= 24]
+    green_starts = [s for s in range(320, 400, 3) if 34 <= (s + 9) % 60 <= 54]
+    actors = [one for s in (green_starts if obeys else red_starts) for one in handed_over(westbound(s), s + 9, s)]
+    for s in red_starts if obeys else green_starts:
         actors += handed_over(straight((-4.8, 100.0), (0.0, -10.0), s, s + 20), s + 9, 500 + s)
-    assert strongest("signal_fault", 430, actors, lamps) < opens("signal_fault")
+    assert (strongest("signal_fault", 430, actors, lamps) > opens("signal_fault")) is fault
 
 
 def stands_in_lane(second: int) -> Place:
