@@ -1,5 +1,7 @@
 """Tracking: what several cameras see of one thing is one object, and of two things two."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -78,6 +80,57 @@ def test_the_bias_of_a_camera_is_learnt_from_traffic_in_two_directions() -> None
     assert bias.east_m[0] == pytest.approx(0.8, abs=0.1)
     assert bias.north_m[0] == pytest.approx(-0.6, abs=0.1)
     assert np.all(bias.east_m[1:] == 0.0)
+
+
+@pytest.mark.parametrize(("sigma_m", "least", "most"), [(0.5, 1.0, 1.05), (1.1, 1.15, 2.0)])
+def test_the_noise_of_a_camera_is_learnt_from_how_far_traffic_seems_off_its_lane(
+    sigma_m: float, least: float, most: float
+) -> None:
+    """Where nothing is stated half a metre is assumed nearby. The other camera sees nothing: it is taken for like the
+    rest of the city, at most.
+    """
+    errors_m = [NormalDist(0.0, sigma_m).inv_cdf((k + 0.5) / 60) for k in range(60)]
+    actors = [
+        Actor(straight((149.0, 1.6), (-10.0, 0.0), 3 * k, 3 * k + 13), track=k, seen_by=("east",),
+              bias_m={"east": (0.0, errors_m[37 * k % 60])})
+        for k in range(60)
+    ]  # fmt: skip
+    tracks = [engine for engine, _ in play(180, actors)][-1].books.tracks
+    east, west = tracks.noise.factor
+    assert least <= east <= most and 1.0 <= west <= east
+    seen = tracks.table["fresh"].nonzero()[0]
+    assert tracks.table["sigma_m"][seen].min() >= 0.5 * east
+
+
+def test_one_noisy_camera_does_not_make_the_others_noisy() -> None:
+    """Each camera is judged by its own looks, as soon as it has some."""
+    actors = [
+        Actor(straight((149.0, 1.6), (-10.0, 0.0), 3 * k, 3 * k + 13), track=k,
+              bias_m={"east": (0.0, (-1.1, 0.4, 1.1, -0.4)[k % 4]), "west": (0.0, (0.2, -0.2)[k % 2])})
+        for k in range(60)
+    ]  # fmt: skip
+    east, west = [engine for engine, _ in play(180, actors)][-1].books.tracks.noise.factor
+    assert east > 1.2 and west == 1.0
+
+
+def test_a_bias_that_is_not_known_yet_is_no_noise() -> None:
+    """A camera that is always off by as much looks noisy until that is learnt."""
+    actors = [
+        Actor(straight((149.0, 1.6), (-10.0, 0.0), 3 * k, 3 * k + 13), track=k, bias_m={"east": (0.0, 1.2)})
+        for k in range(8)
+    ]
+    tracks = [engine for engine, _ in play(36, actors)][-1].books.tracks
+    assert tracks.bias.nn[0].any() and not tracks.noise.within.any()
+
+
+def test_what_is_no_vehicle_tells_nothing_of_the_noise() -> None:
+    """Cyclists keep to the kerb, not to the middle of a lane."""
+    actors = [
+        Actor(straight((149.0, 6.2), (-10.0, 0.0), 3 * k, 3 * k + 13), ObjectClass.BICYCLE, ("east",), track=k)
+        for k in range(60)
+    ]
+    noise = [engine for engine, _ in play(180, actors)][-1].books.tracks.noise
+    assert not noise.within.any() and noise.factor[0] == 1.0
 
 
 def test_a_track_that_leaves_its_object_becomes_an_object_of_its_own() -> None:

@@ -61,8 +61,9 @@ LOOKED_BEFORE_MS = 60_000
 """A vehicle that appears standing where this long nothing stood has come, though no track shows it coming."""
 
 _SCHEMA: dict[str, object] = {
-    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "n": np.int64,
-    "lane": np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64, "along_m": np.float64,
+    "object_id": np.int64, "key": np.int64, "cls": np.int64, "x": np.float64, "y": np.float64, "sigma_m": np.float64,
+    "n": np.int64, "lane": np.int64, "road": np.int64, "offset_m": np.float64, "to_stop_m": np.float64,
+    "along_m": np.float64,
     "ux": np.float64, "uy": np.float64, "since_ms": np.int64, "last_ms": np.int64, "arrived": np.bool_,
     "appeared": np.bool_, "fresh": np.bool_, "inside": np.bool_, "confidence": np.float64,
     "confidence_sum": np.float64, "rows": np.int64, "gap_m": np.float64, "queued": np.bool_, "queued_s": np.float64,
@@ -72,7 +73,8 @@ _SCHEMA: dict[str, object] = {
 }  # fmt: skip
 
 _BORN_WITH = {
-    "object_id": "id", "key": "birth_key", "cls": "cls", "x": "x", "y": "y", "since_ms": "standing_since_ms",
+    "object_id": "id", "key": "birth_key", "cls": "cls", "x": "x", "y": "y", "sigma_m": "sigma_m",
+    "since_ms": "standing_since_ms",
 }  # fmt: skip
 
 COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "line_s", "green_s", "overtaken")
@@ -82,16 +84,16 @@ COUNTED = ("queued_s", "beside_s", "free_s", "dim_s", "line_s", "green_s", "over
 class Stands(msgspec.Struct):
     """The stands in order of birth. Columns:
 
-    `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over
-    `n` ticks, with its lane, `road`, `offset_m`, `to_stop_m`, `along_m`, direction `ux`, `uy` · `since_ms`,
-    `last_ms` seen standing · `arrived` one track saw it come and stop; `appeared` it stands where nothing stood
-    while somebody looked · `fresh` seen in this tick · `inside` an intersection · `confidence` mean
-    of its `rows` · `gap_m` to the
-    leader, inf for none; `queued` the leader is slow and near · seconds so far: `queued_s` behind a slow leader; on
-    the open road with slow vehicles `beside_s` it, or alone with the lane ahead in view (`free_s`) or out of view
-    (`dim_s`); `line_s` first at the stop line, `green_s` alone there while its own lamp was green and the exits free ·
-    vehicles that have `overtaken` it · `head_x`, `head_y` sum of `head_n` unit headings while it stood · `ahead_seen` a
-    camera looks at the lane ahead · `counted_ms` seconds are counted up to here.
+    `object_id` who stands there now or did last, `key` the birth key of its first object · `x`, `y` mean place over `n`
+    ticks and `sigma_m` the mean spread of one look, with its lane, `road`, `offset_m`, `to_stop_m`, `along_m`,
+    direction `ux`, `uy` · `since_ms`, `last_ms` seen standing · `arrived` one track saw it come and stop; `appeared` it
+    stands where nothing stood while somebody looked · `fresh` seen in this tick · `inside` an intersection ·
+    `confidence` mean of its `rows` · `gap_m` to the leader, inf for none; `queued` the leader is slow and near ·
+    seconds so far: `queued_s` behind a slow leader; on the open road with slow vehicles `beside_s` it, or alone with
+    the lane ahead in view (`free_s`) or out of view (`dim_s`); `line_s` first at the stop line, `green_s` alone there while
+    its own lamp was green and the exits free · vehicles that have `overtaken` it · `head_x`, `head_y` sum of `head_n` unit
+    headings while it stood · `ahead_seen` a camera looks at the lane ahead · `counted_ms` seconds are counted up to
+    here.
     """
 
     table: Table
@@ -205,7 +207,7 @@ class Stands(msgspec.Struct):
         table, seen = self.table, objects.table
         table["n"][stand] += 1
         share = 1.0 / np.minimum(table["n"][stand], MEAN_OVER)
-        for name in ("x", "y"):
+        for name in ("x", "y", "sigma_m"):
             table[name][stand] += share * (seen[name][at] - table[name][stand])
         table["cls"][stand] = seen["cls"][at]
         table["last_ms"][stand], table["fresh"][stand] = now_ms, True
@@ -276,7 +278,7 @@ class Stands(msgspec.Struct):
         ticks = np.minimum(table["n"], MEAN_OVER)
         total = ticks.copy()
         np.add.at(total, stand, ticks[other])
-        for name in ("x", "y"):
+        for name in ("x", "y", "sigma_m"):
             moment = table[name] * ticks
             np.add.at(moment, stand, moment[other])
             table[name][stand] = moment[stand] / total[stand]

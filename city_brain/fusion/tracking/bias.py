@@ -13,6 +13,9 @@ from city_brain.types import Bools, Floats, Ints
 RIDGE = 12.0
 """λ, in rows: about this many vehicles' rows must agree before half of a bias is believed."""
 
+KNOWN_RIDGES = 10.0
+"""From so many times that on a bias is taken for known."""
+
 OFFSET_LIMIT_M = 2.2
 """Offsets beyond are another lane, a parked car or a turn, not a bias."""
 
@@ -37,6 +40,12 @@ class CameraBias(msgspec.Struct):
             return x, y
         at = np.where(known, camera, 0)
         return x - np.where(known, self.east_m[at], 0.0), y - np.where(known, self.north_m[at], 0.0)
+
+    def known(self, camera: Ints) -> Bools:
+        """Whether enough vehicles were seen by the camera (n,), none of them -1, that hardly any bias is left."""
+        rows = self.nn[camera, 0] + self.nn[camera, 2]
+        enough: Bools = rows > KNOWN_RIDGES * RIDGE
+        return enough
 
     def learn(self, camera: Ints, ux: Floats, uy: Floats, offset_m: Floats, good: Bools) -> None:
         """Learns from corrected rows (n,) on lanes of direction (ux, uy) at `offset_m` right of the centre."""

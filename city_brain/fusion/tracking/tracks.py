@@ -11,6 +11,7 @@ import numpy as np
 from city_brain.city.roads import LaneMatch, Roads
 from city_brain.city.views import Views
 from city_brain.fusion.tracking.bias import CameraBias
+from city_brain.fusion.tracking.noise import EVERY_ROWS, CameraNoise
 from city_brain.numerics import KeyIndex, pair_key, sin_cos_deg
 from city_brain.observations.rows import Rows
 from city_brain.observations.vocabulary import Kind, ObjectClass
@@ -75,11 +76,12 @@ class TrackBook(msgspec.Struct, dict=True):
 
     table: Table
     bias: CameraBias
+    noise: CameraNoise
 
     @classmethod
     def empty(cls, cameras: int) -> "TrackBook":
-        """No track, and no bias known of `cameras` cameras."""
-        return cls(Table(_SCHEMA), CameraBias.none(cameras))
+        """No track, and no error known of `cameras` cameras."""
+        return cls(Table(_SCHEMA), CameraBias.none(cameras), CameraNoise.none(cameras))
 
     def step(self, tick: Tick, views: Views, roads: Roads) -> None:
         """Takes the detections of a tick."""
@@ -164,7 +166,7 @@ class TrackBook(msgspec.Struct, dict=True):
         stated = np.isfinite(sigma_m)
         if not stated.all():
             sigma_m = np.where(stated, sigma_m, range_sigma_m(views.distance_m(camera, x, y)))
-        table["sigma_m"][index] = sigma_m
+        table["sigma_m"][index] = sigma_m * self.noise.of(camera)
         table["last_ms"][index], table["fresh"][index], table["row"][index] = time_ms, True, at
 
     def _on_lane(self, index: Ints, roads: Roads) -> None:
@@ -174,8 +176,13 @@ class TrackBook(msgspec.Struct, dict=True):
             table[name][index] = getattr(match, name)
         along = match.ux * table["hx"][index] + match.uy * table["hy"][index]
         steady = (table["speed"][index] > BIAS_SPEED_MPS) & (along > 0.97) & (match.lane >= 0)
-        steady &= table["n_rows"][index] > 2
-        self.bias.learn(table["camera"][index], match.ux, match.uy, match.offset_m, steady)
+        camera, n_rows = table["camera"][index], table["n_rows"][index]
+        steady &= n_rows > 2
+        self.bias.learn(camera, match.ux, match.uy, match.offset_m, steady)
+        steady &= (camera >= 0) & (n_rows % EVERY_ROWS == 3) & IS_VEHICLE[table["cls"][index]]
+        look = steady.nonzero()[0]
+        look = look[self.bias.known(camera[look])]
+        self.noise.learn(camera[look], match.offset_m[look], table["sigma_m"][index[look]])
 
     def _stand(self, index: Ints) -> None:
         table = self.table

@@ -21,6 +21,11 @@ from city_brain.observations.vocabulary import ObjectClass
 from city_brain.table import Table
 from city_brain.types import Bools, Floats, Ints
 
+USUAL_ERROR_M = 1.0
+"""1 σ of places up to which offsets mean what they say; where they are off by more, what is parked beside a lane seems
+to stand in it, so only what stands nearer to its middle is believed.
+"""
+
 
 class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Thresholds and weights of `StoppedVehicle`."""
@@ -150,11 +155,12 @@ class StoppedVehicle:
             np.abs(stands["offset_m"]),
             np.where(arrived, limits.offset_max_m, limits.offset_max_unwitnessed_m),
         )
+        sure = np.minimum((USUAL_ERROR_M / stands["sigma_m"]) ** 2, 1.0)
         least = np.where(arrived, limits.confidence_min, limits.confidence_min_unwitnessed)
         return [
             ("nobody saw it any more", now_ms - stands["last_ms"] > 1000 * limits.believed_s),
             ("nobody saw it come: it stood there from the first look on, as parked vehicles do", ~came),
-            ("it stood too far from the middle of the lane, as parked vehicles do", came & ~(offset <= most)),
+            ("it stood too far from the middle of the lane, as parked vehicles do", came & ~(offset <= most * sure)),
             ("cameras were too unsure that it is a vehicle", ~(stands["confidence"] >= least)),
         ]
 

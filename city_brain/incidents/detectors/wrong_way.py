@@ -26,9 +26,9 @@ _SCHEMA = {
 }  # fmt: skip
 
 
-SPREAD_MIN = 1.5
+SPREAD_MIN = 2.5
 """A look's variance is at least so many times what its camera says of its error, or what is usual so far off: for usual
-errors up to 150 m less than `variance_m2`.
+errors up to 100 m less than `variance_m2`.
 """
 
 

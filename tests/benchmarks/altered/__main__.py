@@ -21,6 +21,7 @@ _VARIANTS: Final[dict[str, dict[str, tuple[Alteration, Lesion]]]] = {
     "ablation": {
         **{name: (lambda world: world, lesion) for name, lesion in ABLATION.items()},
         "clocks of sources, and these are off by up to 10 s": (skewed, ABLATION["clocks of sources"]),
+        "noise of cameras, and it is twice the usual": (ROBUSTNESS["twice the noise"], ABLATION["noise of cameras"]),
     },
 }
 _HEAD: Final = (

@@ -16,6 +16,7 @@ from city_brain.fusion.queues.order import RoadOrder
 from city_brain.fusion.queues.stands import Stands
 from city_brain.fusion.scene import Ground, Scene
 from city_brain.fusion.tracking.bias import CameraBias
+from city_brain.fusion.tracking.noise import CameraNoise
 from city_brain.fusion.tracking.objects import ObjectBook
 from city_brain.fusion.tracking.sightings import Sightings
 from city_brain.fusion.tracking.tracks import TrackBook
@@ -42,6 +43,13 @@ class PlacesAsTheyAre(CameraBias):
     """Cameras whose constant error nobody learns."""
 
     def learn(self, camera: Ints, ux: Floats, uy: Floats, offset_m: Floats, good: Bools) -> None:
+        """Learns nothing."""
+
+
+class NoiseAsAssumed(CameraNoise):
+    """Cameras whose noise nobody learns."""
+
+    def learn(self, camera: Ints, offset_m: Floats, sigma_m: Floats) -> None:
         """Learns nothing."""
 
 
@@ -130,6 +138,10 @@ def _bias(engine: Engine) -> None:
     engine.books.tracks.bias = PlacesAsTheyAre.none(len(engine.ground.city.cameras))
 
 
+def _noise(engine: Engine) -> None:
+    engine.books.tracks.noise = NoiseAsAssumed.none(len(engine.ground.city.cameras))
+
+
 def _alone(engine: Engine) -> None:
     engine.books.objects = TracksAlone.empty()
 
@@ -150,6 +162,7 @@ ABLATION: Final[dict[str, Lesion]] = {
     "as it is": Lesion(),
     "clocks of sources": Lesion(engine=_clocks),
     "constant errors of cameras": Lesion(engine=_bias),
+    "noise of cameras": Lesion(engine=_noise),
     "joining tracks of several cameras": Lesion(engine=_alone),
     "who stands behind whom": Lesion(engine=_queues),
     "whether somebody saw it come": Lesion(engine=_arrived),

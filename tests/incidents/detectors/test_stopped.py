@@ -137,6 +137,16 @@ def test_a_vehicle_that_appears_where_nothing_stood_is_announced() -> None:
     assert strongest("stopped_vehicle", 330, actors) >= opens("stopped_vehicle")
 
 
+@pytest.mark.parametrize(("error_m", "announced"), [(1.0, True), (2.0, False)])
+def test_where_places_are_unsure_a_vehicle_beside_the_middle_of_a_lane_may_be_parked(
+    error_m: float, announced: bool
+) -> None:
+    """Three quarters of a metre off the middle of its lane, as far as one camera can tell."""
+    aside = Actor(lambda s: (80.0, OUTER_M + 0.75) if s > 206 else None, track=2, seen_by=("east",), error_m=error_m)
+    actors = [Actor(straight((120.0, INNER_M), (-10.0, 0.0), 0, 10)), aside]
+    assert (strongest("stopped_vehicle", 330, actors) >= opens("stopped_vehicle")) is announced
+
+
 def test_one_look_bounds_what_a_wrong_way_driver_weighs() -> None:
     """The same error of place lasts for seconds, so the distance to its own lane counts up to a point."""
     weights = [
