@@ -48,7 +48,8 @@ def _array_from_plain(plain: Any) -> Column:
         whole = np.full(shape, low, f"<i{dtype.itemsize}")
         if width:
             whole += np.frombuffer(data, f"<u{width}").reshape(shape).astype(whole.dtype)
-        return whole.view(dtype).astype(dtype.newbyteorder("="), copy=False)
+        narrow: Column = whole.view(dtype)
+        return narrow.astype(dtype.newbyteorder("="), copy=False)
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
