@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.partition`: one partition of a city that is cut into many, as one of its processes runs it.
+"""`python -m tests.benchmarks.partition`: one partition of a city that is cut into many, in a process of its own.
 
 The city is a synthetic one laid out many times. The process holds the map of all of it, and rows are made of those
 tiles alone that the partition or its halo touches. Time is processor time; map and rows are made in other processes.
