@@ -1,10 +1,11 @@
-"""State to bytes and back: MessagePack of typed structs, with columns as raw little-endian arrays.
+"""State to bytes and back: MessagePack of typed structs, with columns as little-endian arrays.
 
 The same state gives the same bytes, and a restored state gives the same further output: dictionaries keep their order,
-floats keep their bits. Nothing is executed on reading (no pickle).
+floats keep their bits. A long column is as wide as the range of its values wants. Nothing is executed on reading (no
+pickle).
 """
 
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,16 +18,38 @@ from city_brain.types import Column
 State = TypeVar("State")
 
 
+NARROWED_BYTES: Final = 1 << 10
+"""From so many on, a column is looked through for how few bytes its values need."""
+
+
 def _array_to_plain(array: Column) -> list[Any]:
+    """Element type, shape, bytes; and of a column whose values lie close together the least of them and how many bytes
+    tell the distance of each from it, both of the bits taken for whole numbers: none where all are the same.
+    """
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return [little.dtype.str, list(little.shape), little.tobytes()]
+    plain = [little.dtype.str, list(little.shape)]
+    if little.nbytes >= NARROWED_BYTES:
+        whole = little.view(f"<i{little.dtype.itemsize}")
+        low = whole.min()
+        needed = (int(whole.max()) - int(low)).bit_length() + 7 >> 3
+        width = next(width for width in (0, 1, 2, 4, 8) if width >= needed)
+        if width < little.dtype.itemsize:
+            return [*plain, (whole - low).astype(f"<u{width}").tobytes() if width else b"", int(low), width]
+    return [*plain, little.tobytes()]
 
 
 def _array_from_plain(plain: Any) -> Column:
-    kind, shape, data = plain
+    kind, shape, data, *narrowed = plain
     dtype = np.dtype(kind)
     if dtype.hasobject:
         raise StateError(f"snapshot: wanted a column of numbers, got {kind}")
+    if narrowed:
+        low, width = narrowed
+        whole = np.full(shape, low, f"<i{dtype.itemsize}")
+        if width:
+            whole += np.frombuffer(data, f"<u{width}").reshape(shape).astype(whole.dtype)
+        narrow: Column = whole.view(dtype)
+        return narrow.astype(dtype.newbyteorder("="), copy=False)
     return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
@@ -63,7 +86,7 @@ def from_bytes(kind: type[State], data: bytes) -> State:
     """Decodes what `to_bytes` made of a `kind`; raises StateError where the bytes do not fit it."""
     try:
         return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode)
-    except (msgspec.MsgspecError, ValueError, TypeError) as wrong:
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, MemoryError) as wrong:
         raise StateError(f"snapshot: wanted a {kind.__name__}, got {wrong}") from wrong
 
 

@@ -24,13 +24,6 @@ now and then hold it up, and with it the next records of the busy ones: with the
 catch up with one busy partition stands still most of the time.
 """
 
-LOOK_S = 0.02
-"""How long a look for fetched records may last; then another one begins.
-
-A look that found nothing has been seen to sleep to its end over records that came meanwhile: with the second of Faust,
-one second in each, at every fetch of a worker that has to catch up.
-"""
-
 
 class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
     """Fetches without long waits, and commits only what is still assigned: aiokafka raises where nothing is left."""
@@ -39,6 +32,11 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
         consumer: Any = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # Faust has no setting for it
         return consumer
+
+    def look_again(self) -> None:
+        """Wakes whoever waits for fetched records."""
+        fetcher = self._ensure_consumer()._fetcher
+        self.thread_loop.call_soon_threadsafe(lambda: [fetcher._notify(waiter) for waiter in fetcher._fetch_waiters])
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
@@ -59,13 +57,22 @@ class Consumer(aiokafka.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         """What a seek or a rebalance has overtaken is dropped, and read again from where the program says."""
         before = self._seeks, self.app.consumer_generation_id
-        records = await super()._getmany(active_partitions, min(timeout, LOOK_S))
+        records = await super()._getmany(active_partitions, timeout)
         if before == (self._seeks, self.app.consumer_generation_id):
             self._fetched_in = before[1]
             return records
         with suppress(IllegalStateError):  # partitions have moved once more: their own seek is still to come
             await self.perform_seek()
         return {}
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """A partition may be read on, since little of it waits for the reader any more.
+
+        A look that has passed over its records meanwhile would sleep to its end over them: a second, at nearly every
+        fetch of a worker that has to catch up.
+        """
+        super().on_buffer_drop(tp)
+        cast("ConsumerThread", self._thread).look_again()
 
     def _to_message(self, tp: TP, record: Any) -> Any:
         message = super()._to_message(tp, record)

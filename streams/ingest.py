@@ -42,6 +42,7 @@ class IngestProgram(Program):
         self._redriven: dict[tuple[int, int], str] = {}
         self._flush_at: asyncio.TimerHandle | None = None
         self._flushing = asyncio.Lock()
+        self._storing: asyncio.Future[None] | None = None
 
     @property
     def inputs(self) -> Sequence[str]:
@@ -134,10 +135,13 @@ class IngestProgram(Program):
         asyncio.ensure_future(self.guard(self._flush()))  # noqa: RUF006 - guard ends the process where it fails
 
     async def _flush(self) -> None:
-        """Sends what was read, stores it, then commits the marks in it."""
+        """Sends what was read, as soon as what was sent before is stored; then that is stored, and its marks committed,
+        while more is read.
+        """
         async with self._flushing:
             batch = self.ingest.flush()
             redriven, self._redriven = self._redriven, {}
+            await self._stored()
             for partition, parcel in batch.parcels:
                 self.metrics.rows_sent.inc(parcel.rows.n if parcel.rows is not None else 0)
                 key = str(parcel.raw_partition).encode()
@@ -153,16 +157,24 @@ class IngestProgram(Program):
                 await self.outbox.send(
                     Outgoing(self.kafka.topic(DEAD_LETTERS), letter.value, key=key, partition=0, headers=letter.headers)
                 )
-            await self.outbox.stored()
-            await self.commit({self._place(number): position for number, position in batch.positions.items()})
+            self._storing = asyncio.ensure_future(self.guard(self._store(batch.positions)))
+
+    async def _stored(self) -> None:
+        if self._storing is not None:
+            await self._storing
+
+    async def _store(self, positions: dict[int, int]) -> None:
+        await self.outbox.stored()
+        await self.commit({self._place(number): position for number, position in positions.items()})
 
     def _place(self, number: int) -> TP:
         topic, partition = self.raw.place(number)
         return TP(self.kafka.topic(topic), partition)
 
     async def settle(self) -> None:
-        """Sends on what waits."""
+        """Sends on what waits, and stores it."""
         await self._flush()
+        await self._stored()
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ class FusePartition:
         if parcel.rows is not None:
             rows = parcel.rows
             self.engine.read(raw, rows if parcel.after == covered else rows.take(rows.offset > covered))
-        if parcel.mark_ms is not None:
-            self.engine.mark(raw, parcel.mark_ms)
-            self._begin(raw, parcel.mark_ms)
+        if parcel.marks_ms:
+            self.engine.mark(raw, max(parcel.marks_ms))
+            self._begin(raw, parcel.marks_ms[0])
 
     def announce(self, since_ms: int, record: bytes) -> None:
         """Takes a record of `control`, and from when on (epoch ms of log time) it is to hold."""

@@ -2,8 +2,9 @@
 
 Input: records of raw partitions, each partition's in the order of its offsets. State: the records since the last flush,
 and up to which raw offset each partition of fusion was served; nothing that a restart behind marks needs. Output:
-parcels. A crash repeats a stretch; fusion knows it by its offsets. Marks travel behind the rows that they follow, to
-every partition.
+parcels. A crash repeats a stretch; fusion knows it by its offsets. Marks travel with the rows around them, to every
+partition. What was read of a raw partition since the last flush is decoded, admitted and sent as one: the cost is in
+calls more than in rows.
 """
 
 from collections import Counter
@@ -44,8 +45,8 @@ class DeadRecord:
 class IngestBatch:
     """What a flush gives: parcels as (partition of fusion, parcel) in the order in which they must be sent.
 
-    `positions`: where another may read on in each raw partition once all this is stored. That is behind a mark, since
-    only marks reach every partition of fusion and so tell it that nothing is missing.
+    `positions`: where another may read on in each raw partition once all this is stored. That is behind a stretch with
+    a mark in it, since only marks reach every partition of fusion and so tell it that nothing is missing.
     """
 
     parcels: list[tuple[int, Parcel]] = field(default_factory=list)
@@ -72,6 +73,7 @@ class Ingest:
         self._control = control
         self._heard_ms = NEVER
         self._waiting: dict[int, list[RawRecord]] = {}
+        self._marked_ms: dict[int, int] = {}
         self._next: dict[int, int] = {}
         self._served: dict[tuple[int, int], int] = {}
         self._batch = IngestBatch()
@@ -83,6 +85,7 @@ class Ingest:
         """
         self._next[raw_partition] = offset
         self._waiting.pop(raw_partition, None)
+        self._marked_ms.pop(raw_partition, None)
         for partition in range(self.partitions):
             self._served[raw_partition, partition] = offset - 1
 
@@ -115,13 +118,15 @@ class Ingest:
         if record.offset != wanted and not compacted:
             raise StateError(f"raw partition {record.partition}: wanted offset {wanted}, got {record.offset}")
         self._next[record.partition] = record.offset + 1
+        marked_ms = self._marked_ms.get(record.partition, NEVER)
         if record.mark:
-            self._close(record.partition, record)
-        else:
-            self._waiting.setdefault(record.partition, []).append(record)
-            self._waiting_bytes += len(record.value or b"")
-            if record.partition == self._control:
-                self._close(record.partition, None)  # alone: two configurations may be more than a record holds
+            self._marked_ms[record.partition] = max(marked_ms, record.stamp_ms)
+        elif record.stamp_ms < marked_ms:
+            self._close(record.partition)  # what is stamped before its mark arrived with it: fusion must know the mark
+        self._waiting.setdefault(record.partition, []).append(record)
+        self._waiting_bytes += len(record.value or b"")
+        if record.partition == self._control and not record.mark:
+            self._close(record.partition)  # alone: two configurations may be more than a record holds
 
     @property
     def is_full(self) -> bool:
@@ -131,7 +136,7 @@ class Ingest:
     def flush(self) -> IngestBatch:
         """All that was read since the last flush."""
         for raw_partition in list(self._waiting):
-            self._close(raw_partition, None)
+            self._close(raw_partition)
         batch, self._batch, self._waiting_bytes = self._batch, IngestBatch(), 0
         return batch
 
@@ -148,28 +153,27 @@ class Ingest:
         self._next = state.next_offset
         self._served = {(raw, partition): offset for raw, partition, offset in state.served}
 
-    def _close(self, raw_partition: int, mark: RawRecord | None) -> None:
-        """Ends a stretch of a raw partition, with a mark or without."""
-        records = self._waiting.pop(raw_partition, [])
-        if mark is not None:
-            self._batch.positions[raw_partition] = mark.offset + 1
-        elif not records:
-            return
+    def _close(self, raw_partition: int) -> None:
+        """Ends a stretch of a raw partition."""
+        read = self._waiting.pop(raw_partition)
+        self._marked_ms.pop(raw_partition, None)
+        marks_ms, upto = [record.stamp_ms for record in read if record.mark], read[-1].offset
+        records = [record for record in read if not record.mark] if marks_ms else read
+        if marks_ms:
+            self._batch.positions[raw_partition] = upto + 1
         rows, alerts, changes = Rows.empty(), tuple[StampedAlert, ...](), tuple[Announced, ...]()
         if raw_partition == self._control:
             refusals, changes = self._announced(records)
         else:
             rows, refusals, alerts = self._admit(raw_partition, records)
-        upto = mark.offset if mark is not None else records[-1].offset
         for partition, part in enumerate(self._door.route(rows)):
             mine = part if part.n else None
             counted = refusals if partition == raw_partition % self.partitions else ()
             told = alerts if partition == 0 else ()
-            if mark is None and mine is None and not (counted or changes or told):
+            if not (marks_ms or mine or counted or changes or told):
                 continue
             after, self._served[raw_partition, partition] = self._served[raw_partition, partition], upto
-            mark_ms = None if mark is None else mark.stamp_ms
-            parcel = Parcel(raw_partition, after, upto, mark_ms, mine, counted, changes, told)
+            parcel = Parcel(raw_partition, after, upto, tuple(marks_ms), mine, counted, changes, told)
             self._batch.parcels.append((partition, parcel))
 
     def _admit(

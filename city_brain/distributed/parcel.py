@@ -48,12 +48,14 @@ class StampedAlert(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Parcel(msgspec.Struct, frozen=True, array_like=True):
-    """See the module. `mark_ms`: the time of a mark at `upto`, behind all rows."""
+    """See the module. `marks_ms`: the times of the marks in it, in their order. Rows behind one of them bear its time
+    or a later one, so it makes no difference that marks are taken behind all rows.
+    """
 
     raw_partition: int
     after: int
     upto: int
-    mark_ms: int | None = None
+    marks_ms: tuple[int, ...] = ()
     rows: Rows | None = None
     refusals: tuple[Refusals, ...] = ()
     changes: tuple[Announced, ...] = ()

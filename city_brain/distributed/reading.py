@@ -54,7 +54,7 @@ def read_stretch(records: Sequence[RawRecord]) -> Stretch:
     for is_envelope, group in groupby(numbered, lambda item: (item[1].value or b"").startswith(_ENVELOPE_BEGINS)):
         some = list(group)
         parts.extend(_read_envelopes(some, unread) if is_envelope else _read_lines(some, unread, alerts))
-    observations = parts[0][0] if len(parts) == 1 else Observations.concat([part for part, _ in parts])
+    observations = parts[0][0] if len(parts) == 1 else Observations.concat([part for part, _ in parts], distinct=False)
     at = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
     sub = (np.arange(len(at)) - np.searchsorted(at, at)).astype(np.int32)
     stamp_ms = np.array([record.stamp_ms for record in records], dtype=np.int64)

@@ -158,12 +158,15 @@ class SignalBook(msgspec.Struct):
         """When each signal (S,) began to show what it shows now in the mode it is in, and whether no message is missing
         since (S,).
         """
-        same = (self.lamps == self.lamps[:, -1:]) & (self.mode == self.mode[:, -1:]) & (self.time_ms != NO_TIME)
+        since, unbroken = np.full(len(self.key), NO_TIME, dtype=np.int64), np.ones(len(self.key), dtype=np.bool_)
+        spoke = np.flatnonzero(self.last_ms != NO_TIME)  # a partition hears few of a large city's signals
+        lamps, mode, time_ms = self.lamps[spoke], self.mode[spoke], self.time_ms[spoke]
+        same = (lamps == lamps[:, -1:]) & (mode == mode[:, -1:]) & (time_ms != NO_TIME)
         run = np.logical_and.accumulate(same[:, ::-1], axis=1)[:, ::-1]
         first = np.argmax(run, axis=1)
-        since = self.time_ms[np.arange(len(first)), first]
-        gap = np.diff(self.time_ms, axis=1)
-        unbroken = ~np.any((gap > 2 * RECENT_MS) & run[:, :-1], axis=1)
+        since[spoke] = time_ms[np.arange(len(first)), first]
+        gap = np.diff(time_ms, axis=1)
+        unbroken[spoke] = ~np.any((gap > 2 * RECENT_MS) & run[:, :-1], axis=1)
         return since, unbroken
 
     def learn_cycle(self, signal: int) -> "Cycle | None":

@@ -218,18 +218,26 @@ class Observations:
         return _with_used_strings(self.strings, parts)
 
     @staticmethod
-    def concat(parts: Sequence["Observations"]) -> "Observations":
-        """The rows of all parts, in order, over one dictionary."""
+    def concat(parts: Sequence["Observations"], distinct: bool = True) -> "Observations":
+        """The rows of all parts, in order, over one dictionary. Unless it is to be `distinct`, a text stands in it as
+        often as in the parts: that is cheaper than to find out.
+        """
         index: dict[str, int] = {}
+        strings: list[str] = []
         moved: dict[str, list[Group]] = {name: [] for name in GROUPS}
         for part in parts:
-            fresh = np.array([index.setdefault(text, len(index)) for text in part.strings] + [-1], dtype=np.int32)
+            fresh = np.arange(len(strings), len(strings) + len(part.strings) + 1, dtype=np.int32)
+            if distinct:
+                fresh[:-1] = [index.setdefault(text, len(index)) for text in part.strings]
+            else:
+                strings.extend(part.strings)
+            fresh[-1] = -1
             for name, group in part.groups().items():
                 moved[name].append(_renumbered(group, fresh))
         joined: dict[str, Any] = {
             name: group.concat(moved[name]) if parts else group.absent(0) for name, (_, group) in GROUPS.items()
         }
-        return Observations(tuple(index), **joined)
+        return Observations(tuple(index if distinct else strings), **joined)
 
 
 def _renumbered(group: Group, fresh: Indices) -> Group:

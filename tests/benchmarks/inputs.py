@@ -107,12 +107,12 @@ def _synthetic(city: City) -> tuple[bytes, Iterator[Second]]:
     def seconds() -> Iterator[Second]:
         for block in made.blocks():
             observations = block.observations()
-            yield Second(list(_by_gateway(observations)), block.start_ms + 1000 * (block.second + 1))
+            yield Second(list(envelopes_of(observations)), block.start_ms + 1000 * (block.second + 1))
 
     return msgspec.json.encode(made.geojson()), seconds()
 
 
-def _by_gateway(observations: Observations) -> Iterator[bytes]:
+def envelopes_of(observations: Observations) -> Iterator[bytes]:
     """The rows in envelopes of about `ENVELOPE_ROWS`, whole sources to one gateway each."""
     gateways = max(1, round(observations.n / ENVELOPE_ROWS))
     source = observations.common.source

@@ -99,14 +99,16 @@ def marks_before_rows() -> None:
     """Sends a mark before the rows that it follows."""
 
     def turned(parcel: Parcel) -> list[Parcel]:
-        if parcel.mark_ms is None or parcel.rows is None or parcel.upto - parcel.after < 2:
+        if not parcel.marks_ms or parcel.rows is None or parcel.upto - parcel.after < 2:
             return [parcel]
-        mark = Parcel(parcel.raw_partition, parcel.after, parcel.upto - 1, parcel.mark_ms)
-        rows = Parcel(parcel.raw_partition, parcel.upto - 1, parcel.upto, None, parcel.rows, parcel.refusals)
+        mark = Parcel(parcel.raw_partition, parcel.after, parcel.upto - 1, parcel.marks_ms)
+        rows = Parcel(parcel.raw_partition, parcel.upto - 1, parcel.upto, (), parcel.rows, parcel.refusals)
         return [mark, rows]
 
     def flush_turned(self: Ingest) -> IngestBatch:
-        batch, self._batch, self._waiting_bytes = self._batch, IngestBatch(), 0  # rows wait for their mark
+        for raw_partition in list(self._marked_ms):  # rows wait for their mark
+            self._close(raw_partition)
+        batch, self._batch, self._waiting_bytes = self._batch, IngestBatch(), 0
         batch.parcels = [(to, part) for to, parcel in batch.parcels for part in turned(parcel)]
         return batch
 

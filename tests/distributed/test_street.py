@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -167,5 +168,31 @@ def test_a_mark_travels_behind_the_rows_before_it() -> None:
     parcels = ingest.flush().parcels
     for partition in range(2):
         mine: list[Parcel] = [parcel for to, parcel in parcels if to == partition]
-        assert [parcel.mark_ms is not None for parcel in mine][-1]
+        assert mine[-1].marks_ms
         assert all(later.after == earlier.upto for earlier, later in pairwise(mine))
+
+
+def test_what_was_read_between_two_flushes_travels_together() -> None:
+    """Rows and the marks among them are one parcel: a stretch of a few rows costs nearly as much as one of many."""
+    ingest, log = Ingest(kit.Street(1).configurations()), kit.raw_logs()[1]
+    ingest.begin(1, 0)
+    for record in log[:20]:
+        ingest.read(record)
+    batch = ingest.flush()
+    ((_, parcel),) = batch.parcels
+    assert parcel.marks_ms == tuple(record.stamp_ms for record in log[:20] if record.mark)
+    assert len(parcel.marks_ms) > 2 and parcel.upto == 19
+    assert batch.positions == {1: 20}
+
+
+def test_a_row_stamped_before_its_mark_comes_behind_it() -> None:
+    """Its arrival is that of the mark, which fusion must have taken before."""
+    ingest, log = Ingest(kit.Street(1).configurations()), kit.raw_logs()[1]
+    ingest.begin(1, 0)
+    at = next(record.offset for record in log if record.mark)
+    for record in log[: at + 1]:
+        ingest.read(record)
+    full = max(log, key=lambda record: len(record.value or b""))
+    ingest.read(replace(full, offset=at + 1, stamp_ms=log[at].stamp_ms - 1))
+    parcels = [parcel for _, parcel in ingest.flush().parcels]
+    assert [(parcel.upto, len(parcel.marks_ms)) for parcel in parcels] == [(at, 1), (at + 1, 0)]

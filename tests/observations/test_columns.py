@@ -26,6 +26,9 @@ def test_joined_batches_are_joined_lines(parts: list[list[Line]]) -> None:
     joined = Observations.concat(batches)
     assert to_lines(joined) == [written for batch in batches for written in to_lines(batch)]
     assert len(set(joined.strings)) == len(joined.strings)
+    quickly = Observations.concat(batches, distinct=False)
+    assert to_lines(quickly) == to_lines(joined)
+    assert len(quickly.strings) == sum(len(batch.strings) for batch in batches)
 
 
 def test_texts_that_are_not_used_are_dropped() -> None:

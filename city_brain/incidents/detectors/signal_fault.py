@@ -170,7 +170,9 @@ class SignalFault:
         )
         shown_ms = np.where(last == NO_TIME, 0, last - since)
         self._learn_runs(book, since, all_red, unbroken)
-        says_so = (np.isin(mode, _FAULTY_MODES) | all_off) & (self._mode_ms(scene, last) >= 1000 * limits.mode_for_s)
+        says_so = np.isin(mode, _FAULTY_MODES) | all_off
+        which = np.flatnonzero(says_so)
+        says_so[which] = self._mode_ms(book, which) >= 1000 * limits.mode_for_s
         red_limit = np.where(
             state.runs >= limits.known_runs_min,
             state.longest_all_red_ms + 1000 * limits.all_red_margin_s,
@@ -199,13 +201,13 @@ class SignalFault:
                 )  # fmt: skip
                 evidence.setdefault(signal, []).append(item)
 
-    def _mode_ms(self, scene: Scene, last: Ints) -> Ints:
-        """For how long (S,) each controller has reported the kind of mode that it reports now."""
-        book = scene.signals
-        healthy = np.isin(book.mode, _HEALTHY_MODES)
-        same = (healthy == healthy[:, -1:]) & (book.time_ms != NO_TIME)
+    @staticmethod
+    def _mode_ms(book: SignalBook, which: Ints) -> Ints:
+        """For how long (n,) the controllers `which` (n,) have reported the kind of mode that they report now."""
+        time_ms, healthy = book.time_ms[which], np.isin(book.mode[which], _HEALTHY_MODES)
+        same = (healthy == healthy[:, -1:]) & (time_ms != NO_TIME)
         first = DEPTH - np.sum(np.logical_and.accumulate(same[:, ::-1], axis=1), axis=1)
-        reported: Ints = last - book.time_ms[np.arange(len(last)), np.minimum(first, DEPTH - 1)]
+        reported: Ints = time_ms[:, -1] - time_ms[np.arange(len(which)), np.minimum(first, DEPTH - 1)]
         return reported
 
     def _learn_runs(self, book: SignalBook, since: Ints, all_red: Bools, unbroken: Bools) -> None:

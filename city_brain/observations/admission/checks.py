@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -100,7 +101,7 @@ _UNSAID: Final = {"value": np.nan, "speed": np.nan, "heading": np.nan, "note": -
 class _Batch:
     """The batch on its way: what was sent, the columns made so far, and the first reason against each row.
 
-    `mapped` (n,): place of the row's source in the table, -1 off the map. `word` (strings + 1,): number of each string.
+    `mapped` (n,): place of the row's source in the table, -1 off the map.
     """
 
     def __init__(self, observations: Observations, table: AdmissionTable, stamp_ms: int) -> None:
@@ -111,10 +112,9 @@ class _Batch:
         self.columns: dict[str, Any] = {"arrival_ms": np.where(arrival_ms < 0, np.int64(stamp_ms), arrival_ms)}
         self.notes: tuple[str, ...] = ()
         strings = observations.strings
-        place = [table.index.get(text, -1) for text in strings]
-        self.mapped: Indices = np.array([*place, -1], dtype=np.int32)[observations.common.source]
+        place = np.fromiter(chain(map(table.index.get, strings, repeat(-1)), (-1,)), np.int32, len(strings) + 1)
+        self.mapped: Indices = place[observations.common.source]
         self.on_map: Bools = self.mapped >= 0
-        self.word: Indices = np.array([*[WORDS.get(text, OTHER_WORD) for text in strings], NO_WORD], dtype=np.int32)
 
     @cached_property
     def string_hash(self) -> Ints:
@@ -122,8 +122,14 @@ class _Batch:
         return np.array([*map(hash63, self.sent.strings), 0], dtype=np.int64)
 
     def codes(self, column: Indices, vocabulary: Indices) -> Indices:
-        """The code of each text of a column, by one of the vocabularies of `words`."""
-        return vocabulary[self.word[column]]
+        """The code of each text of a column, by one of the vocabularies of `words`; few texts stand in it, often."""
+        strings = self.sent.strings
+        said = np.zeros(len(strings) + 1, dtype=np.bool_)
+        said[column] = True
+        code = np.full(len(strings) + 1, vocabulary[NO_WORD])
+        for at in np.flatnonzero(said[:-1]).tolist():
+            code[at] = vocabulary[WORDS.get(strings[at], OTHER_WORD)]
+        return code[column]
 
     def refuse(self, bad: Bools, why: Quarantine, rows: Ints | None = None) -> None:
         """Refuses the rows (of those at `rows`, or of all) where `bad`, unless refused before."""

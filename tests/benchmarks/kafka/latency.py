@@ -129,11 +129,11 @@ class Traced:
             traced.through.append((mine, record.timestamp - mine))
             if parcel.rows is not None:
                 ticker.read(parcel.raw_partition, parcel.rows)
-            if parcel.mark_ms is not None:
-                ticker.mark(parcel.raw_partition, parcel.mark_ms)
+            for mark_ms in parcel.marks_ms:
+                ticker.mark(parcel.raw_partition, mark_ms)
                 # Ticks that close now have waited for this mark, whichever came before.
                 for tick in ticker.closed():
-                    traced.closed[tick.index] = parcel.mark_ms, record.timestamp
+                    traced.closed[tick.index] = mark_ms, record.timestamp
                     traced.rows[tick.index] = tick.rows.arrival_ms, tick.time_ms, int(tick.late.sum())
         traced.fused = {
             PartitionTick.from_bytes(one.value).tick: one.timestamp for one in read_log(kafka, FUSION_TICKS)

@@ -1,13 +1,15 @@
-"""The driver: a fetch that a seek has overtaken is dropped and made again, so that no record is skipped."""
+"""The driver: what a seek has overtaken is fetched again, and no look sleeps over records that may be read on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.consumer.fetcher import Fetcher, FetchError
 from faust.types import TP
 
-from streams.driver import Consumer
+from streams.driver import Consumer, ConsumerThread
 
 PLACE = TP("observations", 0)
 
@@ -69,5 +71,29 @@ def test_a_fetch_that_is_overtaken_is_made_again(what: str) -> None:
         assert await consumer._getmany({PLACE}, 1.0) == {}
         assert await consumer._getmany({PLACE}, 1.0) == {PLACE: [388]}
         assert await consumer._getmany({PLACE}, 1.0) == {PLACE: [389]}
+
+    asyncio.run(run())
+
+
+def test_a_look_that_passed_over_a_full_partition_looks_again() -> None:
+    """Its records are there, so no fetch will wake the look; what it finds here instead of records is an error."""
+
+    async def run() -> None:
+        fetcher: Any = Fetcher.__new__(Fetcher)
+        fetcher._subscriptions = SimpleNamespace(reassignment_in_progress=False, is_assigned=lambda _: True)
+        fetcher._records = {PLACE: FetchError(error=EOFError("found"), backoff=0.0)}
+        fetcher._fetch_waiters, fetcher._closed, fetcher._wait_consume_future = set(), False, None
+        fetcher._loop = asyncio.get_running_loop()
+        thread: Any = ConsumerThread.__new__(ConsumerThread)
+        thread._consumer, thread.thread_loop = SimpleNamespace(_fetcher=fetcher), fetcher._loop
+        consumer: Any = Consumer.__new__(Consumer)
+        consumer._thread, consumer._active_partitions = thread, {TP("another", 0)}
+        consumer._buffered_partitions = {PLACE}
+        look = asyncio.ensure_future(fetcher.fetched_records(consumer._active_partitions, timeout=60.0))
+        await asyncio.sleep(0.01)
+        assert not look.done(), "it passes over what waits"
+        consumer.on_buffer_drop(PLACE)
+        with pytest.raises(EOFError):
+            await asyncio.wait_for(look, 5.0)
 
     asyncio.run(run())
