@@ -90,10 +90,10 @@ class Stands(msgspec.Struct):
     stands where nothing stood while somebody looked · `fresh` seen in this tick · `inside` an intersection ·
     `confidence` mean of its `rows` · `gap_m` to the leader, inf for none; `queued` the leader is slow and near ·
     seconds so far: `queued_s` behind a slow leader; on the open road with slow vehicles `beside_s` it, or alone with
-    the lane ahead in view (`free_s`) or out of view (`dim_s`); `line_s` first at the stop line, `green_s` alone there while
-    its own lamp was green and the exits free · vehicles that have `overtaken` it · `head_x`, `head_y` sum of `head_n` unit
-    headings while it stood · `ahead_seen` a camera looks at the lane ahead · `counted_ms` seconds are counted up to
-    here.
+    the lane ahead in view (`free_s`) or out of view (`dim_s`); `line_s` first at the stop line, `green_s` alone
+    there while its own lamp was green and the exits free · vehicles that have `overtaken` it · `head_x`, `head_y`
+    sum of `head_n` unit headings while it stood · `ahead_seen` a camera looks at the lane ahead · `counted_ms`
+    seconds are counted up to here.
     """
 
     table: Table
