@@ -44,8 +44,8 @@ class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Seconds of its own green, alone and first at the stop line."""
     own_green_pocket_s: float
     """The same in a turn pocket, where one waits for gaps in the oncoming traffic."""
-    line_s: float = 150.0
-    """Seconds first at the stop line, longer than any cycle of the lamps, where `line_overtakers` others got past."""
+    line_s: float = 240.0
+    """Seconds first at the stop line, longer than two cycles of most lamps, where `line_overtakers` others got past."""
     line_overtakers: int = 6
     beside_share: float
     """What a second counts while others stand beside it: it may stand behind a leader that nobody sees."""

@@ -120,12 +120,12 @@ def test_who_may_stand_behind_an_unseen_queue_at_red_is_no_breakdown(colour: Col
 def test_who_stands_at_the_line_through_several_cycles_while_others_pass_is_a_breakdown(
     others: int, announced: bool
 ) -> None:
-    """Whatever its own lamp is taken for: in the innermost lane one may turn, but not for three minutes."""
+    """Whatever its own lamp is taken for: in the innermost lane one may turn, but not for four minutes."""
     lamps = lamps_of_east(left=Colour.RED, through=Colour.GREEN, right=Colour.GREEN)
     past = [
         Actor(straight((120.0, OUTER_M), (-10.0, 0.0), s, s + 14), track=s) for s in range(30, 30 + 15 * others, 15)
     ]
-    played = play(180, [Actor(arrives(INNER_M)), *past], lamps, ("stopped_vehicle",), pockets=False)
+    played = play(270, [Actor(arrives(INNER_M)), *past], lamps, ("stopped_vehicle",), pockets=False)
     found = max((finding.log_odds for _, findings in played for finding in findings), default=-99.0)
     assert (found >= opens("stopped_vehicle")) is announced
 
