@@ -240,8 +240,8 @@ class Stands(msgspec.Struct):
     def _drop_doubles(self, now_ms: int) -> None:
         """Of two stands at one place, one of them unseen, the seen one stays and takes over what the other knew.
 
-        It takes over nothing where its vehicle came after the other was last seen. Where one of the vehicles came while
-        the other stood here they are two: both stay.
+        It takes over nothing where its vehicle came after the other was last seen, nor where one of the vehicles came
+        while the other stood here: they are two. What was parked is remembered all the same.
         """
         table = self.table
         now, before = np.flatnonzero(table["fresh"]), np.flatnonzero(~table["fresh"])
@@ -259,7 +259,7 @@ class Stands(msgspec.Struct):
         recent = ~two & ~after
         recent &= ~self._in_company()[right] | (now_ms - last[right] <= TAKE_OVER_QUEUED_MS)
         keep: Bools = np.ones(table.n, dtype=np.bool_)
-        keep[right[~two]] = False
+        keep[right[~(two & self._parked()[right])]] = False
         table["appeared"][left[~table["appeared"][right]]] = False
         left, right = left[recent], right[recent]
         np.logical_or.at(came, left, came[right])
