@@ -1,9 +1,11 @@
 """Pedestrian on the carriageway: a person who stands or walks in a lane, away from any crosswalk.
 
 Per look the log-likelihood of "inside the lane" against "beside it" grows with z² / 2σ², z being how far the person is
-inside the lane's edge and σ how well the camera can tell. Camera noise lasts, so a look a second after the last one
-counts as a quarter of one, and looks farther apart for more. Waiting people drift slowly at the kerb, people who walk
-along it stay beside it: both weigh less than they seem to, and so does whom a camera has in view and does not report.
+from the nearer edge where people may walk and σ how well the camera can tell: whoever is across the middle of a kerb
+lane, or in the next lane, is hardly somebody on the pavement who is badly located. Camera noise lasts, so a look a
+second after the last one counts as a quarter of one, and looks farther apart for more. Waiting people drift slowly at
+the kerb, people who walk along it stay beside it: both weigh less than they seem to, and so does whom a camera has in
+view and does not report.
 """
 
 import msgspec
@@ -25,6 +27,9 @@ _SCHEMA = {
     "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "weight": np.float64, "n": np.int64,
     "depth_m": np.float64,
 }  # fmt: skip
+
+MOST_OF_A_LOOK = 3.0
+"""No look weighs more: now and then a camera is off by more than its spread lets expect."""
 
 
 class PedestrianParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,22 +146,37 @@ class PedestrianOnCarriageway:
         )  # fmt: skip
         people = self.state.people
         share = np.minimum(limits.share_of_look * (now_ms - people["last_ms"][person]) / 1000.0, 1.0)
-        weight = share * self._look(scene, at, depth)
+        weight = share * self._look(scene, at)
         people["weight"][person] = np.minimum(people["weight"][person] + weight, limits.weight_max)
         people["n"][person] += 1
         people["depth_m"][person] += (depth - people["depth_m"][person]) / people["n"][person]
         people["last_ms"][person] = now_ms
 
-    def _look(self, scene: Scene, at: Ints, depth: Floats) -> Floats:
-        """The weight (n,) of a whole look at people inside the lane by `depth` (n,) metres."""
-        limits = self.parameters
+    def _look(self, scene: Scene, at: Ints) -> Floats:
+        """The weight (n,) of a whole look at people."""
+        limits, depth = self.parameters, self._inside_m(scene, at)
         sigma = limits.sigma_near_m + limits.sigma_per_m * self._range_m(scene, at)
-        strength = 0.5 * (depth / sigma) ** 2
-        weight = np.where(depth > 0, np.minimum(strength, 6.0), -np.minimum(strength, 6.0)) - limits.outside_weight
+        strength = np.minimum(0.5 * (depth / sigma) ** 2, MOST_OF_A_LOOK)
+        weight = np.where(depth > 0, strength, -strength) - limits.outside_weight
         inside = (weight > 0).nonzero()[0]
         if len(inside):
             weight[inside] *= self._factor(scene, at[inside])
         return weight
+
+    def _inside_m(self, scene: Scene, at: Ints) -> Floats:
+        """How far inside the carriageway people in a lane are (n,), from the nearer side where people may walk.
+
+        Negative for those beside the lane. Nobody walks between two lanes, nor between them and the oncoming ones, so
+        across the middle of a kerb lane one is no nearer to a pavement, and in the next lane a lane farther from it.
+        """
+        roads, objects, edge_m = scene.ground.roads, scene.objects.table, self.parameters.edge_m
+        lane, offset_m = objects["lane"][at], objects["offset_m"][at]
+        width_m, kerbwards_m = roads.width_m[lane], offset_m if roads.drives_on_right else -offset_m
+        open_middle = roads.inner_lane[lane] & (roads.opposite_road[roads.road[lane]] < 0)
+        from_kerb_m = np.where(roads.kerb_lane[lane], 0.0, width_m) - np.maximum(kerbwards_m, 0.0)
+        from_middle_m = np.where(open_middle, 0.0, width_m) - np.maximum(-kerbwards_m, 0.0)
+        aside_m = np.abs(offset_m)
+        return edge_m + np.where(aside_m < edge_m, np.minimum(from_kerb_m, from_middle_m), -aside_m)
 
     def _factor(self, scene: Scene, at: Ints) -> Floats:
         """What a look counts (n,) at people who stand or walk fast, whom a camera misses, who are in company."""

@@ -68,6 +68,20 @@ def test_a_person_at_the_kerb_or_a_ghost_is_not(offset: float, confidence: float
     assert strongest("pedestrian_on_carriageway", 40, [person]) < opens("pedestrian_on_carriageway")
 
 
+@pytest.mark.parametrize(("y", "found"), [(6.0, False), (3.6, True), (2.8, True)])
+def test_only_towards_the_kerb_a_person_in_a_lane_may_be_on_the_pavement(y: float, found: bool) -> None:
+    """All are 1.2 m off the middle of a lane: of the kerb lane to either side, and of the one beside it."""
+    person = Actor(straight((80.0, y), (0.1, 0.0)), ObjectClass.PERSON)
+    log_odds = strongest("pedestrian_on_carriageway", 30, [person])
+    assert (log_odds > opens("pedestrian_on_carriageway")) is found
+
+
+def test_a_few_looks_are_not_enough_however_deep_inside_a_person_seems_to_be() -> None:
+    """A camera may be off by a lane for a moment."""
+    brief = Actor(lambda s: (80.0, 1.6) if 5 <= s < 8 else None, ObjectClass.PERSON)
+    assert strongest("pedestrian_on_carriageway", 20, [brief]) < opens("pedestrian_on_carriageway")
+
+
 def westbound(start_s: int) -> Path:
     """A way through the junction from the east at 10 m/s, over the stop line 9 s after its start."""
     return straight((100.0, 4.8), (-10.0, 0.0), start_s, start_s + 20)
