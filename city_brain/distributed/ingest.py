@@ -45,8 +45,8 @@ class DeadRecord:
 class IngestBatch:
     """What a flush gives: parcels as (partition of fusion, parcel) in the order in which they must be sent.
 
-    `positions`: where another may read on in each raw partition once all this is stored. That is behind a stretch with
-    a mark in it, since only marks reach every partition of fusion and so tell it that nothing is missing.
+    `positions`: where another may read on in each raw partition once all this is stored. That is behind a mark, since
+    only marks reach every partition of fusion and so tell it that nothing is missing.
     """
 
     parcels: list[tuple[int, Parcel]] = field(default_factory=list)
@@ -157,10 +157,10 @@ class Ingest:
         """Ends a stretch of a raw partition."""
         read = self._waiting.pop(raw_partition)
         self._marked_ms.pop(raw_partition, None)
-        marks_ms, upto = [record.stamp_ms for record in read if record.mark], read[-1].offset
-        records = [record for record in read if not record.mark] if marks_ms else read
-        if marks_ms:
-            self._batch.positions[raw_partition] = upto + 1
+        marks, upto = [record for record in read if record.mark], read[-1].offset
+        records = [record for record in read if not record.mark] if marks else read
+        if marks:
+            self._batch.positions[raw_partition] = marks[-1].offset + 1
         rows, alerts, changes = Rows.empty(), tuple[StampedAlert, ...](), tuple[Announced, ...]()
         if raw_partition == self._control:
             refusals, changes = self._announced(records)
@@ -170,10 +170,11 @@ class Ingest:
             mine = part if part.n else None
             counted = refusals if partition == raw_partition % self.partitions else ()
             told = alerts if partition == 0 else ()
-            if not (marks_ms or mine or counted or changes or told):
+            if not (marks or mine or counted or changes or told):
                 continue
             after, self._served[raw_partition, partition] = self._served[raw_partition, partition], upto
-            parcel = Parcel(raw_partition, after, upto, tuple(marks_ms), mine, counted, changes, told)
+            marks_ms = tuple(record.stamp_ms for record in marks)
+            parcel = Parcel(raw_partition, after, upto, marks_ms, mine, counted, changes, told)
             self._batch.parcels.append((partition, parcel))
 
     def _admit(
