@@ -19,7 +19,7 @@ PROTOS := $(sort $(shell find protos -name '*.proto'))
 
 .PHONY: help install demo demo-province test campaign check format lock protos lint-protos promise-protos bench \
   schemas promise-schemas bench-bag bench-feed bench-kafka bench-robustness bench-ablation \
-  bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full \
+  bench-slack bench-vision verify kafka mission chaos chaos-full feed-chaos feed-chaos-full \
   recordings clean
 
 help: ## Prints this list.
@@ -76,6 +76,9 @@ bench-robustness: $(INSTALLED) ## Scores worlds with fewer cameras, worse clocks
 
 bench-ablation: $(INSTALLED) ## Scores fusion without one of its parts at a time; an hour.
 	@$(BIN)/python -m tests.benchmarks.altered ablation $(ARGS)
+
+bench-slack: $(INSTALLED) ## Scores with each number of the incident types a fifth smaller, then a quarter larger; an hour.
+	@$(BIN)/python -m tests.benchmarks.slack $(ARGS)
 
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
 	@$(BIN)/python -m tests.kafka.broker $(ARGS)
