@@ -65,8 +65,9 @@ def test_it_waits_for_a_group(kafka: str, prefix: str, tmp_path: Path) -> None:
     topics = list(map(settings.topic, RAW_TOPICS))
     client = KafkaConsumer(
         *topics, bootstrap_servers=kafka, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
-        max_poll_records=7,
+        max_poll_records=7, metadata_max_age_ms=1_000,
     )  # fmt: skip
+    # A member that joins before the broker tells of new topics gets none of them until it asks again.
     try:
         client.poll(timeout_ms=100)
         player.start()
