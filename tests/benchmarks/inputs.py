@@ -71,23 +71,29 @@ class Maker:
     def _frame(self) -> bytes:
         made = self._process.stdout
         assert made is not None
-        length = made.read(_LENGTH_BYTES)
-        return made.read(int.from_bytes(length, "little")) if length else b""
+        return read_frame(made)
 
 
 def make(city: City, asked: IO[bytes], made: IO[bytes]) -> None:
     """Writes the map, then a second for each line that comes in."""
     city_map, seconds = _tiled(city) if city.world else _synthetic(city)
-    _write(made, city_map)
+    write_frame(made, city_map)
     for second in seconds:
         if not asked.readline():
             return
-        _write(made, msgspec.msgpack.encode(second))
+        write_frame(made, msgspec.msgpack.encode(second))
     asked.readline()
-    _write(made, b"")
+    write_frame(made, b"")
 
 
-def _write(made: IO[bytes], frame: bytes) -> None:
+def read_frame(made: IO[bytes]) -> bytes:
+    """The next frame; empty at the end."""
+    length = made.read(_LENGTH_BYTES)
+    return made.read(int.from_bytes(length, "little")) if length else b""
+
+
+def write_frame(made: IO[bytes], frame: bytes) -> None:
+    """Writes a frame, at once."""
     made.write(len(frame).to_bytes(_LENGTH_BYTES, "little") + frame)
     made.flush()
 

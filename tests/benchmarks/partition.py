@@ -21,14 +21,13 @@ from city_brain.observations.envelope import from_envelope
 from city_brain.pipeline import Door, Engine
 from city_brain.site import Site, SiteSettings
 from city_brain.synth import SynthCity, SynthSettings
-from tests.benchmarks.inputs import Second, envelopes_of
+from tests.benchmarks.inputs import Second, envelopes_of, read_frame, write_frame
 from tests.benchmarks.tiling import tile_city, tile_observations, tile_offsets
 
 HEAD = (
     "sources", "partitions", "map, MB of GeoJSON", "s to load", "MB map", "MB peak", "rows of the partition",
     "of them halo", "µs decode, admission and routing", "µs fusion", "ms per tick, median / most",
 )  # fmt: skip
-_LENGTH_BYTES = 8
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -110,8 +109,8 @@ def _seconds(asked: Asked, tiles: list[int]) -> Iterator[Second]:
     command = [sys.executable, "-m", __spec__.name, _told(asked), *map(str, tiles), "rows"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as maker:
         assert maker.stdout is not None
-        while length := maker.stdout.read(_LENGTH_BYTES):
-            yield msgspec.msgpack.decode(maker.stdout.read(int.from_bytes(length, "little")), type=Second)
+        while frame := read_frame(maker.stdout):
+            yield msgspec.msgpack.decode(frame, type=Second)
 
 
 def _make_map(asked: Asked, path: Path) -> None:
@@ -124,8 +123,8 @@ def _make_rows(asked: Asked, tiles: list[int]) -> None:
     for block in city.blocks():
         rows = block.observations()
         envelopes = [one for tile in tiles for one in envelopes_of(tile_observations(rows, tile, *offsets[tile]))]
-        frame = msgspec.msgpack.encode(Second(envelopes, block.start_ms + 1000 * (block.second + 1)))
-        sys.stdout.buffer.write(len(frame).to_bytes(_LENGTH_BYTES, "little") + frame)
+        second = Second(envelopes, block.start_ms + 1000 * (block.second + 1))
+        write_frame(sys.stdout.buffer, msgspec.msgpack.encode(second))
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class StoppedParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     jam_fill: float
     """From this filling of the road on it is taken for jammed."""
     wave_mps: float = 4.0
-    """How fast the wave in which a queue moves off runs against the traffic (Treiber and Kesting 2013, 8.5)."""
+    """How fast the wave in which a queue moves off runs against the traffic (Treiber and Kesting 2013)."""
     own_green_s: float
     """Seconds of its own green, alone and first at the stop line."""
     own_green_pocket_s: float
@@ -73,7 +73,6 @@ class Told(msgspec.Struct):
     x: float
     y: float
     first_ms: int
-    log_odds: float
 
 
 class StoppedState(msgspec.Struct):
@@ -101,7 +100,7 @@ class StoppedVehicle:
         weight, overtaken, total = self._weigh(scene, stands, at)
         suspect = np.flatnonzero(total > 0.0)
         findings = [self._finding(scene, int(at[k]), float(weight[k]), float(overtaken[k])) for k in suspect]
-        told = {f.key: Told(f.x, f.y, f.first_seen_ms, f.log_odds) for f in findings}
+        told = {f.key: Told(f.x, f.y, f.first_seen_ms) for f in findings}
         ended = [self._end(key, self.state.told[key], scene) for key in self._gone(stands)]
         self.state.told = told
         return findings + ended

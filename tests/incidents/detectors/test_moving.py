@@ -12,10 +12,16 @@ from tests.fusion.stage import Actor, Path, Place, lamp_row, play, straight
 
 
 def strongest(
-    kind: str, seconds: int, actors: Sequence[Actor], lamps: Callable[[int], Rows | None] = lambda s: None
+    kind: str,
+    seconds: int,
+    actors: Sequence[Actor],
+    lamps: Callable[[int], Rows | None] = lambda s: None,
+    pockets: bool = True,
+    view_from_m: float = -150.0,
 ) -> float:
     """The highest log-odds that findings of a type reach."""
-    found: list[Finding] = [f for _, findings in play(seconds, actors, lamps, (kind,)) for f in findings]
+    played = play(seconds, actors, lamps, (kind,), pockets, view_from_m)
+    found: list[Finding] = [f for _, findings in played for f in findings]
     return max((finding.log_odds for finding in found), default=-99.0)
 
 

@@ -59,8 +59,7 @@ def test_who_may_wait_for_a_lamp_of_its_own_is_no_breakdown(lane_m: float, left:
     lamps = lamps_of_east(left=left, through=Colour.GREEN, right=Colour.GREEN)
     other_m = OUTER_M if lane_m == INNER_M else INNER_M
     actors = [Actor(arrives(lane_m)), *passing(other_m)]
-    played = play(80, actors, lamps, ("stopped_vehicle",), pockets=False)
-    found = max((finding.log_odds for _, findings in played for finding in findings), default=-99.0)
+    found = strongest("stopped_vehicle", 80, actors, lamps, pockets=False)
     assert (found >= opens("stopped_vehicle")) is announced
 
 
@@ -111,8 +110,7 @@ def test_who_may_stand_behind_an_unseen_queue_at_red_is_no_breakdown(colour: Col
     """The cameras see the road from 35 m on, and a car that stops at 42 m."""
     lamps = lamps_of_east(left=colour, through=colour, right=colour)
     stops = Actor(lambda s: (max(120.0 - 10.0 * s, 42.0), OUTER_M))
-    played = play(115, [stops, *passing(INNER_M)], lamps, ("stopped_vehicle",), view_from_m=35.0)
-    found = max((finding.log_odds for _, findings in played for finding in findings), default=-99.0)
+    found = strongest("stopped_vehicle", 115, [stops, *passing(INNER_M)], lamps, view_from_m=35.0)
     assert (found >= opens("stopped_vehicle")) is announced
 
 
@@ -125,8 +123,7 @@ def test_who_stands_at_the_line_through_several_cycles_while_others_pass_is_a_br
     past = [
         Actor(straight((120.0, OUTER_M), (-10.0, 0.0), s, s + 14), track=s) for s in range(30, 30 + 15 * others, 15)
     ]
-    played = play(270, [Actor(arrives(INNER_M)), *past], lamps, ("stopped_vehicle",), pockets=False)
-    found = max((finding.log_odds for _, findings in played for finding in findings), default=-99.0)
+    found = strongest("stopped_vehicle", 270, [Actor(arrives(INNER_M)), *past], lamps, pockets=False)
     assert (found >= opens("stopped_vehicle")) is announced
 
 
