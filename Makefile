@@ -77,7 +77,7 @@ bench-robustness: $(INSTALLED) ## Scores worlds with fewer cameras, worse clocks
 bench-ablation: $(INSTALLED) ## Scores fusion without one of its parts at a time; an hour.
 	@$(BIN)/python -m tests.benchmarks.altered ablation $(ARGS)
 
-bench-slack: $(INSTALLED) ## Scores with each number of the incident types a fifth smaller, then a quarter larger; an hour.
+bench-slack: $(INSTALLED) ## Scores with each number of the incident types a fifth smaller, then a quarter larger; half an hour.
 	@$(BIN)/python -m tests.benchmarks.slack $(ARGS)
 
 kafka: $(INSTALLED) $(JARS) ## Runs one Apache Kafka broker on 127.0.0.1:9092 until Ctrl-C; needs java and mvn.
