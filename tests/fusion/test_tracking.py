@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from city_brain.fusion.tracking.associate import assign
+from city_brain.fusion.tracking.bias import RIDGE, USUAL_M, CameraBias
 from city_brain.observations.vocabulary import ObjectClass
 from city_brain.snapshot import from_bytes, to_bytes
 from city_brain.table import Table
@@ -111,6 +112,16 @@ def test_one_noisy_camera_does_not_make_the_others_noisy() -> None:
     ]  # fmt: skip
     east, west = [engine for engine, _ in play(180, actors)][-1].books.tracks.noise.factor
     assert east > 1.2 and west == 1.0
+
+
+def test_traffic_in_one_direction_leaves_the_bias_along_it_unknown() -> None:
+    """East-west lanes tell what a camera is off to the north, and nothing else; of no camera anything is known."""
+    bias = CameraBias.none(2)
+    one, good = np.ones(240), np.ones(240, dtype=np.bool_)
+    bias.learn(np.zeros(240, dtype=np.int64), one, 0.0 * one, 0.4 * one, good)
+    camera, ux, uy = np.array([0, 0, 1, -1]), np.array([1.0, 0.0, 0.6, 0.6]), np.array([0.0, 1.0, 0.8, 0.8])
+    left_m = bias.left_m(camera, ux, uy)
+    assert left_m == pytest.approx([USUAL_M * (RIDGE / (240 + RIDGE)) ** 0.5, USUAL_M, USUAL_M, USUAL_M])
 
 
 def test_a_bias_that_is_not_known_yet_is_no_noise() -> None:

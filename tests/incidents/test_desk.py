@@ -84,9 +84,9 @@ def test_the_same_key_long_after_its_end_is_another_incident() -> None:
     assert (other.number, other.revision) == ("0611-002", 1)
 
 
-@pytest.mark.parametrize(("kind", "soon_s", "later_s"), [("red_light_running", 110, 130), ("signal_fault", 40, 60)])
+@pytest.mark.parametrize(("kind", "soon_s", "later_s"), [("red_light_running", 290, 310), ("signal_fault", 130, 150)])
 def test_a_junction_whose_incident_was_over_for_a_while_has_another_one(kind: str, soon_s: int, later_s: int) -> None:
-    """A signal that was well for half a minute, or three minutes of lamps obeyed: the next is news to an operator."""
+    """A signal that was well for two minutes, or five of lamps obeyed: what comes sooner is the same trouble."""
     for quiet_s, incidents in ((soon_s, 1), (later_s, 2)):
         play = Play()
         play.step(finding(kind))

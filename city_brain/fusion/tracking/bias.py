@@ -16,6 +16,9 @@ RIDGE = 12.0
 KNOWN_RIDGES = 10.0
 """From so many times that on a bias is taken for known."""
 
+USUAL_M = 0.5
+"""Standard deviation of the bias of a camera of which nothing is known, along each axis."""
+
 OFFSET_LIMIT_M = 2.2
 """Offsets beyond are another lane, a parked car or a turn, not a bias."""
 
@@ -46,6 +49,18 @@ class CameraBias(msgspec.Struct):
         rows = self.nn[camera, 0] + self.nn[camera, 2]
         enough: Bools = rows > KNOWN_RIDGES * RIDGE
         return enough
+
+    def left_m(self, camera: Ints, ux: Floats, uy: Floats) -> Floats:
+        """Standard deviation (n,) of what is left of the bias of the camera (n,), across lanes of direction (ux, uy).
+
+        That of the ridge regression: σ² λ nᵀ (Σ n nᵀ + λ I)⁻¹ n; all of it for camera -1.
+        """
+        if len(self.east_m) == 0:
+            return np.full(len(camera), USUAL_M)
+        a, b, c = (self.nn[camera] + np.array([RIDGE, 0.0, RIDGE])).T
+        share = RIDGE * (c * uy**2 + 2.0 * b * ux * uy + a * ux**2) / (a * c - b * b)
+        left: Floats = USUAL_M * np.sqrt(np.where(camera >= 0, share, 1.0))
+        return left
 
     def learn(self, camera: Ints, ux: Floats, uy: Floats, offset_m: Floats, good: Bools) -> None:
         """Learns from corrected rows (n,) on lanes of direction (ux, uy) at `offset_m` right of the centre."""

@@ -5,7 +5,8 @@ from the nearer edge where people may walk and σ how well the camera can tell: 
 lane, or in the next lane, is hardly somebody on the pavement who is badly located. Camera noise lasts, so a look a
 second after the last one counts as a quarter of one, and looks farther apart for more. Waiting people drift slowly at
 the kerb, people who walk along it stay beside it: both weigh less than they seem to, and so does whom a camera has in
-view and does not report.
+view and does not report. What is not yet known of a camera's constant error is the same in all its looks: n looks that
+vary by σ and are all off by what varies by τ are worth 1 / (1 + n τ² / σ²) of what they weigh.
 """
 
 import msgspec
@@ -13,6 +14,7 @@ import numpy as np
 
 from city_brain.city.grid.pairs import near_pairs
 from city_brain.fusion.scene import Scene
+from city_brain.fusion.tracking.bias import USUAL_M
 from city_brain.fusion.tracking.tracks import range_sigma_m
 from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.following import follow
@@ -25,7 +27,7 @@ from city_brain.types import Floats, Ints
 
 _SCHEMA = {
     "object_id": np.int64, "first_ms": np.int64, "last_ms": np.int64, "weight": np.float64, "n": np.int64,
-    "depth_m": np.float64,
+    "depth_m": np.float64, "looks": np.float64, "worth": np.float64,
 }  # fmt: skip
 
 MOST_OF_A_LOOK = 3.0
@@ -62,7 +64,9 @@ class PedestrianParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 class PedestrianState(msgspec.Struct):
-    """People near lanes, in order of object id; `weight` is the sum of log-likelihoods."""
+    """People near lanes, in order of object id; `weight` is the sum of log-likelihoods of so many whole `looks`, and
+    `worth` the share of it that a constant error leaves.
+    """
 
     people: Table
 
@@ -97,12 +101,12 @@ class PedestrianOnCarriageway:
         people, limits, objects = self.state.people, self.parameters, scene.objects.table
         seen = objects["fresh"] & (objects["cls"] == int(ObjectClass.PERSON)) & (objects["lane"] >= 0)
         at = np.flatnonzero(seen & ring.holds(objects["x"], objects["y"]))
-        followed = find_sorted(people["object_id"], objects["id"][at])
+        followed, told = find_sorted(people["object_id"], objects["id"][at]), people["weight"] * people["worth"]
         crosswalk_m = scene.ground.views.near_crosswalk(objects["x"][at], objects["y"][at])
         inside = scene.ground.views.in_intersection(objects["x"][at], objects["y"][at]) >= 0
         found = []
         for k, index in enumerate(at.tolist()):
-            weight = float(people["weight"][followed[k]]) if followed[k] >= 0 else None
+            weight = float(told[followed[k]]) if followed[k] >= 0 else None
             sure = float(objects["conf_sum"][index] / max(int(objects["n_rows"][index]), 1))
             reasons = (
                 ("at a crosswalk, where people may walk", crosswalk_m[k] <= limits.crosswalk_m),
@@ -143,19 +147,22 @@ class PedestrianOnCarriageway:
         depth = limits.edge_m - np.abs(objects["offset_m"][at])
         person = follow(
             self.state.people, objects["id"][at], first_ms=now_ms, last_ms=now_ms - 1000, weight=0.0, n=0, depth_m=0.0,
+            looks=0.0, worth=1.0,
         )  # fmt: skip
         people = self.state.people
         share = np.minimum(limits.share_of_look * (now_ms - people["last_ms"][person]) / 1000.0, 1.0)
-        weight = share * self._look(scene, at)
-        people["weight"][person] = np.minimum(people["weight"][person] + weight, limits.weight_max)
+        sigma = limits.sigma_near_m + limits.sigma_per_m * self._range_m(scene, at)
+        people["looks"][person] += share
+        worth = 1.0 / (1.0 + people["looks"][person] * (self._constant_m(scene, at) / sigma) ** 2)
+        weight = people["weight"][person] + share * self._look(scene, at, sigma)
+        people["weight"][person], people["worth"][person] = np.minimum(weight, limits.weight_max / worth), worth
         people["n"][person] += 1
         people["depth_m"][person] += (depth - people["depth_m"][person]) / people["n"][person]
         people["last_ms"][person] = now_ms
 
-    def _look(self, scene: Scene, at: Ints) -> Floats:
-        """The weight (n,) of a whole look at people."""
+    def _look(self, scene: Scene, at: Ints, sigma: Floats) -> Floats:
+        """The weight (n,) of a whole look at people that is off by `sigma` (n,) metres."""
         limits, depth = self.parameters, self._inside_m(scene, at)
-        sigma = limits.sigma_near_m + limits.sigma_per_m * self._range_m(scene, at)
         strength = np.minimum(0.5 * (depth / sigma) ** 2, MOST_OF_A_LOOK)
         weight = np.where(depth > 0, strength, -strength) - limits.outside_weight
         inside = (weight > 0).nonzero()[0]
@@ -192,6 +199,17 @@ class PedestrianOnCarriageway:
         distance: Floats = 30.0 + np.maximum(sigma - range_sigma_m(np.zeros(1))[0], 0.0) / 0.005
         return distance
 
+    @staticmethod
+    def _constant_m(scene: Scene, at: Ints) -> Floats:
+        """What is left (n,) of the constant errors of those cameras together that see each person now."""
+        objects, tracks = scene.objects.table, scene.tracks.table
+        seen = np.flatnonzero(tracks["fresh"] & (tracks["cls"] == int(ObjectClass.PERSON)))
+        of = find_sorted(objects["id"][at], tracks["object_id"][seen])
+        seen, of = seen[of >= 0], of[of >= 0]
+        left_m = scene.tracks.bias.left_m(*(tracks[name][seen] for name in ("camera", "ux", "uy")))
+        known = np.bincount(of, weights=left_m**-2.0, minlength=len(at))
+        return np.where(known > 0.0, known, USUAL_M**-2.0) ** -0.5
+
     def _factor_of_absent(self, scene: Scene, at: Ints) -> Floats:
         """What a look counts (n,) at people whom further cameras (two at most) have in view and do not report.
 
@@ -227,7 +245,7 @@ class PedestrianOnCarriageway:
 
     def _finding(self, scene: Scene, person: int, index: int) -> Finding:
         people, objects = self.state.people, scene.objects.table
-        object_id, weight = int(people["object_id"][person]), float(people["weight"][person])
+        object_id, weight = int(people["object_id"][person]), float(people["weight"][person] * people["worth"][person])
         evidence = Evidence(
             what="person_in_lane",
             sources=object_sources(scene, object_id),

@@ -2,7 +2,8 @@
 
 A silent controller is not a dark one. Traffic tells: where only the link is lost, drivers go on to obey the programme
 that the controller was running; where the lamps are out, vehicles of several arms pass on what would be red. Each
-crossing since is a draw of which a share passes on red: a small one under lamps, a large one without.
+crossing since is a draw of which a share passes on red: a small one under lamps, a large one without. A lull in
+traffic says nothing, so the last crossings of a silence count until there are newer ones.
 
 A state that lasts longer than any before is one that is stuck only under a fixed programme; a controller that traffic
 actuates may rest in green for as long as nobody waits.
@@ -18,6 +19,7 @@ from city_brain.fusion.signals import DEPTH, NO_TIME, RECENT_MS, Cycle, SignalBo
 from city_brain.incidents.detectors.looking import Looked, Ring
 from city_brain.incidents.detectors.regularity import Regularity
 from city_brain.incidents.hypothesis import Evidence, Finding, Note
+from city_brain.numerics import first_of_run, stable_order
 from city_brain.observations.rows import LAMPS_PER_SIDE, unpack_lamps
 from city_brain.observations.vocabulary import Colour, Mode
 from city_brain.table import Table
@@ -43,6 +45,7 @@ class SignalFaultParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     red_before_s: float
     red_after_s: float
     window_s: float
+    newest: int = 20
     arms_min: int
     share_on_red_lit: float
     share_on_red_dark: float
@@ -235,8 +238,9 @@ class SignalFault:
         again.
         """
         state, limits, book, done = self.state, self.parameters, scene.signals, scene.crossings.completed
-        state.crossings.keep(state.crossings["cross_ms"] >= scene.now_ms - 1000 * limits.window_s)
         silent = (book.last_ms != NO_TIME) & (book.last_ms < scene.now_ms - 1000 * limits.silent_s)
+        recent = state.crossings["cross_ms"] >= scene.now_ms - 1000 * limits.window_s
+        state.crossings.keep(recent | self._among_newest(silent))
         for signal in np.flatnonzero(silent).tolist():
             if signal not in state.cycles:
                 state.cycles[signal] = book.learn_cycle(signal)
@@ -250,6 +254,17 @@ class SignalFault:
         news = {"signal": at, "slot": scene.crossings.slot(), "row": done["last_row"]}
         news |= {name: done[name] for name in ("side", "cross_ms", "source")}
         state.crossings.append(int(np.count_nonzero(good)), **{name: column[good] for name, column in news.items()})
+
+    def _among_newest(self, signals: Bools) -> Bools:
+        """Which crossings (n,) are among the `newest` of their signal, if it is one of the `signals` (S,)."""
+        signal = self.state.crossings["signal"]
+        rows = np.flatnonzero(signals[signal])[::-1]
+        rows = rows[stable_order(signal[rows])]
+        place = np.arange(len(rows))
+        first = np.maximum.accumulate(np.where(first_of_run(signal[rows]), place, 0))
+        among: Bools = np.zeros(len(signal), dtype=np.bool_)
+        among[rows] = place - first < self.parameters.newest
+        return among
 
     def _by_traffic(self, scene: Scene, evidence: dict[int, list[Evidence]]) -> None:
         """What traffic says of controllers that have fallen silent."""

@@ -182,6 +182,33 @@ def test_a_silent_controller_is_dark_only_if_drivers_pass_on_its_red(obeys: bool
     assert (strongest("signal_fault", 430, [*actors, *southbound], lamps) > opens("signal_fault")) is fault
 
 
+def test_a_lull_in_traffic_says_nothing_of_a_dark_signal() -> None:
+    """Two minutes after the last vehicle it is as dark as before; lit again, it is when enough of them obey, or at once
+    when it speaks.
+    """
+
+    def on_red(first: int, last: int) -> list[Actor]:
+        starts = [s for s in range(first, last, 3) if 4 <= (s + 9) % 60 <= 24]
+        southbound = [s for s in range(first, last, 3) if 34 <= (s + 9) % 60 <= 54]
+        return [
+            *(Actor(westbound(s), track=s) for s in starts),
+            *(Actor(straight((-4.8, 100.0), (0.0, -10.0), s, s + 20), track=500 + s) for s in southbound),
+        ]
+
+    def lamps(spoke_again_s: int) -> Callable[[int], Rows | None]:
+        return lambda second: alternating(second) if second <= 300 or second >= spoke_again_s else None
+
+    def at_the_end(actors: Sequence[Actor], lit: Callable[[int], Rows | None]) -> float:
+        *_, (_, findings) = play(540, actors, lit, ("signal_fault",))
+        return max((finding.log_odds for finding in findings), default=-99.0)
+
+    dark = on_red(320, 400)
+    obeying = [Actor(westbound(s), track=s) for s in range(440, 530) if 34 <= (s + 9) % 60 <= 54]
+    assert at_the_end(dark, lamps(999)) > opens("signal_fault")
+    assert at_the_end([*dark, *obeying], lamps(999)) < 0.0
+    assert at_the_end(dark, lamps(520)) == -99.0
+
+
 def handed_over(path: Path, at_s: int, track: int) -> list[Actor]:
     """A vehicle that the eastern camera loses at a second, and the western one finds."""
     return [
@@ -205,18 +232,34 @@ def test_crossings_that_were_handed_over_speak_against_a_silent_controller(obeys
     assert (strongest("signal_fault", 430, actors, lamps) > opens("signal_fault")) is fault
 
 
+TRAFFIC = [Actor(westbound(s), track=900 + s) for s in range(0, 30, 3)]
+"""Enough, in the first minute, for what cameras are always off to be known."""
+
+
 def stands_in_lane(second: int) -> Place:
-    """A person in the middle of a lane, 80 m east of the junction."""
-    return 80.0 + 0.1 * second, 4.8
+    """A person in the middle of a lane, 80 m east of the junction, from the second minute on."""
+    return (80.0 + 0.1 * (second - 60), 4.8) if second >= 60 else None
 
 
 def test_a_nearer_camera_that_misses_a_person_says_more_than_a_farther_one() -> None:
     """The camera in the east is nearer by 120 m; both have the lane in view."""
     near, far = (
-        strongest("pedestrian_on_carriageway", 12, [Actor(stands_in_lane, ObjectClass.PERSON, seen_by=(sees,))])
+        strongest(
+            "pedestrian_on_carriageway", 72, [*TRAFFIC, Actor(stands_in_lane, ObjectClass.PERSON, seen_by=(sees,))]
+        )
         for sees in ("east", "west")
     )
     assert far < opens("pedestrian_on_carriageway") < near
+
+
+def test_what_a_camera_may_always_be_off_is_no_less_for_many_looks() -> None:
+    """Until traffic has shown what a camera is off, a person must be in the lane for far longer."""
+    person = Actor(stands_in_lane, ObjectClass.PERSON, seen_by=("east",))
+    known, soon, late = (
+        strongest("pedestrian_on_carriageway", seconds, [*traffic, person])
+        for seconds, traffic in ((72, TRAFFIC), (72, ()), (120, ()))
+    )
+    assert soon < opens("pedestrian_on_carriageway") < min(known, late)
 
 
 def test_a_person_seen_now_and_then_is_found_in_as_much_time() -> None:
@@ -225,5 +268,5 @@ def test_a_person_seen_now_and_then_is_found_in_as_much_time() -> None:
     def now_and_then(second: int) -> Place:
         return stands_in_lane(second) if second % 3 == 0 else None
 
-    rarely = strongest("pedestrian_on_carriageway", 31, [Actor(now_and_then, ObjectClass.PERSON)])
+    rarely = strongest("pedestrian_on_carriageway", 91, [*TRAFFIC, Actor(now_and_then, ObjectClass.PERSON)])
     assert rarely > opens("pedestrian_on_carriageway")
