@@ -51,7 +51,8 @@ class CameraBias(msgspec.Struct):
         return enough
 
     def left_m(self, camera: Ints, ux: Floats, uy: Floats) -> Floats:
-        """Standard deviation (n,) of what is left of the bias of the camera (n,), across lanes of direction (ux, uy).
+        """Standard deviation (n,) of what is left of the bias of the camera (n,), across lanes of unit direction
+        (ux, uy).
 
         That of the ridge regression: σ² λ nᵀ (Σ n nᵀ + λ I)⁻¹ n; all of it for camera -1.
         """

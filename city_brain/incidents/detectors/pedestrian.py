@@ -206,7 +206,8 @@ class PedestrianOnCarriageway:
         seen = np.flatnonzero(tracks["fresh"] & (tracks["cls"] == int(ObjectClass.PERSON)))
         of = find_sorted(objects["id"][at], tracks["object_id"][seen])
         seen, of = seen[of >= 0], of[of >= 0]
-        left_m = scene.tracks.bias.left_m(*(tracks[name][seen] for name in ("camera", "ux", "uy")))
+        ux, uy = objects["ux"][at][of], objects["uy"][at][of]
+        left_m = scene.tracks.bias.left_m(tracks["camera"][seen], ux, uy)
         known = np.bincount(of, weights=left_m**-2.0, minlength=len(at))
         return np.where(known > 0.0, known, USUAL_M**-2.0) ** -0.5
 
