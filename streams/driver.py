@@ -26,13 +26,7 @@ catch up with one busy partition stands still most of the time.
 
 
 class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
-    """Fetches without long waits, and commits only what is still assigned: aiokafka raises where nothing is left.
-
-    A look whose reader a rebalance has cancelled goes on here for up to a second, and nobody reads what it finds. What
-    it would take after the seek is put back, or those records would be missing.
-    """
-
-    _seeks = 0
+    """Fetches without long waits, and commits only what is still assigned: aiokafka raises where nothing is left."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer: Any = super()._create_worker_consumer(transport)
@@ -43,19 +37,6 @@ class ConsumerThread(aiokafka.AIOKafkaConsumerThread):
         """Wakes whoever waits for fetched records."""
         fetcher = self._ensure_consumer()._fetcher
         self.thread_loop.call_soon_threadsafe(lambda: [fetcher._notify(waiter) for waiter in fetcher._fetch_waiters])
-
-    async def _seek_wait(self, consumer: Any, partitions: Mapping[TP, int]) -> None:
-        self._seeks += 1
-        await super()._seek_wait(consumer, partitions)
-
-    async def _fetch_records(self, consumer: Any, *of_what: Any, **limits: Any) -> Any:
-        before = self._seeks
-        records = await super()._fetch_records(consumer, *of_what, **limits)
-        if before == self._seeks:
-            return records
-        for tp, taken in records.items():
-            consumer.seek(tp, taken[0].offset)
-        return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         mine = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
@@ -100,6 +81,15 @@ class Consumer(aiokafka.Consumer):
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Holds the flow up until all partitions are where they are to be read from.
+
+        Faust leaves that out for a worker that had none. It would read its first ones from the commit while their state
+        is still being fetched, and go on from there, past what the state lacks.
+        """
+        self.stop_flow()
+        await super().on_partitions_revoked(revoked)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Every way to resume goes through here: after a rebalance, and after the flow was held up."""

@@ -1,4 +1,4 @@
-"""The driver: what a seek has overtaken is fetched again or put back, and no look sleeps over records to be read on."""
+"""The driver: nothing is read before a seek or from before it, and no look sleeps over records that may be read on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -76,6 +76,29 @@ def test_a_fetch_that_is_overtaken_is_made_again(what: str) -> None:
     asyncio.run(run())
 
 
+def test_the_flow_of_a_worker_without_partitions_is_held_up_too() -> None:
+    """Faust holds up only that of one that has some; resumed it is once they have been sought."""
+
+    async def run() -> None:
+        consumer: Any = Consumer.__new__(Consumer)
+        consumer.can_resume_flow, consumer.suspend_flow = asyncio.Event(), asyncio.Event()
+        consumer.not_waiting_next_records = asyncio.Event()
+        consumer._reset_state()
+        consumer.app = SimpleNamespace(_start_span_from_rebalancing=lambda _: nullcontext(), tracer=None)
+        consumer.diag = SimpleNamespace(set_flag=print, unset_flag=print)
+        flowed: list[bool] = []
+
+        async def callback(_: set[TP]) -> None:
+            flowed.append(consumer.flow_active)
+
+        consumer._on_partitions_revoked = callback
+        assert consumer.flow_active
+        await consumer.on_partitions_revoked(set())
+        assert flowed == [False] and not consumer.can_resume_flow.is_set()
+
+    asyncio.run(run())
+
+
 def test_a_look_that_passed_over_a_full_partition_looks_again() -> None:
     """Its records are there, so no fetch will wake the look; what it finds here instead of records is an error."""
 
@@ -96,39 +119,5 @@ def test_a_look_that_passed_over_a_full_partition_looks_again() -> None:
         consumer.on_buffer_drop(PLACE)
         with pytest.raises(EOFError):
             await asyncio.wait_for(look, 5.0)
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("sought", [True, False])
-def test_a_look_that_nobody_waits_for_any_more_takes_nothing_after_a_seek(sought: bool) -> None:
-    """A rebalance cancels the reader; its look goes on in the thread, and finds the first records after the seek."""
-
-    async def run() -> None:
-        position, arrived = {PLACE: 476}, asyncio.Event()
-
-        async def fetched_records(*_: Any, **__: Any) -> dict[TP, list[SimpleNamespace]]:
-            await arrived.wait()
-            first = position[PLACE]
-            position[PLACE] += 80
-            return {PLACE: [SimpleNamespace(offset=first), SimpleNamespace(offset=first + 79)]}
-
-        async def position_of(tp: TP) -> int:
-            return position[tp]
-
-        fetcher = SimpleNamespace(
-            _closed=False, _subscriptions=SimpleNamespace(fetch_context=nullcontext), fetched_records=fetched_records
-        )
-        client = SimpleNamespace(_closed=False, _fetcher=fetcher, seek=position.__setitem__, position=position_of)
-        thread: Any = ConsumerThread.__new__(ConsumerThread)
-        thread.consumer, thread.log = SimpleNamespace(flow_active=True, _read_offset={}), SimpleNamespace(dev=print)
-        thread.app = SimpleNamespace(conf=SimpleNamespace(broker_request_timeout=5.0))
-        look = asyncio.ensure_future(thread._fetch_records(client, {PLACE}, timeout=60.0, max_records=80))
-        await asyncio.sleep(0)
-        if sought:
-            await thread._seek_wait(client, {PLACE: 388})
-        arrived.set()
-        assert bool(await look) is not sought
-        assert position[PLACE] == (388 if sought else 556)
 
     asyncio.run(run())
