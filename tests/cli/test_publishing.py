@@ -128,7 +128,7 @@ def test_a_gale_that_is_published_is_announced_and_recorded(corner: Path, tmp_pa
     done = city_brain("bag", "verify", file, "--here", "--restores", 3, "--json")
     assert done.code == 0, done.out + done.err
     said = msgspec.json.decode(done.out)
-    assert said["recorded"] == said["same"] >= 8
+    assert said["recorded"] == said["same"] >= 4
     played = city_brain("bag", "run", file, "--json")
     assert [one["number"] for one in msgspec.json.decode(played.out)["announced"]]
 

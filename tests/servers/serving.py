@@ -62,7 +62,7 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a test that waits, for at most half a minute."""
 
     async def within() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await test()
 
     asyncio.run(within())
