@@ -59,7 +59,7 @@ async def serving(
 
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Runs a test that waits, for at most half a minute."""
+    """Runs a test that waits, for at most a minute."""
 
     async def within() -> None:
         async with asyncio.timeout(60):
