@@ -46,6 +46,7 @@ class SignalFaultParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     red_after_s: float
     window_s: float
     newest: int = 20
+    """So many crossings of a silence count, however old they are."""
     arms_min: int
     share_on_red_lit: float
     share_on_red_dark: float
